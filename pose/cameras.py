@@ -1,0 +1,93 @@
+"""Pinhole cameras without distortion. Axes: x right, y down, z forward, in mm; pixels x right, y down (SPEC §1).
+
+Worked pixel: a camera with fx=fy=1000, cx=960, cy=540 sees the point (500, 250, 2000) mm at
+x = 1000 * 500 / 2000 + 960 = 1210 px and y = 1000 * 250 / 2000 + 540 = 665 px.
+
+>>> import torch
+>>> camera = Camera(1000.0, 1000.0, 960.0, 540.0, 1920, 1080)
+>>> camera.project(torch.tensor([[500.0, 250.0, 2000.0]]))
+tensor([[1210.,  665.]])
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pose.errors import ConfigError, DataError, check_shape
+
+
+@dataclass(frozen=True)
+class Camera:
+    """Intrinsics in pixels and the image size.
+
+    Raises ConfigError for a focal length or an image size that is not positive and finite.
+    """
+
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    width: int
+    height: int
+
+    def __post_init__(self) -> None:
+        for key in ("fx", "fy", "width", "height"):
+            value = getattr(self, key)
+            if not (math.isfinite(value) and value > 0):
+                raise ConfigError(f"camera.{key}={value}: must be a positive number of pixels")
+        for key in ("cx", "cy"):
+            if not math.isfinite(getattr(self, key)):
+                raise ConfigError(f"camera.{key}={getattr(self, key)}: must be a finite number of pixels")
+
+    @property
+    def K(self) -> Tensor:
+        """The (3, 3) matrix of intrinsics, float64."""
+        return torch.tensor([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1]], dtype=torch.float64)
+
+    def project(self, points: Tensor) -> Tensor:
+        """Camera coordinates (..., 3) in mm -> pixels (..., 2)."""
+        check_shape("points", points, ("...", 3))
+        scale = points.new_tensor([self.fx, self.fy])
+        centre = points.new_tensor([self.cx, self.cy])
+        return points[..., :2] / points[..., 2:] * scale + centre
+
+    def unproject(self, pixels: Tensor, depth: Tensor) -> Tensor:
+        """Pixels (..., 2) at depth (...) in mm -> camera coordinates (..., 3) in mm."""
+        check_shape("pixels", pixels, ("...", 2))
+        scale = pixels.new_tensor([self.fx, self.fy])
+        centre = pixels.new_tensor([self.cx, self.cy])
+        return torch.cat([(pixels - centre) / scale * depth[..., None], depth[..., None]], dim=-1)
+
+    def flipped(self) -> Camera:
+        """The camera that sees the mirrored image: cx -> width - cx."""
+        return Camera(self.fx, self.fy, self.width - self.cx, self.cy, self.width, self.height)
+
+
+def fit_intrinsics(points: Tensor, pixels: Tensor, width: int, height: int, source: str = "annotations") -> Camera:
+    """Least-squares pinhole camera of point-pixel pairs: x = fx * X/Z + cx, y = fy * Y/Z + cy.
+
+    points (N, 3) in mm and pixels (N, 2), computed in float64. Source: SPEC §3, MuPoTS-3D ships no calibration.
+    Raises DataError naming `source` where the pairs do not determine a camera.
+    """
+    check_shape("points", points, ("N", 3), sizes := {})
+    check_shape("pixels", pixels, ("N", 2), sizes)
+    points, pixels = points.double(), pixels.double()
+    if len(points) < 2:
+        raise DataError(f"{source}: {len(points)} annotated points, at least 2 are needed to fit the camera")
+    rays = points[:, :2] / points[:, 2:]
+    fitted = []
+    for axis in (0, 1):
+        design = torch.stack([rays[:, axis], torch.ones_like(rays[:, axis])], dim=1)
+        solution = torch.linalg.lstsq(design, pixels[:, axis, None]).solution[:, 0]
+        fitted.append((float(solution[0]), float(solution[1])))
+    (fx, cx), (fy, cy) = fitted
+    if not all(math.isfinite(value) for value in (fx, cx, fy, cy)) or fx <= 0 or fy <= 0:
+        raise DataError(
+            f"{source}: 2D and 3D annotations fit no pinhole camera (fx={fx:.4g}, fy={fy:.4g}); "
+            "positive focal lengths are expected, check that annot2 and annot3 belong together"
+        )
+    return Camera(fx, fy, cx, cy, width, height)

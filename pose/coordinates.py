@@ -1,0 +1,56 @@
+"""The two target variants: `normal` and `universal`. See SPEC §1.
+
+normal: camera coordinates in mm at each actor's own size (`annot3`); millimetre metrics are about it.
+universal: the same scaled about the camera centre, so that every actor has one height (`univ_annot3`); 3DPCK is
+about it. Both project to the same pixels.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor
+
+from pose.errors import ConfigError, MismatchError
+from pose.joint_sets import MUPOTS_17
+
+Variant = Literal["normal", "universal"]
+VARIANTS: tuple[Variant, ...] = ("normal", "universal")
+
+#: Names of the annotation fields that hold each variant.
+ANNOTATION_FIELD: dict[Variant, str] = {"normal": "annot3", "universal": "univ_annot3"}
+
+#: Knee to neck length of the universal actor, mm (this project's convention for data that it makes itself).
+UNIVERSAL_KNEE_TO_NECK = 920.0
+
+
+def check_variant(variant: str) -> Variant:
+    """`variant` if it is one of VARIANTS, else ConfigError."""
+    for known in VARIANTS:
+        if variant == known:
+            return known
+    raise ConfigError(f"coordinates={variant}: must be one of {', '.join(VARIANTS)}")
+
+
+def same_variant(name: str, found: str | None, expected: str | None) -> None:
+    """Raise MismatchError naming both unless the variants agree."""
+    if found != expected:
+        raise MismatchError(
+            f"{name}: coordinates={found} given, coordinates={expected} expected; "
+            f"set coordinates={found} or use a {expected} source"
+        )
+
+
+def universal_scale(poses_3d: Tensor) -> Tensor:
+    """Scale `s` of one actor with `universal = s * normal`: 920 mm over the mean knee to neck length.
+
+    poses_3d (T, 17, 3) in mm, MuPoTS-17 -> scalar. The length is the chain of bones neck, spine, hip, hip joint, knee,
+    the mean of both sides, so it does not depend on the pose.
+    """
+    index = MUPOTS_17.index
+
+    def bone(a: str, b: str) -> Tensor:
+        return (poses_3d[:, index(a)] - poses_3d[:, index(b)]).norm(dim=-1).mean()
+
+    legs = sum(bone("hip", f"{side}_hip") + bone(f"{side}_hip", f"{side}_knee") for side in ("left", "right"))
+    return UNIVERSAL_KNEE_TO_NECK / (bone("neck", "spine") + bone("spine", "hip") + legs / 2)

@@ -1,0 +1,76 @@
+"""The errors that a user can cause. `run.py` prints one of these as a single line and exits with code 2.
+
+Every message says where (file or key), what was found, what was expected and what to do about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+
+class PoseError(Exception):
+    """Base of all errors that come from the user's input rather than from a fault in the program."""
+
+
+class ConfigError(PoseError):
+    """A configuration value that cannot be used: key, value, what is allowed, what to do."""
+
+
+class DataError(PoseError):
+    """A file that is missing, unreadable or not in its format: file, what was expected, the remedy."""
+
+
+class ShapeError(PoseError, ValueError):
+    """An array of the wrong shape. Carries `name`, `expected` (a pattern) and `actual` (the shape found)."""
+
+    def __init__(self, name: str, expected: Sequence[int | str], actual: Sequence[int]):
+        self.name, self.expected, self.actual = name, tuple(expected), tuple(actual)
+        pattern = ", ".join(str(size) for size in expected)
+        super().__init__(f"{name}: expected shape ({pattern}), found {tuple(actual)}")
+
+
+class MismatchError(PoseError, ValueError):
+    """Two things that must agree (variant, joint set, width, frame rate) do not; both are named."""
+
+
+def check_shape(name: str, array: Any, pattern: Sequence[int | str], sizes: dict[str, int] | None = None) -> None:
+    """Raise `ShapeError` unless `array.shape` fits `pattern`.
+
+    An int in the pattern is an exact size, a letter is any size (the same letter means the same size; known
+    letters may be given in `sizes`, and letters met here are added to it), a leading "..." any leading axes.
+
+    >>> import torch
+    >>> check_shape("poses_3d", torch.zeros(5, 17, 3), ("T", 17, 3))
+    >>> check_shape("poses_3d", torch.zeros(5, 16, 3), ("T", 17, 3))
+    Traceback (most recent call last):
+    ...
+    pose.errors.ShapeError: poses_3d: expected shape (T, 17, 3), found (5, 16, 3)
+    """
+    sizes = {} if sizes is None else sizes
+    actual, expected = tuple(array.shape), tuple(pattern)
+    if expected and expected[0] == "...":
+        expected = expected[1:]
+        tail = actual[len(actual) - len(expected) :] if len(actual) >= len(expected) else None
+    else:
+        tail = actual if len(actual) == len(expected) else None
+    if tail is not None:
+        for size, want in zip(tail, expected, strict=True):
+            if size != (want if isinstance(want, int) else sizes.setdefault(want, size)):
+                break
+        else:
+            return
+    raise ShapeError(name, tuple(pattern), actual)
+
+
+def check_finite(name: str, array: Tensor, hint: str = "") -> None:
+    """Raise `DataError` if `array` holds a NaN or an infinity, naming the first place."""
+    bad = ~array.isfinite()
+    if bool(bad.any()):
+        first = tuple(int(i) for i in bad.nonzero()[0])
+        raise DataError(
+            f"{name}: {int(bad.sum())} values are NaN or infinite, the first at index {first}; finite numbers are expected"
+            + (f"; {hint}" if hint else "")
+        )

@@ -1,0 +1,174 @@
+"""Joint sets: the names, order, mirror pairs and bones of every skeleton this project meets.
+
+A joint set is data and lives here alone. Joints are found by name, so an array of one set is brought into another
+with `remap_index`. Sources: SPEC of the method (MuPoTS-17, COCO-19, Common-14) and the formats' own documentation
+(OpenPose BODY_25, CMU Panoptic-19, Halpe-26 of AlphaPose, MediaPipe Pose-33, 28 joints of MPI-INF-3DHP).
+
+>>> MUPOTS_17.names[MUPOTS_17.root]
+'hip'
+>>> MUPOTS_17.index("left_wrist")
+7
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from pose.errors import MismatchError
+
+
+@dataclass(frozen=True)
+class JointSet:
+    """A named, ordered set of joints.
+
+    names: joint names in array order, left and right as `left_*` / `right_*`.
+    root: index of the root joint, or None where the set has none (COCO-17).
+    parents: for each joint the index of its parent joint (the root's parent is itself), or empty if not a tree.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    root: int | None = None
+    parents: tuple[int, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def index(self, joint: str) -> int:
+        """Position of a joint by name; KeyError naming the set if it has none."""
+        try:
+            return self.names.index(joint)
+        except ValueError:
+            raise KeyError(f"{self.name} has no joint {joint!r}; it has {', '.join(self.names)}") from None
+
+    @cached_property
+    def flip(self) -> tuple[int, ...]:
+        """Index that swaps left and right: `poses[..., flip, :]` names the mirrored person's joints correctly."""
+        other = {"left_": "right_", "right_": "left_"}
+        swapped = []
+        for name in self.names:
+            side = next((s for s in other if name.startswith(s)), None)
+            swapped.append(self.index(other[side] + name[len(side) :]) if side else self.index(name))
+        return tuple(swapped)
+
+    @cached_property
+    def bones(self) -> tuple[tuple[int, int], ...]:
+        """(child, parent) pairs, the root left out."""
+        return tuple((child, parent) for child, parent in enumerate(self.parents) if child != parent)
+
+
+def remap_index(source: JointSet, target: JointSet) -> list[int]:
+    """Index array `i` such that `array_of_source[..., i, :]` is in `target`'s order.
+
+    Raises MismatchError, with both joint lists, if `source` lacks a joint of `target`.
+
+    >>> remap_index(COCO_19, COMMON_14)
+    [17, 12, 14, 16, 11, 13, 15, 18, 5, 7, 9, 6, 8, 10]
+    """
+    missing = [name for name in target.names if name not in source.names]
+    if missing:
+        raise MismatchError(
+            f"joint set {source.name} has no {', '.join(missing)}, needed by {target.name}; "
+            f"{source.name}: {', '.join(source.names)}; {target.name}: {', '.join(target.names)}"
+        )
+    return [source.names.index(name) for name in target.names]
+
+
+def remap_index_or_last(source: JointSet, target: JointSet) -> list[int]:
+    """As `remap_index`, but a joint without a namesake takes the source's last joint (MuPoTS `by2d` ignores those)."""
+    return [source.names.index(n) if n in source.names else len(source) - 1 for n in target.names]
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+MUPOTS_17 = JointSet(
+    "MuPoTS-17",
+    _names(
+        "head_top neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist "
+        "right_hip right_knee right_ankle left_hip left_knee left_ankle hip spine head"
+    ),
+    root=14,
+    parents=(1, 15, 1, 2, 3, 1, 5, 6, 14, 8, 9, 14, 11, 12, 14, 14, 1),
+)
+
+COCO_17 = JointSet(
+    "COCO-17",
+    _names(
+        "nose left_eye right_eye left_ear right_ear left_shoulder right_shoulder left_elbow right_elbow left_wrist "
+        "right_wrist left_hip right_hip left_knee right_knee left_ankle right_ankle"
+    ),
+)
+
+COCO_19 = JointSet("COCO-19", COCO_17.names + ("hip", "neck"), root=17)
+
+COMMON_14 = JointSet(
+    "Common-14",
+    _names(
+        "hip right_hip right_knee right_ankle left_hip left_knee left_ankle neck left_shoulder left_elbow left_wrist "
+        "right_shoulder right_elbow right_wrist"
+    ),
+    root=0,
+    parents=(0, 0, 1, 2, 0, 4, 5, 0, 7, 8, 9, 7, 11, 12),
+)
+
+BODY_25 = JointSet(
+    "BODY_25",
+    _names(
+        "nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist hip right_hip right_knee "
+        "right_ankle left_hip left_knee left_ankle right_eye left_eye right_ear left_ear left_big_toe left_small_toe "
+        "left_heel right_big_toe right_small_toe right_heel"
+    ),
+    root=8,
+)
+
+PANOPTIC_19 = JointSet(
+    "Panoptic-19",
+    _names(
+        "neck nose hip left_shoulder left_elbow left_wrist left_hip left_knee left_ankle right_shoulder right_elbow "
+        "right_wrist right_hip right_knee right_ankle left_eye left_ear right_eye right_ear"
+    ),
+    root=2,
+)
+
+HALPE_26 = JointSet(
+    "Halpe-26",
+    COCO_17.names
+    + _names("head_top neck hip left_big_toe right_big_toe left_small_toe right_small_toe left_heel right_heel"),
+    root=19,
+)
+
+MEDIAPIPE_33 = JointSet(
+    "MediaPipe-33",
+    _names(
+        "nose left_eye_inner left_eye left_eye_outer right_eye_inner right_eye right_eye_outer left_ear right_ear "
+        "left_mouth right_mouth left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist left_pinky "
+        "right_pinky left_index right_index left_thumb right_thumb left_hip right_hip left_knee right_knee left_ankle "
+        "right_ankle left_heel right_heel left_foot_index right_foot_index"
+    ),
+)
+
+JOINT_SETS: dict[str, JointSet] = {
+    joints.name: joints
+    for joints in (MUPOTS_17, COCO_17, COCO_19, COMMON_14, BODY_25, PANOPTIC_19, HALPE_26, MEDIAPIPE_33)
+}
+
+#: MuPoTS-17 out of the 28 joints of MPI-INF-3DHP's training annotations (0-based).
+MUPOTS_17_OF_MPI_28: tuple[int, ...] = tuple(i - 1 for i in (8, 6, 15, 16, 17, 10, 11, 12, 24, 25, 26, 19, 20, 21, 5, 4, 7))
+
+
+def joint_set(name: str) -> JointSet:
+    """The joint set of that name; MismatchError listing the known ones otherwise."""
+    if name not in JOINT_SETS:
+        raise MismatchError(f"unknown joint set {name!r}; known: {', '.join(JOINT_SETS)}")
+    return JOINT_SETS[name]
+
+
+def same_joint_set(name: str, found: JointSet, expected: Sequence[JointSet] | JointSet) -> None:
+    """Raise MismatchError naming both unless `found` is (one of) `expected`."""
+    allowed = (expected,) if isinstance(expected, JointSet) else tuple(expected)
+    if found not in allowed:
+        raise MismatchError(f"{name}: joint set {found.name} given, {' or '.join(j.name for j in allowed)} expected")

@@ -1,0 +1,131 @@
+"""`PoseSequence`: one person over time, the type that readers return and every stage takes and gives.
+
+Shapes: T frames, K joints of the 2D set, J joints of the 3D set. Masks are distinct and true means good:
+`detected` (a detector found the person), `annotated` (the 3D truth counts), `visible` (a joint is not occluded).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pose.cameras import Camera
+from pose.coordinates import Variant, check_variant
+from pose.errors import ConfigError, MismatchError, check_shape
+from pose.joint_sets import COCO_19, MUPOTS_17, JointSet
+
+
+@dataclass(frozen=True, eq=False)
+class PoseSequence:
+    """One person's frames, in order.
+
+    sequence, person: where it comes from, such as "TS1" and 0; `name` joins them.
+    camera: intrinsics in pixels, or None if unknown.
+    fps: frames per second of this material as it stands (after any decimation).
+    keypoints_2d (T, K, 2) px and confidence (T, K) in 0..1, zeros where undetected.
+    detected (T,): the frame holds a valid detection.
+    poses_3d (T, J, 3) mm, camera coordinates: annotation or prediction, NaN where there is none; None if unknown.
+    annotation_2d (T, J, 2) px: where the annotation puts the joints of the 3D set in the image; None if unknown.
+    annotated (T,): the annotation of that frame counts in an evaluation.
+    visible (T, J): the joint is not occluded.
+    frame (T,): 0-based frame numbers in the source video.
+    variant: "normal" or "universal", whichever `poses_3d` holds; None without poses.
+
+    Masks default to all true. Arrays of different lengths, a frame rate that is not positive and an unknown variant
+    raise ShapeError or ConfigError.
+    """
+
+    sequence: str
+    person: int
+    camera: Camera | None
+    fps: float
+    keypoints_2d: Tensor
+    confidence: Tensor
+    detected: Tensor = None  # type: ignore[assignment]  # filled below
+    poses_3d: Tensor | None = None
+    annotation_2d: Tensor | None = None
+    annotated: Tensor = None  # type: ignore[assignment]  # filled below
+    visible: Tensor = None  # type: ignore[assignment]  # filled below
+    frame: Tensor = None  # type: ignore[assignment]  # filled below
+    variant: Variant | None = None
+    joints_2d: JointSet = COCO_19
+    joints_3d: JointSet = MUPOTS_17
+
+    def __post_init__(self) -> None:
+        def default(name: str, make) -> None:
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, make())
+
+        length, device = len(self.keypoints_2d), self.keypoints_2d.device
+        default("detected", lambda: torch.ones(length, dtype=torch.bool, device=device))
+        default("annotated", lambda: torch.ones(length, dtype=torch.bool, device=device))
+        default("visible", lambda: torch.ones(length, len(self.joints_3d), dtype=torch.bool, device=device))
+        default("frame", lambda: torch.arange(length, device=device))
+        sizes = {"T": length, "K": len(self.joints_2d), "J": len(self.joints_3d)}
+        for name, pattern in {
+            "keypoints_2d": ("T", "K", 2),
+            "confidence": ("T", "K"),
+            "detected": ("T",),
+            "poses_3d": ("T", "J", 3),
+            "annotation_2d": ("T", "J", 2),
+            "annotated": ("T",),
+            "visible": ("T", "J"),
+            "frame": ("T",),
+        }.items():
+            if getattr(self, name) is not None:
+                check_shape(f"{self.name}: {name}", getattr(self, name), pattern, sizes)
+        if not self.fps > 0:
+            raise ConfigError(f"fps={self.fps}: must be a positive number of frames per second ({self.name})")
+        if self.variant is not None:
+            check_variant(self.variant)
+        elif self.poses_3d is not None:
+            raise ConfigError(f"{self.name}: poses_3d are given without a variant (normal or universal)")
+
+    def __len__(self) -> int:
+        return len(self.keypoints_2d)
+
+    def __repr__(self) -> str:
+        return (
+            f"PoseSequence({self.name}, {len(self)} frames at {self.fps:g} fps, {self.joints_2d.name} -> "
+            f"{self.joints_3d.name}, {self.variant})"
+        )
+
+    @property
+    def name(self) -> str:
+        return f"{self.sequence}/{self.person}"
+
+    @property
+    def root(self) -> Tensor:
+        """Root positions (T, 3) in mm."""
+        if self.poses_3d is None or self.joints_3d.root is None:
+            raise MismatchError(f"{self.name} has no 3D poses with a root joint")
+        return self.poses_3d[:, self.joints_3d.root]
+
+    def with_poses(self, poses_3d: Tensor, variant: Variant) -> PoseSequence:
+        """The same person with other 3D poses (a prediction, a refinement); masks and detections are kept."""
+        return dataclasses.replace(self, poses_3d=poses_3d, variant=variant)
+
+    def decimated(self, step: int) -> PoseSequence:
+        """Every `step`-th frame from frame 0, at fps / step."""
+        if step == 1:
+            return self
+        per_frame = {
+            f.name: getattr(self, f.name)[::step]
+            for f in dataclasses.fields(self)
+            if isinstance(getattr(self, f.name), Tensor)
+        }
+        return dataclasses.replace(self, fps=self.fps / step, **per_frame)
+
+
+def one_variant(sequences: list[PoseSequence]) -> Variant | None:
+    """The variant that all of them hold; MismatchError naming two sequences if they differ."""
+    for sequence in sequences[1:]:
+        if sequence.variant != sequences[0].variant:
+            raise MismatchError(
+                f"{sequences[0].name} is {sequences[0].variant}, {sequence.name} is {sequence.variant}: "
+                "variants cannot be mixed"
+            )
+    return sequences[0].variant if sequences else None
