@@ -1,0 +1,36 @@
+"""Refinement: predicted trajectories in, smoother trajectories out, through occlusions.
+
+    from refinement import PaperRefinement, refine
+
+    smooth = refine(poses_3d, score)                    # plain arrays: (T, 17, 3) mm and (T,) or (T, J) scores
+    result = PaperRefinement(l2_cap=0.5)(sequences)     # a list of PoseSequence, with energies and iterations
+
+Where to look:
+
+    refiner.py      sequences in, sequences out: `NoRefinement`, `PaperRefinement`, `refine` for arrays
+    energy.py       the terms of the published energy, their gradient, and `PublishedEnergy`, which joins them
+    visibility.py   detection scores -> how much each frame is believed
+    adam.py         the optimiser of the published method and its stop rule
+
+To add a refinement: write a class whose constructor takes its configuration keys, whose `name` is the option's name and
+whose `__call__(sequences, progress=None)` returns a `RefinementResult`; export it here; give it a file in
+conf/refinement/ and a test. It depends on `pose` alone. The formulas are in docs/refinement.md.
+"""
+
+from refinement.adam import AdamSettings, Minimum, minimise_adam
+from refinement.energy import PublishedEnergy
+from refinement.refiner import NoRefinement, PaperRefinement, RefinementResult, Refiner, refine
+from refinement.visibility import visibility
+
+__all__ = [
+    "AdamSettings",
+    "Minimum",
+    "NoRefinement",
+    "PaperRefinement",
+    "PublishedEnergy",
+    "RefinementResult",
+    "Refiner",
+    "minimise_adam",
+    "refine",
+    "visibility",
+]

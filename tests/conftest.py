@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -37,3 +42,37 @@ def shared() -> Path:
 def conformance(shared: Path) -> Path:
     """Data sets in the genuine formats with the numbers of an independent implementation."""
     return shared / "conformance"
+
+
+@dataclass
+class Run:
+    """A finished `python run.py ...`."""
+
+    returncode: int
+    output: str
+    folder: Path
+
+    @property
+    def metrics(self) -> dict:
+        return json.loads((self.folder / "metrics.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def workdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that runs start in and share: what one trains the next reuses."""
+    return tmp_path_factory.mktemp("work")
+
+
+@pytest.fixture
+def run(workdir: Path, tmp_path: Path) -> Callable[..., Run]:
+    """Runs `python run.py WORDS` in a process of its own, in `workdir`, with its run folder in `tmp_path`."""
+
+    def start(*words: str, folder: str = "run", cwd: Path = workdir) -> Run:
+        out = tmp_path / folder
+        place = [] if "-m" in words else [f"hydra.run.dir={out}"]
+        command = [sys.executable, str(REPO / "run.py"), *words, *place]
+        environment = {**os.environ, "WANDB_MODE": "offline", "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+        return Run(done.returncode, done.stdout + done.stderr, out)
+
+    return start

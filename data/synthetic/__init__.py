@@ -1,0 +1,75 @@
+"""The embedded stand-in: all three data sets, in their genuine formats, from a seeded generator.
+
+It lets everything run where no data set is. What is read back goes through the ordinary readers. The parts, each
+usable alone: `bodies` and `motions` (people moving, (T, 17, 3) world arrays), `scenes` (any such motions placed before
+a camera, `render_scene`), `occlusion` and `detections` (what hides a joint, what a detector makes of it), `writers`
+(the file formats), `datasets` (which recordings there are).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from data.mpi_inf_3dhp import MpiInf3dhpTest
+from data.mupots_3d import MuPoTS3D
+from data.synthetic.datasets import jobs
+from data.synthetic.settings import GENERATOR_VERSION, SyntheticSettings, synthetic_fingerprint
+from pose.errors import ConfigError, DataError
+
+__all__ = ["GENERATOR_VERSION", "SyntheticSettings", "ensure_synthetic", "synthetic_fingerprint", "synthetic_test"]
+
+logger = logging.getLogger(__name__)
+
+
+def ensure_synthetic(
+    cache: Path | str, settings: SyntheticSettings, progress: Callable[[int, int], None] | None = None
+) -> Path:
+    """The folder with Mpi3DHP/, MucoTemp/ and MuPoTS/ for these settings, generated unless it is in `cache`.
+
+    progress: called with the recordings written so far and their total number. The folder appears complete or not at
+    all; of several processes that make it at once the first to finish wins and the others take its work.
+    Raises DataError where it cannot be written.
+    """
+    folder = Path(cache) / f"synthetic-{synthetic_fingerprint(settings)}"
+    if folder.is_dir():
+        return folder
+    partial = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
+    logger.info("generating the stand-in data sets in %s", folder)
+    try:
+        partial.mkdir(parents=True)
+        todo = jobs(partial, settings)
+        for done, job in enumerate(todo):
+            if progress is not None:
+                progress(done, len(todo))
+            job()
+        if progress is not None:
+            progress(len(todo), len(todo))
+        try:
+            os.replace(partial, folder)
+        except OSError:
+            if not folder.is_dir():
+                raise
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be written ({error}); check permissions and free space") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return folder
+
+
+def synthetic_test(
+    cache: Path | str, settings: SyntheticSettings, benchmark: str = "mupots_3d", root: Path | str | None = None
+) -> MuPoTS3D | MpiInf3dhpTest:
+    """The reader of one of the stand-in's test sets, generated if need be.
+
+    benchmark: `mupots_3d` or `mpi_inf_3dhp`. root: where real data sets are; not used, accepted because every test
+    set is built with it.
+    """
+    if benchmark not in ("mupots_3d", "mpi_inf_3dhp"):
+        raise ConfigError(f"test.benchmark={benchmark}: must be mupots_3d or mpi_inf_3dhp")
+    folder = ensure_synthetic(cache, settings)
+    return MuPoTS3D(folder / "MuPoTS") if benchmark == "mupots_3d" else MpiInf3dhpTest(folder / "Mpi3DHP")

@@ -1,0 +1,1 @@
+"""The verbs: one module and one function each, called with the composed configuration."""

@@ -1,0 +1,197 @@
+"""The only place of this package that opens pickles, MATLAB, HDF5 and npz files; and atomic writes.
+
+Data sets come from many hands, so every way in which a file can be unusable (missing, truncated, of another kind, with
+a program inside) ends as a `DataError` of one line that names the file. What comes out is plain: dicts and lists of
+NumPy arrays; `require` then checks the shape of each.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import scipy.io
+import torch
+from torch import Tensor
+
+from pose.errors import DataError, PoseError, ShapeError, check_shape
+from pose.pickles import load_pickle
+
+#: The remedy for a damaged file of a published data set.
+FETCH = "fetch the file again"
+
+
+@contextmanager
+def reading(path: Path | str, kind: str, remedy: str = FETCH) -> Iterator[None]:
+    """Turn whatever goes wrong while `path` is read as a `kind` ("a MATLAB file") into a DataError naming it."""
+    try:
+        with open(path, "rb"):
+            pass
+    except OSError as error:
+        raise DataError(f"{path}: cannot be opened ({error.strerror}); check the path and its permissions") from error
+    try:
+        yield
+    except PoseError:
+        raise
+    except Exception as error:  # parsers of binary formats raise nearly every type on damaged input
+        detail = " ".join(str(error).split())[:150]
+        raise DataError(f"{path}: not {kind} or damaged ({type(error).__name__}: {detail}); {remedy}") from error
+
+
+def read_pickle(path: Path | str) -> Any:
+    """A pickle of NumPy arrays, numbers, text and plain containers, written by Python 2 (latin1) or 3.
+
+    Raises DataError for a file that cannot be read and, naming the class, for one that asks for anything else.
+    """
+    return load_pickle(path)
+
+
+def read_mat(path: Path | str, keys: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+    """The variables `keys` (default all) of a MATLAB v5 file; cells are arrays of objects, structs structured."""
+    with reading(path, "a MATLAB v5 file"):
+        if h5py.is_hdf5(path):
+            raise DataError(f"{path}: a MATLAB v7.3 (HDF5) file, MATLAB v5 is expected; fetch the original file again")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an unreadable variable is a warning there and an error below
+            found = scipy.io.loadmat(path, variable_names=None if keys is None else list(keys))
+        keys = [key for key in found if not key.startswith("__")] if keys is None else keys
+        for key in keys:
+            if key not in found:
+                raise DataError(f"{path}: has no variable {key!r}; {FETCH}")
+            if not isinstance(found[key], np.ndarray):
+                raise DataError(f"{path}: {key}: an array is expected, found {str(found[key])[:80]!r}; {FETCH}")
+    return {key: found[key] for key in keys}
+
+
+def read_hdf5(path: Path | str, keys: Sequence[str]) -> dict[str, np.ndarray]:
+    """The data sets `keys` of an HDF5 (MATLAB v7.3) file, axes as stored, i.e. reversed from MATLAB's."""
+    with reading(path, "an HDF5 (MATLAB v7.3) file"), h5py.File(path, "r") as file:
+        found = {}
+        for key in keys:
+            entry = file.get(key)
+            if not isinstance(entry, h5py.Dataset):
+                raise DataError(f"{path}: has no data set {key!r}, found {', '.join(file) or 'nothing'}; {FETCH}")
+            found[key] = np.asarray(entry[()])
+        return found
+
+
+def read_npz(path: Path | str) -> dict[str, np.ndarray]:
+    """All arrays of an npz file; arrays of Python objects are refused."""
+    with reading(path, "an npz file of plain arrays", "write it with numpy.savez, without object arrays"):
+        with open(path, "rb") as file:
+            if file.read(2) != b"PK":
+                raise ValueError("no zip signature")
+        with np.load(path, allow_pickle=False) as archive:
+            return {key: archive[key] for key in archive.files}
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def atomic_path(path: Path | str) -> Iterator[Path]:
+    """A temporary path beside `path`, with its ending, that becomes `path` when the block ends without an error.
+
+    Folders are made. After an error nothing is left and an older file stays as it was. Whoever finds `path` finds it
+    complete. Raises DataError if it cannot be written.
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.touch()
+        yield partial
+        with open(partial, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error}); check permissions and free space") from error
+    finally:
+        if partial.exists():
+            partial.unlink()
+
+
+# --- checks ----------------------------------------------------------------------------------------------------------
+
+
+def require_shape(
+    value: np.ndarray,
+    path: Path | str,
+    key: str,
+    pattern: Sequence[int | str],
+    sizes: dict[str, int] | None = None,
+    remedy: str = FETCH,
+) -> None:
+    """Raise DataError naming file, key, expected, found and remedy unless `value` fits `pattern` and is not empty.
+
+    pattern: as in pose.errors.check_shape. sizes: what its letters stand for, where known from elsewhere ({"T": 201}).
+    """
+    sizes = {} if sizes is None else sizes
+    known = [f"{size}={sizes[size]}" if isinstance(size, str) and size in sizes else size for size in pattern]
+    try:
+        check_shape(key, value, pattern, sizes)
+    except ShapeError as error:
+        raise DataError(f"{path}: {ShapeError(key, known, error.actual)}; {remedy}") from None
+    if value.size == 0:
+        raise DataError(f"{path}: {key}: empty, shape {value.shape}; at least one frame is expected; {remedy}")
+
+
+def require(
+    value: Any,
+    path: Path | str,
+    key: str,
+    pattern: Sequence[int | str],
+    sizes: dict[str, int] | None = None,
+    remedy: str = FETCH,
+) -> np.ndarray:
+    """`value` (an array, a scalar, nested lists) as an array of numbers that passes `require_shape`, or DataError."""
+    if isinstance(value, (list, tuple, int, float, np.generic)):
+        try:
+            value = np.asarray(value)
+        except ValueError:
+            raise DataError(f"{path}: {key}: lists of unequal lengths, an array is expected; {remedy}") from None
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiub":
+        found = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
+        raise DataError(f"{path}: {key}: an array of numbers is expected, found {found}; {remedy}")
+    require_shape(value, path, key, pattern, sizes, remedy)
+    return np.asarray(value, dtype=value.dtype.newbyteorder("="))
+
+
+def require_mask(
+    value: Any,
+    path: Path | str,
+    key: str,
+    pattern: Sequence[int | str],
+    sizes: dict[str, int] | None = None,
+    remedy: str = FETCH,
+) -> np.ndarray:
+    """As `require`, for an array of 0 and 1 (of any type) -> bool."""
+    value = require(value, path, key, pattern, sizes, remedy)
+    odd = (value != 0) & (value != 1)
+    if odd.any():
+        place = tuple(int(i) for i in np.argwhere(odd)[0])
+        raise DataError(f"{path}: {key}: 0 or 1 is expected, found {value[place]} at index {place}; {remedy}")
+    return value.astype(bool)
+
+
+def member(container: Any, key: str | int, path: Path | str, name: str = "") -> Any:
+    """`container[key]` of a dict or list out of a pickle; DataError naming the file and `name` (default: the key)."""
+    try:
+        return container[key]
+    except (KeyError, IndexError, TypeError):
+        found = type(container).__name__
+        if isinstance(container, dict):
+            found += f" with keys {', '.join(map(str, container))[:100]}"
+        raise DataError(f"{path}: has no {name or key}, found a {found}; {FETCH}") from None
+
+
+def to_tensor(array: np.ndarray) -> Tensor:
+    """A tensor with memory of its own: float32, or bool for a mask."""
+    return torch.from_numpy(np.array(array, dtype=bool if array.dtype == bool else np.float32, order="C"))

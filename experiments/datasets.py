@@ -1,0 +1,107 @@
+"""Which data sets are there, and what a run does when they are not.
+
+Decided once, before anything is read or hashed:
+- What a run needs is what its training set (unless it takes a `checkpoint` or reads predictions) and its test set need.
+- Nothing of it found, and `paths.datasets` left at its default: both fall back together to the stand-in at a small
+  size. It is said loudly and marked in every result.
+- Anything else that is missing is an error that lists each file and where it comes from; with `data.require_real=true`
+  so is the stand-in.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from hydra import compose
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from pose.errors import ConfigError, DataError
+
+log = logging.getLogger(__name__)
+
+#: Folders below paths.datasets of each choice of `data` and `test`; the stand-in needs none.
+FOLDERS = {
+    "mpi_inf_3dhp": ("Mpi3DHP",),
+    "muco_temp": ("MucoTemp", "Mpi3DHP"),
+    "both": ("Mpi3DHP", "MucoTemp"),
+    "mupots_3d": ("MuPoTS",),
+    "synthetic": (),
+}
+
+
+def resolve(cfg: DictConfig, trains: bool, tests: bool) -> DictConfig:
+    """The configuration to go on with: `cfg`, or the same command on the stand-in. See the module's docstring."""
+    needed = ([cfg.data] if trains else []) + ([cfg.test] if tests else [])
+    folders = {folder for group in needed for folder in FOLDERS[group.name]}
+    if cfg.data.require_real and any(group.name == "synthetic" for group in needed):
+        raise ConfigError("data.require_real=true: data=synthetic or test=synthetic is chosen; choose real data sets")
+    if not folders:
+        return cfg
+    root = datasets_root(cfg)
+    if cfg.paths.datasets is not None and not root.is_dir():
+        raise DataError(f"paths.datasets={root}: no such folder; give the one that holds MuPoTS/, Mpi3DHP/, MucoTemp/")
+    found = any((root / folder).is_dir() for folder in folders)
+    if not found and cfg.paths.datasets is None and not cfg.data.require_real:
+        return _stand_in(cfg, sorted(folders))
+    missing: dict[str, list[Path]] = {}
+    if trains:
+        module = data_module(cfg, variant=cfg.coordinates)
+        for reader in [*module.train_readers(), module.validation_reader()]:
+            missing.setdefault(reader.SOURCE, []).extend(reader.missing_files())
+    if tests:
+        reader = test_reader(cfg)
+        missing.setdefault(reader.SOURCE, []).extend(reader.missing_files())
+    if any(missing.values()):
+        raise DataError(_list_missing(missing))
+    return cfg
+
+
+def datasets_root(cfg: DictConfig) -> Path:
+    return Path(cfg.paths.datasets if cfg.paths.datasets is not None else "datasets")
+
+
+def data_module(cfg: DictConfig, **more: Any):
+    """The LightningDataModule of `cfg.data` on `paths.datasets`."""
+    return _build(cfg.data, root=str(datasets_root(cfg)), **more)
+
+
+def test_reader(cfg: DictConfig):
+    """The reader of `cfg.test` on `paths.datasets`."""
+    return _build(cfg.test, root=str(datasets_root(cfg)))
+
+
+def _build(group: DictConfig, **more: Any) -> Any:
+    options: Any = OmegaConf.to_container(group, resolve=True)
+    return instantiate({key: value for key, value in options.items() if key not in ("name", "require_real")}, **more)
+
+
+def _stand_in(cfg: DictConfig, folders: list[str]) -> DictConfig:
+    benchmark = "mpi_inf_3dhp" if cfg.test.name == "mpi_inf_3dhp" else "mupots_3d"
+    given = list(HydraConfig.get().overrides.task)
+    kept = [word for word in given if word.split("=")[0] not in ("data", "test")]
+    sized = any(word.startswith("size=") for word in given)
+    log.warning(
+        "No data sets here (%s not found in ./datasets): this run uses the SYNTHETIC STAND-IN at a small size. Its "
+        "numbers say nothing about the real data sets. Put those into ./datasets or set paths.datasets (README).",
+        ", ".join(folders),
+    )
+    words = ["data=synthetic", "test=synthetic", f"test.benchmark={benchmark}", *([] if sized else ["size=small"])]
+    return compose("config", overrides=[*kept, *words])
+
+
+def _list_missing(missing: dict[str, list[Path]]) -> str:
+    """Every missing file, a line for each folder, under where it comes from."""
+    lines = [f"{sum(len(set(files)) for files in missing.values())} files are missing:"]
+    for source, files in missing.items():
+        folders: dict[Path, list[str]] = {}
+        for file in sorted(set(files)):
+            folders.setdefault(file.parent, []).append(file.name)
+        lines += [f"  {folder}: {', '.join(names)}" for folder, names in folders.items()]
+        if files:
+            lines.append(f"    from: {source}")
+    lines.append("Add them, or set paths.datasets to the folder that holds them.")
+    return "\n".join(lines)

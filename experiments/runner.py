@@ -1,0 +1,94 @@
+"""What surrounds every task: its folder, its seed, its logger, and the errors that a user can cause.
+
+Every run leaves `config.yaml` (resolved), `run.json` (command, overrides, commit, seed, versions, time) and its log in
+its folder. A `PoseError` ends the run with one line and exit code 2; `debug=true` shows the traceback instead.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from omegaconf.errors import MissingMandatoryValue
+
+from experiments.folder import run_folder, write_json
+from pose.errors import ConfigError, PoseError
+
+log = logging.getLogger(__name__)
+
+
+def run(cfg: DictConfig) -> None:
+    """Run `cfg.task` in its folder. Raises SystemExit(2) for an error in the user's input."""
+    try:
+        _run(cfg)
+    except Exception as error:
+        cause = _user_error(error)
+        if cause is None or cfg.debug:
+            raise
+        log.error("%s", cause)
+        raise SystemExit(2) from None
+
+
+def _run(cfg: DictConfig) -> None:
+    started, clock = time.strftime("%Y-%m-%dT%H:%M:%S%z"), time.perf_counter()
+    folder = run_folder()
+    log.info("%s -> %s", cfg.name, folder)
+    from pytorch_lightning import seed_everything
+
+    _quieten()
+    seed_everything(cfg.seed, workers=True, verbose=False)
+    instantiate(cfg.task)(cfg)
+    write_json(
+        folder / "run.json",
+        {
+            "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+            "overrides": list(HydraConfig.get().overrides.task),
+            "commit": _commit(),
+            "seed": cfg.seed,
+            "started": started,
+            "seconds": round(time.perf_counter() - clock, 1),
+            "python": platform.python_version(),
+            "packages": {name: importlib.metadata.version(name) for name in ("torch", "pytorch-lightning", "numpy")},
+        },
+    )
+    log.info("done in %.0f s: %s", time.perf_counter() - clock, folder)
+
+
+def _user_error(error: BaseException) -> PoseError | None:
+    """The error in the user's input behind `error`, looking through what Hydra wraps around constructors."""
+    if isinstance(error, PoseError):
+        return error
+    if isinstance(error, MissingMandatoryValue):
+        return ConfigError(f"{error.full_key}=: a value is needed; give it on the command line")
+    if isinstance(error, InstantiationException) and error.__cause__ is not None:
+        return _user_error(error.__cause__)
+    return None
+
+
+def _quieten() -> None:
+    """Lightning's notes on devices and tips; it sets its own level when it is imported."""
+    for name in ("pytorch_lightning", "lightning.pytorch", "lightning.fabric", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _commit() -> str | None:
+    """The checked-out commit, "+" appended where files differ from it; None outside a checkout."""
+    root = Path(__file__).resolve().parents[1]
+
+    def git(*words: str) -> str:
+        result = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=True)
+        return result.stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -1,0 +1,122 @@
+"""`experiment=mupots_pck`, `mupots_mm`, `mpii_3dhp`, `quickstart`: test a lifter, plain and refined.
+`experiment=evaluate`: test somebody else's predictions.
+
+With `predictions=FILE` the predictions are read; otherwise a lifter (given, reused or trained) makes them and the
+refinement refines them.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from experiments import datasets, lifters
+from experiments.folder import run_folder, save_config
+from experiments.loggers import logging_to
+from experiments.progress import stage
+from experiments.report import publish
+from experiments.rows import rows_of, scenes_of_file
+from experiments.scoring import check_protocol, score_mpi_inf_3dhp, score_mupots
+from pose.errors import ConfigError
+from pose.sequence import PoseSequence
+
+log = logging.getLogger(__name__)
+
+
+def evaluate(cfg: DictConfig) -> None:
+    """Predict (or read predictions), refine, score, and leave metrics.json, table.md and predictions.npz."""
+    check_protocol(cfg)
+    own = cfg.predictions is None
+    cfg = datasets.resolve(cfg, trains=own and cfg.checkpoint is None, tests=True)
+    save_config(cfg)
+    with logging_to(cfg) as logger:
+        annotated = _read_test_set(cfg)
+        result = _evaluate_lifter(cfg, annotated, logger) if own else _evaluate_file(cfg, annotated)
+        publish(cfg, result, logger)
+
+
+def _read_test_set(cfg: DictConfig) -> list[PoseSequence]:
+    with stage(f"reading {cfg.test.name}"):
+        return datasets.test_reader(cfg).sequences(cfg.coordinates)
+
+
+def _evaluate_lifter(cfg: DictConfig, annotated: list[PoseSequence], logger: Any) -> dict[str, Any]:
+    from data.predictions import write_predictions
+    from lightning_modules.prediction import lift
+    from pose.metrics.scenes import predicted_scenes, scenes_from_sequences
+
+    lifter, train_data = lifters.obtain(cfg, logger)
+    with stage(f"lifting {sum(map(len, annotated))} frames of {len(annotated)} people"):
+        plain = lift(lifter, annotated)
+    predictions = {"plain": plain}
+    method = instantiate(cfg.refinement)
+    if method.name != "none":
+        with stage(f"refining by {method.name}"):
+            predictions["refined"] = method(plain).sequences
+    final = predictions.get("refined", plain)
+    write_predictions(run_folder() / "predictions.npz", rows_of(final, plain))
+    if protocol_of(cfg) == "mpi_inf_3dhp":
+        scores = score_mpi_inf_3dhp(annotated, predictions)
+    else:
+        truth = scenes_from_sequences(annotated)
+        scenes = {kind: predicted_scenes(sequences, truth) for kind, sequences in predictions.items()}
+        scores = score_mupots(truth, {"given": scenes, "by2d": scenes}, **cfg.protocol)
+    if cfg.pictures:
+        _draw(cfg, annotated, plain, final)
+    return {**_about(cfg, train_data, method.name), **scores}
+
+
+def _evaluate_file(cfg: DictConfig, annotated: list[PoseSequence]) -> dict[str, Any]:
+    from data.predictions import read_predictions, write_predictions
+    from pose.metrics.scenes import scenes_from_sequences
+
+    if protocol_of(cfg) != "mupots_3d":
+        raise ConfigError(f"test={cfg.test.name}: predictions= is for the MuPoTS-3D protocol; use test=mupots_3d")
+    predictions = read_predictions(cfg.predictions)
+    if cfg.protocol.pairing == "by2d" and predictions.keypoints_2d is None:
+        raise ConfigError(f"protocol.pairing=by2d: {cfg.predictions} has no keypoints_2d; add it or use given")
+    kinds = {"plain": predictions.poses_3d}
+    if predictions.poses_3d_plain is not None:
+        kinds = {"plain": predictions.poses_3d_plain, "refined": predictions.poses_3d}
+    truth = scenes_from_sequences(annotated)
+    pairings = {cfg.protocol.pairing} | ({"by2d"} if predictions.keypoints_2d is not None else set())
+    people = {name: scene.valid.shape[1] for name, scene in truth.items()}
+    names, indices = np.unique(predictions.sequence, return_inverse=True)
+    if (predictions.person < np.array([people.get(str(name), 0) for name in names])[indices]).all():
+        pairings.add("given")
+    scenes = {
+        pairing: {kind: scenes_of_file(predictions, truth, pairing, poses) for kind, poses in kinds.items()}
+        for pairing in sorted(pairings, reverse=True)
+    }
+    write_predictions(run_folder() / "predictions.npz", predictions)
+    return {**_about(cfg, None, "none"), **score_mupots(truth, scenes, **cfg.protocol)}
+
+
+def protocol_of(cfg: DictConfig) -> str:
+    """The protocol of the chosen test set: mupots_3d or mpi_inf_3dhp."""
+    return cfg.test.benchmark if cfg.test.name == "synthetic" else cfg.test.name
+
+
+def _about(cfg: DictConfig, train_data: str | None, refinement: str) -> dict[str, Any]:
+    return {"data": cfg.test.name, "train_data": train_data, "coordinates": cfg.coordinates, "refinement": refinement}
+
+
+def _draw(cfg: DictConfig, annotated: list[PoseSequence], plain: list[PoseSequence], final: list[PoseSequence]) -> None:
+    """The figure of a trajectory through an occlusion and a clip of its scene."""
+    from inference.visualise import choose_occlusion, scene_clip, trajectory_figure
+
+    note = f"{cfg.test.name} data, lifter trained on {cfg.data.name}"
+    index, *focus = choose_occlusion(annotated)
+    chosen = annotated[index]
+    figure, clip = run_folder() / "trajectory.png", run_folder() / "scene.gif"
+    with stage("drawing"):
+        title = f"{chosen.sequence}, person {chosen.person}, through an occlusion"
+        trajectory_figure(figure, chosen, plain[index], final[index], title, note, focus=tuple(focus))
+        scene = [i for i, sequence in enumerate(annotated) if sequence.sequence == chosen.sequence]
+        people = [[rows[i] for i in scene] for rows in (annotated, plain, final)]
+        scene_clip(clip, *people, focus=tuple(focus), note=note)
+    log.info("look at %s and %s", figure, clip)

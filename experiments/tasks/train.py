@@ -1,0 +1,30 @@
+"""`experiment=train`: a finished lifter in its own folder, and its validation in this run's folder."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+from experiments import datasets, lifters
+from experiments.folder import save_config
+from experiments.loggers import logging_to
+from experiments.report import publish
+
+
+def train(cfg: DictConfig) -> None:
+    """Train the lifter of `cfg`, or find it already trained, and report its validation."""
+    cfg = datasets.resolve(cfg, trains=True, tests=False)
+    save_config(cfg)
+    with logging_to(cfg) as logger:
+        _, done = lifters.train(cfg, logger)
+        validation = done["validation"]
+        result = {
+            "data": "synthetic" if cfg.data.name == "synthetic" else "mpi_inf_3dhp",
+            "train_data": done["train_data"],
+            "coordinates": cfg.coordinates,
+            "refinement": "none",
+            "protocol": {"people": "all", "pairing": "given"},
+            "metrics": {"plain": validation["metrics"]},
+            "protocols": {},
+            "per_sequence": {name: {"plain": scores} for name, scores in validation["per_sequence"].items()},
+        }
+        publish(cfg, result, logger)

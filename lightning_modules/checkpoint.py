@@ -1,0 +1,257 @@
+"""Trained lifters on disk: published folders, our folders, run folders and `.ckpt` files in; ours and published out.
+
+A published folder holds `config.json`, `model_params.pkl` and `preprocess_params.pkl`; one of ours `lifter.ckpt`; a run
+folder `lifter.json`, which says where its lifter's folder is. No file is trusted: pickles and checkpoints are read by
+loaders that construct tensors, arrays and plain containers only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from lightning_modules.lifter import Lifter
+from pose.coordinates import Variant, same_variant
+from pose.errors import DataError, MismatchError
+from pose.joint_sets import COCO_19, MUPOTS_17
+from pose.pickles import load_pickle
+from pose.transforms import N_FEATURES, N_TARGETS, Standardiser
+
+CHECKPOINT_FILE = "lifter.ckpt"
+RUN_FILE = "lifter.json"
+CONFIG_FILE = "config.json"
+MODEL_FILE = "model_params.pkl"
+PREPROCESS_FILE = "preprocess_params.pkl"
+
+_VARIANT_OF_SCALING: dict[str, Variant] = {"normal": "normal", "univ": "universal"}
+_SCALING_OF_VARIANT = {variant: scaling for scaling, variant in _VARIANT_OF_SCALING.items()}
+_JOINTS_OF_DETECTOR = {"hrnet": COCO_19.name}
+_DETECTOR_OF_JOINTS = {joints: detector for detector, joints in _JOINTS_OF_DETECTOR.items()}
+
+
+def load_lifter(path: str | Path, variant: str | None = None) -> Lifter:
+    """The lifter of a published folder, one of our folders, a run folder or a `.ckpt` file: on the CPU, in eval mode.
+
+    variant: what the caller evaluates; MismatchError naming both if the lifter was trained on the other one.
+    Raises DataError naming the file where something is missing or damaged, MismatchError where weights and settings
+    do not belong together.
+    """
+    path = Path(path)
+    if path.is_dir() and (path / RUN_FILE).is_file():
+        path = _lifter_folder(path / RUN_FILE)
+    if path.is_file():
+        lifter = _load_checkpoint(path)
+    elif (path / CHECKPOINT_FILE).is_file():
+        lifter = _load_checkpoint(path / CHECKPOINT_FILE)
+    elif (path / CONFIG_FILE).is_file():
+        lifter = _load_published(path)
+    else:
+        found = (
+            "does not exist" if not path.exists() else f"holds neither {CHECKPOINT_FILE}, {RUN_FILE} nor {CONFIG_FILE}"
+        )
+        raise DataError(
+            f"checkpoint={path}: {found}; give a published checkpoint folder, a run folder of this project or a .ckpt "
+            "file"
+        )
+    if variant is not None:
+        same_variant(f"checkpoint={path}", lifter.variant, variant)
+    return lifter.eval()
+
+
+def save_lifter(path: str | Path, lifter: Lifter) -> None:
+    """Write `lifter` to a checkpoint file that `load_lifter` and Lightning read, without an optimiser's state."""
+    content = {
+        "state_dict": {name: value.cpu() for name, value in lifter.state_dict().items()},
+        "hyper_parameters": dict(lifter.hparams),
+        "pytorch-lightning_version": version("pytorch-lightning"),
+    }
+    _write(Path(path), lambda file: torch.save(content, file))
+
+
+def export_published(lifter: Lifter, folder: str | Path) -> None:
+    """Write `lifter` as a folder in the published format. Causality and frame rate, unknown there, are further keys."""
+    network = lifter.network
+    model = {
+        "loss": "l1",
+        "channels": network.channels,
+        "dropout": network.dropout.p,
+        "filter_widths": list(network.filter_widths),
+        "layernorm": network.norm == "instance",
+    }
+    if network.causal:
+        model["causal"] = True
+    config = {
+        "pose2d_type": _DETECTOR_OF_JOINTS[lifter.joints_2d],
+        "pose3d_scaling": _SCALING_OF_VARIANT[lifter.variant],
+        "preprocess_2d": "DepthposeNormalize2D",
+        "preprocess_3d": "SplitToRelativeAbsAndMeanNormalize3D",
+        "model": model,
+    }
+    if lifter.fps is not None:
+        config["fps"] = lifter.fps
+    features, targets = lifter.feature_standardiser, lifter.target_standardiser
+    preprocess = [
+        {"name": config["preprocess_2d"], "state": {**_arrays(features), "field_name": "pose2d"}},
+        {
+            "name": config["preprocess_3d"],
+            "state": {**_arrays(targets), "field_name": "pose3d", "joint_set": "MuPoTSJoints"},
+        },
+        {"name": "RemoveIndex", "state": None},
+    ]
+    weights = {name: value.detach().cpu() for name, value in network.state_dict().items()}
+    folder = Path(folder)
+    _write(folder / MODEL_FILE, lambda file: torch.save(weights, file))
+    _write(folder / PREPROCESS_FILE, lambda file: pickle.dump(preprocess, file, protocol=2))
+    _write(folder / CONFIG_FILE, lambda file: file.write(json.dumps(config, indent=2).encode()))
+
+
+def _write(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
+    """A file appears under its name only when complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as file:
+            write(file)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _arrays(standardiser: Standardiser) -> dict[str, np.ndarray]:
+    return {"mean": standardiser.mean.cpu().numpy(), "std": standardiser.std.cpu().numpy()}
+
+
+def _lifter_folder(path: Path) -> Path:
+    """Where the `lifter.json` of a run folder points to; a relative place is relative to the run folder."""
+    folder = path.parent / str(_entry(path, _read_json(path), "folder"))
+    if not folder.exists():
+        raise DataError(
+            f"{path}: points to {folder}, which does not exist; train again or give the lifter's own folder"
+        )
+    return folder
+
+
+def _load_checkpoint(path: Path) -> Lifter:
+    content = _load_tensors(path)
+    hparams = _entry(path, content, "hyper_parameters")
+    state = _entry(path, content, "state_dict")
+    try:
+        lifter = Lifter(**hparams)
+    except TypeError as error:
+        raise DataError(
+            f"{path}: not a checkpoint of this lifter ({error}); was it written by another program?"
+        ) from error
+    _load_state(lifter, state, path)
+    return lifter
+
+
+def _load_published(folder: Path) -> Lifter:
+    path = folder / CONFIG_FILE
+    config = _read_json(path)
+    model = _entry(path, config, "model")
+    network = {
+        "channels": _entry(path, model, "channels"),
+        "filter_widths": _entry(path, model, "filter_widths"),
+        "dropout": _entry(path, model, "dropout"),
+        "causal": model.get("causal", False),
+        "norm": "instance" if model.get("layernorm", False) else "batch",
+    }
+    lifter = Lifter(
+        network,
+        variant=_known(path, config, "pose3d_scaling", _VARIANT_OF_SCALING),
+        fps=config.get("fps"),
+        joints_2d=_known(path, config, "pose2d_type", _JOINTS_OF_DETECTOR),
+        features=_standardiser(folder / PREPROCESS_FILE, 0, N_FEATURES),
+        targets=_standardiser(folder / PREPROCESS_FILE, 1, N_TARGETS),
+    )
+    _load_state(lifter.network, _load_tensors(folder / MODEL_FILE), folder / MODEL_FILE)
+    return lifter
+
+
+def _known(path: Path, config: dict, key: str, meanings: dict[str, Any]) -> Any:
+    """Meaning of a published setting; MismatchError with the value found and those that are understood."""
+    value = _entry(path, config, key)
+    if value not in meanings:
+        raise MismatchError(f"{path}: {key} is {value!r}, expected {' or '.join(map(repr, meanings))}")
+    return meanings[value]
+
+
+def _standardiser(path: Path, position: int, size: int) -> Standardiser:
+    """Mean and std from the state of one of the published preprocessing steps."""
+    steps = load_pickle(path)
+    if not isinstance(steps, list) or len(steps) <= position:
+        raise DataError(f"{path}: expected a list of three preprocessing steps; copy the folder again")
+    state = _entry(path, steps[position], "state")
+    mean, std = (torch.from_numpy(np.array(_entry(path, state, key), dtype=np.float32)) for key in ("mean", "std"))
+    for key, values in (("mean", mean), ("std", std)):
+        if values.shape != (size,):
+            raise MismatchError(
+                f"{path}: {key} of step {position} has shape {tuple(values.shape)}, expected ({size},) for "
+                f"{COCO_19.name} features and {MUPOTS_17.name} targets"
+            )
+    return Standardiser(mean, std)
+
+
+def _load_state(module: nn.Module, state: Any, path: Path) -> None:
+    """Load weights; MismatchError for one of another shape, DataError for missing or unknown names."""
+    expected = module.state_dict()
+    if not isinstance(state, dict):
+        raise DataError(f"{path}: expected a dict of tensors, found {type(state).__name__}; copy the file again")
+    # Counters of batch norm, which old versions of torch did not store and nothing reads.
+    missing = [name for name in expected if name not in state and not name.endswith("num_batches_tracked")]
+    unknown = [name for name in state if name not in expected]
+    for name, value in expected.items():
+        if name in state and state[name].shape != value.shape:
+            raise MismatchError(
+                f"{path}: {name} has shape {tuple(state[name].shape)}, the settings beside it ask for "
+                f"{tuple(value.shape)}; weights and settings (channels, filter_widths) do not belong together"
+            )
+    if missing or unknown:
+        raise DataError(
+            f"{path}: weights do not fit the network: {_listed('missing', missing)}, {_listed('unknown', unknown)}; "
+            "weights and settings (filter_widths, layernorm) do not belong together"
+        )
+    module.load_state_dict(state, strict=False)
+
+
+def _listed(title: str, names: list[str]) -> str:
+    return f"{title} {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}" if names else f"none {title}"
+
+
+def _load_tensors(path: Path) -> Any:
+    """Content of a torch file that holds tensors and plain containers only."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); copy the whole checkpoint folder") from error
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(
+            f"{path}: not a readable file of weights ({reason}); it is damaged or no torch checkpoint, copy it again"
+        ) from error
+
+
+def _read_json(path: Path) -> dict:
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: not readable JSON ({error}); copy the file again") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: expected a JSON object, found {type(content).__name__}; copy the file again")
+    return content
+
+
+def _entry(path: Path, content: Any, key: str) -> Any:
+    """`content[key]`, or a DataError saying that the file lacks it."""
+    if not isinstance(content, dict) or key not in content:
+        raise DataError(f"{path}: has no {key!r}; it is not in the format of a lifter, copy the whole folder again")
+    return content[key]

@@ -1,0 +1,96 @@
+"""`lift`: people's 2D detections over time in, the same sequences with predicted 3D poses out (SPEC §7).
+
+All sequences are laid end to end into one stream of frames, each between the padding that the network consumes, so that
+a few large calls serve any number of people of any length. Outputs whose window would span two people are dropped.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from pose.errors import ConfigError, DataError, MismatchError, check_finite
+from pose.joint_sets import MUPOTS_17
+from pose.sequence import PoseSequence
+from pose.transforms import decode_3d, features_2d, flip_2d, flip_3d
+
+if TYPE_CHECKING:
+    from lightning_modules.lifter import Lifter
+
+
+def lift(
+    lifter: Lifter, sequences: list[PoseSequence], flip: bool = True, frames_per_call: int = 4096
+) -> list[PoseSequence]:
+    """The sequences with `poses_3d` predicted for every frame, undetected ones included, in mm of the lifter's variant.
+
+    flip: average with the mirrored-back prediction on the mirrored detections, in mm.
+    frames_per_call: how many frames the network takes at once; bounds memory, has no influence on the result.
+
+    Runs on the lifter's device, in evaluation mode; poses come back on each sequence's own device. Raises MismatchError
+    for detections of another joint set than the lifter's, DataError without a camera or for detections that are NaN.
+    """
+    if frames_per_call < 1:
+        raise ConfigError(f"frames_per_call={frames_per_call}: must be at least 1")
+    views = [_network_input(lifter, sequence, flip) for sequence in sequences if len(sequence)]
+    was_training = lifter.training
+    lifter.eval()
+    try:
+        with torch.inference_mode():
+            poses = iter([_decode(lifter, outputs) for outputs in _run(lifter, views, frames_per_call)])
+    finally:
+        lifter.train(was_training)
+    predicted = []
+    for sequence in sequences:
+        # A clone made here is an ordinary tensor, which a refinement can differentiate through.
+        poses_3d = next(poses).clone() if len(sequence) else torch.zeros(0, len(MUPOTS_17), 3)
+        predicted.append(sequence.with_poses(poses_3d.to(sequence.keypoints_2d.device), lifter.variant))
+    return predicted
+
+
+def _network_input(lifter: Lifter, sequence: PoseSequence, flip: bool) -> Tensor:
+    """Standardised features, plain and mirrored, padded at the ends: (1 or 2, T + receptive_field - 1, 42)."""
+    if sequence.joints_2d.name != lifter.joints_2d:
+        raise MismatchError(
+            f"{sequence.name}: detections are {sequence.joints_2d.name}, the lifter was trained on {lifter.joints_2d}; "
+            "use a detector or a lifter of the same joint set"
+        )
+    if sequence.camera is None:
+        raise DataError(f"{sequence.name}: has no camera; the lifter needs its intrinsics (fx, fy, cx, cy)")
+    check_finite(f"{sequence.name}: detections", sequence.keypoints_2d)
+    check_finite(f"{sequence.name}: scores", sequence.confidence)
+    camera, keypoints_2d, confidence = sequence.camera, sequence.keypoints_2d.float(), sequence.confidence.float()
+    views = [features_2d(keypoints_2d, confidence, camera)]
+    if flip:
+        views.append(features_2d(*flip_2d(keypoints_2d, confidence, camera.width), camera.flipped()))
+    features = lifter.feature_standardiser(torch.stack(views).to(lifter.device))
+    context = lifter.network.receptive_field - 1
+    left = context if lifter.network.causal else context // 2
+    first, last = features[:, :1], features[:, -1:]
+    return torch.cat([first.expand(-1, left, -1), features, last.expand(-1, context - left, -1)], dim=1)
+
+
+def _run(lifter: Lifter, views: list[Tensor], frames_per_call: int) -> list[Tensor]:
+    """Network outputs (1 or 2, T, 51) of each padded input, standardised."""
+    network, context = lifter.network, lifter.network.receptive_field - 1
+    if network.norm == "instance":  # normalises over time, so people must not share a call
+        return [network(view) for view in views]
+    if not views:
+        return []
+    stream = torch.cat(views, dim=1)
+    outputs = torch.cat(
+        [
+            network(stream[:, start : start + frames_per_call + context])
+            for start in range(0, stream.shape[1] - context, frames_per_call)
+        ],
+        dim=1,
+    )
+    starts = torch.tensor([0] + [view.shape[1] for view in views[:-1]]).cumsum(0).tolist()
+    return [outputs[:, at : at + view.shape[1] - context] for at, view in zip(starts, views, strict=True)]
+
+
+def _decode(lifter: Lifter, targets: Tensor) -> Tensor:
+    """Standardised outputs (1 or 2, T, 51) -> poses (T, 17, 3) in mm, the mirrored view turned back and averaged."""
+    plain, *mirrored = decode_3d(lifter.target_standardiser.invert(targets))
+    return (plain + flip_3d(mirrored[0])) / 2 if mirrored else plain

@@ -1,0 +1,294 @@
+"""Errors of 3D poses against annotated ones, as torch functions that follow the device and dtype of their input.
+
+Poses are MuPoTS-17, (..., 17, 3) in mm in camera coordinates; prediction and target have the same shape. The result is
+a scalar tensor over everything given, so one call covers one sequence with all its people. `joint_errors`, `within`
+and `share_of_thresholds` keep the joints apart, for those who average differently (`pose.metrics.occlusion`).
+Source: SPEC §9, and the places named below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from pose.errors import ShapeError, check_shape
+from pose.joint_sets import MUPOTS_17
+
+ROOT = MUPOTS_17.index("hip")
+
+#: The joints that PCK and AUC count: all but hip, spine and head.
+SCORED_JOINTS: tuple[int, ...] = tuple(range(14))
+
+PCK_THRESHOLD = 150.0
+AUC_THRESHOLDS: tuple[float, ...] = tuple(float(mm) for mm in range(0, 151, 5))
+ROOT_AP_THRESHOLD = 250.0
+
+
+def _check_pair(poses_3d: Tensor, target_3d: Tensor) -> None:
+    check_shape("poses_3d", poses_3d, ("...", len(MUPOTS_17), 3))
+    check_shape("target_3d", target_3d, tuple(poses_3d.shape))
+
+
+def joint_errors(poses_3d: Tensor, target_3d: Tensor) -> Tensor:
+    """Distance of each joint: two (..., 17, 3) in mm -> (..., 17) mm."""
+    _check_pair(poses_3d, target_3d)
+    return (poses_3d - target_3d).norm(dim=-1)
+
+
+def root_relative(poses_3d: Tensor, root: int = ROOT) -> Tensor:
+    """Poses (..., J, 3) with the root joint moved to the origin."""
+    return poses_3d - poses_3d[..., root, None, :]
+
+
+def a_mpjpe(poses_3d: Tensor, target_3d: Tensor) -> Tensor:
+    """Absolute mean joint error: two (..., 17, 3) in mm -> scalar mm.
+
+    >>> target = torch.zeros(2, 17, 3)
+    >>> a_mpjpe(target + torch.tensor([0.0, 3.0, 4.0]), target)
+    tensor(5.)
+    """
+    return joint_errors(poses_3d, target_3d).mean()
+
+
+def mpjpe(poses_3d: Tensor, target_3d: Tensor) -> Tensor:
+    """Mean joint error relative to the hip, whose own zero counts among the 17: two (..., 17, 3) in mm -> scalar mm.
+
+    >>> target = torch.zeros(2, 17, 3)
+    >>> moved = target.clone()
+    >>> moved[:, 0, 0] = 34.0  # the head top alone is off
+    >>> mpjpe(moved, target)
+    tensor(2.)
+    """
+    _check_pair(poses_3d, target_3d)
+    return joint_errors(root_relative(poses_3d), root_relative(target_3d)).mean()
+
+
+def mrpe(poses_3d: Tensor, target_3d: Tensor, root: int = ROOT) -> Tensor:
+    """Mean root position error: two (..., 17, 3) in mm -> scalar mm.
+
+    >>> target = torch.zeros(2, 17, 3)
+    >>> mrpe(target + torch.tensor([0.0, 0.0, 80.0]), target)
+    tensor(80.)
+    """
+    return joint_errors(poses_3d, target_3d)[..., root].mean()
+
+
+def sequence_scale(poses_3d: Tensor, target_3d: Tensor) -> Tensor:
+    """The one factor for everything given that brings the prediction closest: <pred, target> / <pred, pred>.
+
+    Two (..., 17, 3) in mm, absolute coordinates -> scalar.
+
+    >>> target = torch.ones(4, 17, 3)
+    >>> sequence_scale(target * 2, target)
+    tensor(0.5000)
+    """
+    _check_pair(poses_3d, target_3d)
+    return (poses_3d * target_3d).sum() / poses_3d.square().sum()
+
+
+def n_mrpe(poses_3d: Tensor, target_3d: Tensor, root: int = ROOT) -> Tensor:
+    """`mrpe` after `sequence_scale`: two (..., 17, 3) in mm, a whole sequence -> scalar mm."""
+    return mrpe(poses_3d * sequence_scale(poses_3d, target_3d), target_3d, root)
+
+
+def n_mpjpe(poses_3d: Tensor, target_3d: Tensor) -> Tensor:
+    """Relative mean joint error after `sequence_scale`, over the 16 joints without the hip.
+
+    Two (..., 17, 3) in mm, a whole sequence -> scalar mm. The scale is that of the absolute coordinates.
+    """
+    scaled = poses_3d * sequence_scale(poses_3d, target_3d)
+    errors = joint_errors(root_relative(scaled), root_relative(target_3d))
+    return errors.sum(dim=-1).mean() / (len(MUPOTS_17) - 1)  # the hip adds zero
+
+
+def procrustes_aligned(poses_3d: Tensor, target_3d: Tensor) -> Tensor:
+    """Each pose moved, turned and scaled onto its target by least squares, never mirrored: (..., 17, 3) mm.
+
+    A pose whose joints all coincide is moved only.
+    """
+    _check_pair(poses_3d, target_3d)
+    centre = target_3d.mean(dim=-2, keepdim=True)
+    source, goal = poses_3d - poses_3d.mean(dim=-2, keepdim=True), target_3d - centre
+    u, singular, vh = torch.linalg.svd(source.mT @ goal)
+    sign = torch.ones_like(singular)
+    sign[..., 2] = torch.where(torch.linalg.det(u @ vh) < 0, -1.0, 1.0)
+    size = source.square().sum(dim=(-2, -1)).clamp_min(torch.finfo(source.dtype).tiny)
+    scale = ((singular * sign).sum(dim=-1) / size)[..., None, None]
+    return scale * source @ ((u * sign[..., None, :]) @ vh) + centre
+
+
+def pa_mpjpe(poses_3d: Tensor, target_3d: Tensor) -> Tensor:
+    """Mean joint error after `procrustes_aligned`, frame by frame: two (..., 17, 3) in mm -> scalar mm."""
+    return joint_errors(procrustes_aligned(poses_3d, target_3d), target_3d).mean()
+
+
+def acceleration_errors(
+    poses_3d: Tensor, target_3d: Tensor, mask: Tensor | None = None, frame: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Errors of the second difference over time, and which of them count.
+
+    Two (T, ..., 17, 3) in mm, time first; mask (T, ...) true where a frame counts; frame (T,) frame numbers. Returns
+    errors (T-2, ..., 17) in mm/frame^2 at frames 1..T-2 and counts (T-2, ...): three frames that count and follow each
+    other. Coordinates are taken as they are: pass `root_relative` poses for the usual root-free number.
+    """
+    _check_pair(poses_3d, target_3d)
+    if poses_3d.ndim < 3:
+        raise ShapeError("poses_3d", ("T", "...", len(MUPOTS_17), 3), poses_3d.shape)
+    difference = poses_3d - target_3d
+    errors = (difference[2:] - 2 * difference[1:-1] + difference[:-2]).norm(dim=-1)
+    counts = torch.ones(errors.shape[:-1], dtype=torch.bool, device=errors.device)
+    if mask is not None:
+        check_shape("mask", mask, tuple(poses_3d.shape[:-2]))
+        counts &= mask[2:] & mask[1:-1] & mask[:-2]
+    if frame is not None:
+        check_shape("frame", frame, (len(poses_3d),))
+        step = frame.diff()
+        follows = (step[1:] == 1) & (step[:-1] == 1)
+        counts &= follows.reshape(-1, *[1] * (counts.ndim - 1))
+    return errors, counts
+
+
+def acceleration_error(
+    poses_3d: Tensor, target_3d: Tensor, mask: Tensor | None = None, frame: Tensor | None = None
+) -> Tensor:
+    """Mean of `acceleration_errors`, of those that count: scalar mm/frame^2, NaN where none counts.
+
+    >>> target = torch.zeros(4, 17, 3)
+    >>> jump = target.clone()
+    >>> jump[1:, :, 0] = 6.0  # |second difference| is 6 at frame 1, 0 at frame 2
+    >>> acceleration_error(jump, target)
+    tensor(3.)
+    """
+    errors, counts = acceleration_errors(poses_3d, target_3d, mask, frame)
+    return errors[counts].mean()
+
+
+def within(errors: Tensor, threshold: float = PCK_THRESHOLD) -> Tensor:
+    """100 where an error (...) in mm is strictly below the threshold, else 0: the values that PCK averages."""
+    return 100.0 * (errors < threshold).to(errors.dtype)
+
+
+def share_of_thresholds(errors: Tensor) -> Tensor:
+    """Percent of AUC's 31 thresholds 0, 5, ..., 150 mm strictly above each error (...): the values that AUC averages.
+
+    >>> share_of_thresholds(torch.tensor([0.0, 147.0, 150.0])) * 31 / 100
+    tensor([30.,  1.,  0.])
+    """
+    thresholds = torch.tensor(AUC_THRESHOLDS, dtype=errors.dtype, device=errors.device)
+    not_above = torch.searchsorted(thresholds, errors.contiguous(), right=True)
+    return 100.0 * (len(AUC_THRESHOLDS) - not_above).to(errors.dtype) / len(AUC_THRESHOLDS)
+
+
+def pck(
+    poses_3d: Tensor, target_3d: Tensor, joints: Sequence[int] = SCORED_JOINTS, threshold: float = PCK_THRESHOLD
+) -> Tensor:
+    """Share of the given joints with an error < threshold mm, poses taken as they are: two (..., 17, 3) -> percent."""
+    return within(joint_errors(poses_3d, target_3d)[..., list(joints)], threshold).mean()
+
+
+def auc(poses_3d: Tensor, target_3d: Tensor, joints: Sequence[int] = SCORED_JOINTS) -> Tensor:
+    """Mean of `pck` over the thresholds 0, 5, ..., 150 mm (31 of them): two (..., 17, 3) -> percent."""
+    return share_of_thresholds(joint_errors(poses_3d, target_3d)[..., list(joints)]).mean()
+
+
+def detection_rate(paired: Tensor, annotated: Tensor) -> Tensor:
+    """Share of the annotated people that were found: two masks (...) -> percent, NaN where nobody is annotated.
+
+    >>> detection_rate(torch.tensor([True, False, True]), torch.tensor([True, True, False]))
+    tensor(50.)
+    """
+    check_shape("annotated", annotated, tuple(paired.shape))
+    return 100.0 * paired[annotated].float().mean()
+
+
+def root_ap(
+    roots: Tensor,
+    present: Tensor,
+    target_roots: Tensor,
+    annotated: Tensor,
+    score: Tensor | None = None,
+    threshold: float = ROOT_AP_THRESHOLD,
+) -> Tensor:
+    """Average precision of the root position (AP25 at the default 250 mm), in percent.
+
+    roots (F, R, 3) mm and present (F, R): the predictions of F frames (frames of several sequences may be
+    concatenated); target_roots (F, P, 3) mm and annotated (F, P); score (F, R), higher is surer. NaN where nobody is
+    annotated.
+
+    As RootNet (Moon et al. 2019) defines it: frames without an annotated person are left out; predictions are ranked
+    by score over all frames; one is right if its nearest annotated root lies closer than the threshold and no
+    higher-ranked prediction has taken it. The AP is the sum over ranks of precision times the gain in recall (no
+    interpolation; their code leaves out the gain of the very first rank, which we count). Predictions of equal score
+    enter together, so their order does not matter; without scores all enter at once, and the AP is
+    precision times recall.
+
+    >>> roots, target = torch.zeros(1, 2, 3), torch.zeros(1, 1, 3)
+    >>> roots[0, 1, 0] = 300.0  # a right one and a wrong one: recall 1, precision 1/2
+    >>> both, one = torch.ones(1, 2, dtype=torch.bool), torch.ones(1, 1, dtype=torch.bool)
+    >>> root_ap(roots, both, target, one)
+    tensor(50.)
+    >>> root_ap(roots, both, target, one, score=torch.tensor([[0.9, 0.2]]))
+    tensor(100.)
+    """
+    check_shape("roots", roots, ("F", "R", 3), sizes := {})
+    check_shape("present", present, ("F", "R"), sizes)
+    check_shape("target_roots", target_roots, ("F", "P", 3), sizes)
+    check_shape("annotated", annotated, ("F", "P"), sizes)
+    score = torch.zeros_like(roots[..., 0]) if score is None else score
+    check_shape("score", score, ("F", "R"), sizes)
+    if not bool(annotated.any()):
+        return roots.new_tensor(float("nan"))
+    frame, row = (present & annotated.any(dim=1)[:, None]).nonzero(as_tuple=True)
+    order = score[frame, row].argsort(descending=True, stable=True)
+    frame, row = frame[order], row[order]
+    distance = (roots[frame, row, None] - target_roots[frame]).norm(dim=-1)
+    nearest, person = distance.masked_fill(~annotated[frame], float("inf")).min(dim=1)
+    close = nearest < threshold
+    rank = torch.arange(len(order), device=roots.device)
+    first = torch.full((annotated.numel(),), len(order), device=roots.device)
+    place = frame * annotated.shape[1] + person
+    first = first.scatter_reduce(0, place[close], rank[close], "amin")
+    right = (close & (first[place] == rank)).to(roots.dtype).cumsum(0)
+    ranked = score[frame, row]
+    last_of_its_score = torch.ones_like(close)
+    last_of_its_score[:-1] = ranked[1:] != ranked[:-1]
+    right, seen = right[last_of_its_score], (rank + 1)[last_of_its_score]
+    gain = right.diff(prepend=right.new_zeros(1)) / annotated.sum()
+    return 100.0 * (right / seen * gain).sum()
+
+
+def millimetre_scores(poses_3d: Tensor, target_3d: Tensor) -> dict[str, float]:
+    """The millimetre metrics of one sequence, by their keys: two (..., 17, 3) in mm, all people pooled."""
+    scores = {
+        "mpjpe_mm": mpjpe(poses_3d, target_3d),
+        "a_mpjpe_mm": a_mpjpe(poses_3d, target_3d),
+        "mrpe_mm": mrpe(poses_3d, target_3d),
+        "n_mrpe_mm": n_mrpe(poses_3d, target_3d),
+        "n_mpjpe_mm": n_mpjpe(poses_3d, target_3d),
+    }
+    return {key: float(value) for key, value in scores.items()}
+
+
+def mpi_inf_3dhp_scores(poses_3d: Tensor, target_3d: Tensor, mask: Tensor) -> dict[str, float]:
+    """Scores of one sequence in the MPI-INF-3DHP test protocol (SPEC §6); the protocol's result is the mean of six.
+
+    Two (T, 17, 3) in mm; mask (T,), true on the frames that count: valid_frame and is_valid. PCK and AUC are without
+    bone rescaling, on joints 0..13, relative to the hip (`r_`) and absolute (`a_`). No frame that counts: no keys.
+    """
+    check_shape("poses_3d", poses_3d, ("T", len(MUPOTS_17), 3))
+    _check_pair(poses_3d, target_3d)
+    check_shape("mask", mask, (len(poses_3d),))
+    if not bool(mask.any()):
+        return {}
+    poses_3d, target_3d = poses_3d[mask], target_3d[mask]
+    relative = root_relative(poses_3d), root_relative(target_3d)
+    scores = {
+        **millimetre_scores(poses_3d, target_3d),
+        "r_pck_raw_pct": pck(*relative),
+        "r_auc_raw_pct": auc(*relative),
+        "a_pck_raw_pct": pck(poses_3d, target_3d),
+        "a_auc_raw_pct": auc(poses_3d, target_3d),
+    }
+    return {key: float(value) for key, value in scores.items()}

@@ -1,0 +1,269 @@
+"""The MuPoTS-3D protocol: which prediction belongs to which annotated person, bone rescaling, 3DPCK and AUC, and the
+millimetre metrics of the same people. SPEC §9 is the source; NumPy in float64, the precision of the annotations.
+
+Four switches change the numbers, so a result always names them. Two are the caller's: normal or universal annotations
+(what the scenes hold) and, by the prefix of a key, coordinates absolute (`a_`) or relative to the hip (`r_`). Two are
+arguments here: `pairing` and `people`, joined as the keys "given/all", "by2d/matched" of a result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from pose.errors import ConfigError, DataError, MismatchError, check_shape
+from pose.joint_sets import MUPOTS_17
+from pose.metrics import errors as err
+
+Scores = dict[str, float]
+
+#: given: predictions are aligned with the annotated people. by2d: paired by the 2D points of each.
+PAIRINGS = ("given", "by2d")
+#: all: an unpaired annotated person counts as wrong. matched: is left out.
+PEOPLE = ("all", "matched")
+
+#: Joints that `by2d` compares (neck to left ankle) and how near they must be.
+MATCH_JOINTS = slice(1, 14)
+MATCH_PX = 40.0
+
+N_JOINTS = len(MUPOTS_17)
+
+
+@dataclass(frozen=True, eq=False)
+class AnnotatedScene:
+    """One annotated sequence: T frames, P people in annotation order.
+
+    annotation_2d (T, P, 17, 2) px, annotation_3d (T, P, 17, 3) mm, valid (T, P) bool: isValidFrame.
+    ShapeError for arrays that do not fit; DataError for a valid person with 3D values that are not finite.
+    """
+
+    annotation_2d: np.ndarray
+    annotation_3d: np.ndarray
+    valid: np.ndarray
+
+    def __post_init__(self) -> None:
+        _convert(self, {"annotation_2d": np.float64, "annotation_3d": np.float64, "valid": np.bool_})
+        sizes: dict[str, int] = {}
+        check_shape("annotation_3d", self.annotation_3d, ("T", "P", N_JOINTS, 3), sizes)
+        check_shape("annotation_2d", self.annotation_2d, ("T", "P", N_JOINTS, 2), sizes)
+        check_shape("valid", self.valid, ("T", "P"), sizes)
+        _check_finite("annotation_3d", self.annotation_3d, self.valid)
+
+
+@dataclass(frozen=True, eq=False)
+class PredictedScene:
+    """The predictions for one sequence: T frames, R rows (people) in each, padded.
+
+    poses_3d (T, R, 17, 3) mm, present (T, R) bool: the row holds a prediction, keypoints_2d (T, R, 17, 2) px in
+    MuPoTS-17 order, or None if unknown (then only `given` can pair).
+    ShapeError for arrays that do not fit; DataError for a present pose with values that are not finite.
+    """
+
+    poses_3d: np.ndarray
+    present: np.ndarray
+    keypoints_2d: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        _convert(self, {"poses_3d": np.float64, "present": np.bool_, "keypoints_2d": np.float64})
+        sizes: dict[str, int] = {}
+        check_shape("poses_3d", self.poses_3d, ("T", "R", N_JOINTS, 3), sizes)
+        check_shape("present", self.present, ("T", "R"), sizes)
+        if self.keypoints_2d is not None:
+            check_shape("keypoints_2d", self.keypoints_2d, ("T", "R", N_JOINTS, 2), sizes)
+        _check_finite("poses_3d", self.poses_3d, self.present)
+
+
+def _convert(scene: Any, dtypes: dict[str, type]) -> None:
+    for name, dtype in dtypes.items():
+        if getattr(scene, name) is not None:
+            object.__setattr__(scene, name, np.asarray(getattr(scene, name), dtype=dtype))
+
+
+def _check_finite(name: str, array: np.ndarray, rows: np.ndarray) -> None:
+    bad = rows & ~np.isfinite(array).all(axis=(2, 3))
+    if bad.any():
+        frame, person = np.argwhere(bad)[0]
+        raise DataError(
+            f"{name}: {bad.sum()} poses hold NaN or infinite values, the first at frame {frame}, person {person}; "
+            "finite numbers are expected, mark people without a pose as absent"
+        )
+
+
+def pair_given(annotated: AnnotatedScene, predicted: PredictedScene) -> np.ndarray:
+    """Row p belongs to person p: (T, P) int, the row of each valid person or -1.
+
+    ShapeError unless the prediction has the annotation's frames and one row per person.
+    """
+    frames, people = annotated.valid.shape
+    check_shape("present", predicted.present, (frames, people))
+    return np.where(annotated.valid & predicted.present, np.arange(people), -1)
+
+
+def pair_by_2d(annotated: AnnotatedScene, predicted: PredictedScene) -> np.ndarray:
+    """Pair by 2D points: (T, P) int, the row of each valid person or -1.
+
+    Per frame, greedily in annotation order: the unused row with the most of joints 1..13 less than 40 px from the
+    annotation in both x and y, the first of equals; none if there is no such joint. Visibility is not used.
+    ConfigError without keypoints_2d, DataError for a valid person without annotation_2d, ShapeError unless the frames
+    are the annotation's.
+    """
+    if predicted.keypoints_2d is None:
+        raise ConfigError(
+            "protocol.pairing=by2d: the predictions have no keypoints_2d to pair by; "
+            "add keypoints_2d or use protocol.pairing=given"
+        )
+    frames, people = annotated.valid.shape
+    check_shape("present", predicted.present, (frames, "R"))
+    _check_finite("annotation_2d (needed for pairing=by2d)", annotated.annotation_2d, annotated.valid)
+    pairs = np.full((frames, people), -1)
+    if predicted.present.shape[1] == 0:
+        return pairs
+    every_frame = np.arange(frames)
+    unused = predicted.present.copy()
+    points = predicted.keypoints_2d[:, :, MATCH_JOINTS]
+    for person in range(people):
+        offset = np.abs(points - annotated.annotation_2d[:, person, None, MATCH_JOINTS])
+        votes = (offset < MATCH_PX).all(axis=-1).sum(axis=-1)
+        votes[~unused] = 0
+        best = votes.argmax(axis=1)
+        paired = annotated.valid[:, person] & (votes[every_frame, best] > 0)
+        pairs[paired, person] = best[paired]
+        unused[every_frame[paired], best[paired]] = False
+    return pairs
+
+
+#: The joints after the hip, each behind its parent.
+_OUTWARD = (15, 1, 0, 16, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13)
+_PARENTS = list(MUPOTS_17.parents)
+
+
+def rescale_bones(predicted: np.ndarray, annotated: np.ndarray) -> np.ndarray:
+    """Predicted skeletons with the annotated bone lengths: two (..., 17, 3) in mm -> (..., 17, 3).
+
+    Bones keep their predicted directions, the hip its predicted place. A predicted bone of length zero has no direction
+    and stays so.
+    """
+    check_shape("predicted", predicted, ("...", N_JOINTS, 3))
+    check_shape("annotated", annotated, predicted.shape)
+    bones = predicted - predicted[..., _PARENTS, :]
+    length = np.linalg.norm(bones, axis=-1)
+    wanted = np.linalg.norm(annotated - annotated[..., _PARENTS, :], axis=-1)
+    bones *= np.divide(wanted, length, out=np.zeros_like(length), where=length > 0)[..., None]
+    rescaled = predicted.copy()
+    for joint in _OUTWARD:
+        rescaled[..., joint, :] = rescaled[..., _PARENTS[joint], :] + bones[..., joint, :]
+    return rescaled
+
+
+def score_scenes(
+    annotated: Mapping[str, AnnotatedScene],
+    predicted: Mapping[str, PredictedScene],
+    pairings: Sequence[str] = PAIRINGS,
+    people: Sequence[str] = PEOPLE,
+) -> dict[str, dict[str, Any]]:
+    """Scores under each "pairing/people", such as "given/all":
+    {"metrics": {key: mean over sequences}, "per_sequence": {sequence: {key: value}}}.
+
+    Keys: r_pck_pct, r_auc_pct, a_pck_pct, a_auc_pct; r_pck_raw_pct, a_pck_raw_pct (no bone rescaling); mpjpe_mm,
+    a_mpjpe_mm, mrpe_mm, n_mrpe_mm, n_mpjpe_mm, pa_mpjpe_mm (valid, paired people of the sequence pooled);
+    detected_pct (paired share of the valid people). A key that does not apply to a sequence (nobody paired, nobody
+    valid) is absent there, and the mean is over the sequences that have it.
+
+    A sequence without predictions counts as undetected; MismatchError for predictions of an unknown sequence,
+    ConfigError for an unknown switch or `by2d` without keypoints_2d, ShapeError for frames or rows that do not fit.
+    """
+    _check_switch("protocol.pairing", pairings, PAIRINGS)
+    _check_switch("protocol.people", people, PEOPLE)
+    check_sequences(predicted, annotated)
+    results = {}
+    for pairing in pairings:
+        paired = {
+            name: _scores_of_paired(name, scene, predicted.get(name), pairing) for name, scene in annotated.items()
+        }
+        for who in people:
+            per_sequence = {name: _counting(who, scores) for name, scores in paired.items()}
+            results[f"{pairing}/{who}"] = {"metrics": mean_scores(per_sequence.values()), "per_sequence": per_sequence}
+    return results
+
+
+def mean_scores(per_sequence: Iterable[Scores]) -> Scores:
+    """Mean of each key over the sequences that have it.
+
+    >>> mean_scores([{"mrpe_mm": 100.0, "detected_pct": 50.0}, {"detected_pct": 0.0}])
+    {'mrpe_mm': 100.0, 'detected_pct': 25.0}
+    """
+    values: dict[str, list[float]] = {}
+    for scores in per_sequence:
+        for key, value in scores.items():
+            values.setdefault(key, []).append(value)
+    return {key: sum(found) / len(found) for key, found in values.items()}
+
+
+def check_sequences(predicted: Iterable[str], annotated: Iterable[str]) -> None:
+    """MismatchError naming them if there are predictions for sequences that are not annotated."""
+    known = list(annotated)
+    unknown = [name for name in predicted if name not in known]
+    if unknown:
+        raise MismatchError(
+            f"predictions for {', '.join(unknown)}, but the annotated sequences are {', '.join(known) or 'none'}; "
+            "remove or rename them"
+        )
+
+
+def _check_switch(key: str, chosen: Sequence[str], known: Sequence[str]) -> None:
+    for value in chosen:
+        if value not in known:
+            raise ConfigError(f"{key}={value}: must be one of {', '.join(known)}")
+
+
+def _scores_of_paired(name: str, annotated: AnnotatedScene, predicted: PredictedScene | None, pairing: str) -> Scores:
+    """All scores of one sequence with unpaired people left out."""
+    if not annotated.valid.any():
+        return {}
+    if predicted is None:
+        return {"detected_pct": 0.0}
+    frames, persons = annotated.valid.shape
+    if pairing == "given":
+        what = f"{name}: predicted poses_3d (pairing=given: a row per annotated person)"
+        check_shape(what, predicted.poses_3d, (frames, persons, N_JOINTS, 3))
+    check_shape(f"{name}: predicted poses_3d", predicted.poses_3d, (frames, "R", N_JOINTS, 3))
+    pairs = pair_given(annotated, predicted) if pairing == "given" else pair_by_2d(annotated, predicted)
+    frame, person = np.nonzero(pairs >= 0)
+    detected = 100.0 * len(frame) / int(annotated.valid.sum())
+    if len(frame) == 0:
+        return {"detected_pct": 0.0}
+    poses, truth = predicted.poses_3d[frame, pairs[frame, person]], annotated.annotation_3d[frame, person]
+    rescaled, raw, target = (torch.from_numpy(a) for a in (rescale_bones(poses, truth), poses, truth))
+    r_rescaled, r_raw, r_target = (err.root_relative(p) for p in (rescaled, raw, target))
+    percent = {
+        "r_pck_pct": err.pck(r_rescaled, r_target),
+        "r_auc_pct": err.auc(r_rescaled, r_target),
+        "a_pck_pct": err.pck(rescaled, target),
+        "a_auc_pct": err.auc(rescaled, target),
+        "r_pck_raw_pct": err.pck(r_raw, r_target),
+        "a_pck_raw_pct": err.pck(raw, target),
+    }
+    return {
+        **{key: float(value) for key, value in percent.items()},
+        **err.millimetre_scores(raw, target),
+        "pa_mpjpe_mm": float(err.pa_mpjpe(raw, target)),
+        "detected_pct": detected,
+    }
+
+
+#: Scores in which an unpaired person can count as wrong.
+_SHARES = ("r_pck_pct", "r_auc_pct", "a_pck_pct", "a_auc_pct", "r_pck_raw_pct", "a_pck_raw_pct")
+
+
+def _counting(who: str, paired: Scores) -> Scores:
+    """The scores with unpaired people counted (`all`) or not (`matched`).
+
+    An unpaired person is 100000 mm off, beyond every threshold, and so adds nothing to the counts of PCK and AUC.
+    """
+    if who == "matched" or not paired:
+        return paired
+    return paired | {key: paired.get(key, 0.0) * paired["detected_pct"] / 100.0 for key in _SHARES}

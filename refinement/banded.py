@@ -1,0 +1,189 @@
+"""Banded symmetric positive definite systems with many right-hand sides, compiled with numba.
+
+The smoothness of a trajectory is a quadratic form x' Q x whose matrix is banded in time: Q = sum of D' diag(w) D over
+time differences D. With a weight per frame on the diagonal it is positive definite, and one factorisation A = L D L'
+(n p^2 operations for n frames and half-bandwidth p) serves all coordinates that share the weights; each solve costs
+4 n p operations per coordinate. LAPACK's banded solver takes right-hand sides one by one; here the coordinates of a
+frame lie side by side, (n, m) in C order, so that the innermost loop runs over them and fills vector registers.
+
+Storage: a band is (n, p + 1) with band[i, k] = A[i, i + k]. Rows [a, b) of a band are the band of the submatrix of
+frames [a, b), which is the system of these frames with their surroundings fixed. All arrays are float64.
+
+numba compiles at the first call and keeps the machine code beside this file, or in the user's cache folder if that
+cannot be written (NUMBA_CACHE_DIR says where else); without any place to write it compiles anew in each process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+
+from pose.errors import ConfigError, check_shape
+
+#: Sums may be reordered, which vector registers need; NaN and infinity keep their meaning.
+_FAST = {"reassoc", "contract", "arcp", "nsz"}
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile `function` at its first call; keep the machine code where there is a place to write it."""
+    try:
+        return numba.njit(function, fastmath=_FAST, cache=True)
+    except RuntimeError:  # numba found no folder that it may write to
+        return numba.njit(function, fastmath=_FAST)
+
+
+class Penalty(NamedTuple):
+    """The quadratic form x' Q x = sum over terms k and frames t of weights[t, k] * |difference_k(x)[t]|^2.
+
+    steps, orders (K,) int64: difference k is x[t] - x[t - step], or x[t] - 2 x[t - step] + x[t - 2 step] for order 2;
+    it exists from frame t = order * step on. weights (n, K), the weight at the difference's last frame.
+    """
+
+    steps: np.ndarray
+    orders: np.ndarray
+    weights: np.ndarray
+
+
+class BandedFactor:
+    """A = L D L' of a symmetric positive definite band (n, p + 1); ConfigError if it is not positive definite.
+
+    >>> factor = BandedFactor(np.array([[2.0, -1.0], [2.0, -1.0], [2.0, 0.0]]))
+    >>> factor.solve(np.array([[1.0], [0.0], [1.0]])).T
+    array([[1., 1., 1.]])
+    """
+
+    def __init__(self, band: np.ndarray):
+        check_shape("band", band, ("n", "p"))
+        self.rows, self.pivots = np.empty(band.shape), np.empty(len(band))
+        if not factorise(np.ascontiguousarray(band, dtype=np.float64), self.rows, self.pivots):
+            raise ConfigError("band: the matrix is not positive definite; every frame needs a weight > 0")
+
+    def solve(self, right: np.ndarray) -> np.ndarray:
+        """x (n, m) of A x = right (n, m)."""
+        check_shape("right", right, (len(self.pivots), "m"))
+        x = np.array(right, dtype=np.float64, order="C")
+        solve_in_place(self.rows, self.pivots, x)
+        return x
+
+
+@compiled
+def penalty_band(penalty: Penalty) -> np.ndarray:
+    """The band (n, p + 1) of Q, p the longest reach of a difference."""
+    n, reach = len(penalty.weights), 0
+    for k in range(len(penalty.steps)):
+        reach = max(reach, penalty.steps[k] * penalty.orders[k])
+    band = np.zeros((n, reach + 1))
+    for k in range(len(penalty.steps)):
+        step, order = penalty.steps[k], penalty.orders[k]
+        for t in range(order * step, n):
+            w = penalty.weights[t, k]
+            if order == 1:
+                band[t, 0] += w
+                band[t - step, 0] += w
+                band[t - step, step] -= w
+            else:
+                band[t, 0] += w
+                band[t - step, 0] += 4 * w
+                band[t - 2 * step, 0] += w
+                band[t - step, step] -= 2 * w
+                band[t - 2 * step, step] -= 2 * w
+                band[t - 2 * step, 2 * step] += w
+    return band
+
+
+@compiled
+def add_penalty(penalty: Penalty, x: np.ndarray, energy: np.ndarray, gradient: np.ndarray) -> None:
+    """Add x' Q x of each column of x (n, m) to energy (m,) and Q x to gradient (n, m)."""
+    n, m = x.shape
+    for k in range(len(penalty.steps)):
+        step, order = penalty.steps[k], penalty.orders[k]
+        for t in range(order * step, n):
+            w = penalty.weights[t, k]
+            last, middle = x[t], x[t - step]
+            g_last, g_middle = gradient[t], gradient[t - step]
+            if order == 1:
+                for c in range(m):
+                    d = last[c] - middle[c]
+                    energy[c] += w * d * d
+                    g_last[c] += w * d
+                    g_middle[c] -= w * d
+            else:
+                first, g_first = x[t - 2 * step], gradient[t - 2 * step]
+                for c in range(m):
+                    d = last[c] - 2 * middle[c] + first[c]
+                    energy[c] += w * d * d
+                    g_last[c] += w * d
+                    g_middle[c] -= 2 * w * d
+                    g_first[c] += w * d
+
+
+@compiled
+def factorise(band: np.ndarray, rows: np.ndarray, pivots: np.ndarray) -> bool:
+    """Factor band (n, p + 1) into rows (n, p + 1) = D L' and pivots (n,) = 1 / D; False if not positive definite."""
+    n, p = band.shape[0], band.shape[1] - 1
+    for i in range(n):
+        row = rows[i]
+        for c in range(p + 1):
+            row[c] = band[i, c]
+        for k in range(1, min(p, i) + 1):
+            above = rows[i - k]
+            f = above[k] * pivots[i - k]
+            for c in range(p + 1 - k):
+                row[c] -= f * above[k + c]
+        if not row[0] > 0:
+            return False
+        pivots[i] = 1 / row[0]
+    return True
+
+
+@compiled
+def solve_in_place(rows: np.ndarray, pivots: np.ndarray, x: np.ndarray) -> None:
+    """Turn x (n, m) from the right-hand sides into the solutions."""
+    n, m = x.shape
+    p = rows.shape[1] - 1
+    for i in range(n):
+        now = x[i]
+        for k in range(1, min(p, i) + 1):
+            f = rows[i - k, k] * pivots[i - k]
+            other = x[i - k]
+            for c in range(m):
+                now[c] -= f * other[c]
+    for i in range(n - 1, -1, -1):
+        now = x[i]
+        for c in range(m):
+            now[c] *= pivots[i]
+        for k in range(1, min(p, n - 1 - i) + 1):
+            f = rows[i, k] * pivots[i]
+            other = x[i + k]
+            for c in range(m):
+                now[c] -= f * other[c]
+
+
+@compiled
+def invert(rows: np.ndarray, pivots: np.ndarray, inverse: np.ndarray) -> None:
+    """Write the dense inverse into the top left n x n of `inverse`, n = len(rows)."""
+    n, p = rows.shape[0], rows.shape[1] - 1
+    for i in range(n):
+        now = inverse[i]
+        for c in range(n):
+            now[c] = 0.0
+        now[i] = 1.0
+        for k in range(1, min(p, i) + 1):
+            f = rows[i - k, k] * pivots[i - k]
+            other = inverse[i - k]
+            for c in range(i - k + 1):
+                now[c] -= f * other[c]
+    for i in range(n - 1, -1, -1):
+        now = inverse[i]
+        for c in range(i + 1):
+            now[c] *= pivots[i]
+        for k in range(1, min(p, n - 1 - i) + 1):
+            f = rows[i, k] * pivots[i]
+            other = inverse[i + k]
+            for c in range(i + 1):
+                now[c] -= f * other[c]
+        for c in range(i):
+            inverse[c, i] = now[c]

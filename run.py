@@ -1,0 +1,19 @@
+"""The one entry point: `python run.py [experiment=NAME] [key=value ...]`.
+
+Composes the configuration in conf/ and hands it to the task of the chosen experiment. Everything heavy is imported by
+the task, so that `--help` and mistakes on the command line answer at once.
+"""
+
+import hydra
+from omegaconf import DictConfig
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="config")
+def main(cfg: DictConfig) -> None:
+    from experiments.runner import run
+
+    run(cfg)
+
+
+if __name__ == "__main__":
+    main()
