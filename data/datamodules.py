@@ -62,10 +62,9 @@ class LifterDataModule(pl.LightningDataModule, ABC):
         device_resident: bool | Literal["auto"] = "auto",
     ):
         super().__init__()
-        if batch_size < 1:
-            raise ConfigError(f"batch_size={batch_size}: must be at least 1")
-        if seed < 0:
-            raise ConfigError(f"seed={seed}: must be 0 or more")
+        for key, value, least in (("batch_size", batch_size, 1), ("seed", seed, 0)):
+            if not isinstance(value, int) or value < least:
+                raise ConfigError(f"{key}={value}: must be a whole number, {least} or more")
         if device_resident not in (True, False, "auto"):
             raise ConfigError(f"device_resident={device_resident}: must be true, false or auto")
         if receptive_field is not None:
@@ -167,12 +166,6 @@ class LifterDataModule(pl.LightningDataModule, ABC):
         """One batch, the list of all validation sequences."""
         whole: Any = [self.validation_sequences]
         return DataLoader(whole, batch_size=None, collate_fn=_unchanged, generator=torch.Generator())
-
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Sequences stay where they are; prediction brings what it needs to the network's device."""
-        if isinstance(batch, list):
-            return batch
-        return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
 
 class MpiInf3dhpDataModule(LifterDataModule):

@@ -120,7 +120,7 @@ class MpiInf3dhpTrain(Reader):
     def _read(self, subject: int, sequence: int, variant: Variant) -> list[PoseSequence]:
         calibration = calibration_path(self.root, subject, sequence)
         annotations = calibration.with_name("annot.mat")
-        logger.info("reading %s", calibration.parent)
+        logger.debug("reading %s", calibration.parent)
         cameras, numbers = read_cameras(calibration), self._cameras_of(subject, sequence)
         poses = _read_poses(annotations, (subject, sequence), numbers, variant)
         fps = 50 if (subject, sequence) in FILMED_AT_50_FPS else 25

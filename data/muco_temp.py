@@ -80,7 +80,7 @@ class MuCoTemp(Reader):
         found = []
         for camera in self.cameras:
             path = self._annotations_path(camera)
-            logger.info("reading %s", path)
+            logger.debug("reading %s", path)
             content = read_pickle(path)
             for video in self.videos:
                 intrinsics = [

@@ -66,7 +66,7 @@ class MuPoTS3D(Reader):
 
     def _read(self, number: int, variant: Variant) -> list[PoseSequence]:
         path, occlusion_path, detections_path = self._paths(number)
-        logger.info("reading %s", path.parent)
+        logger.debug("reading %s", path.parent)
         cells = _read_cell(path, "annotations", sizes := {})
         occluded = _read_occlusions(occlusion_path, sizes)
         keypoints_2d, confidence, detected = read_detections(

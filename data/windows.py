@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from math import prod
 
 import numpy as np
 import torch
@@ -68,7 +69,7 @@ class FrameTable(Dataset):
         flip: bool = True,
         seed: int = 0,
     ):
-        self.variant = one_variant(sequences)
+        one_variant(sequences)
         self.flip = flip
         self.offsets = window_offsets(receptive_field, causal)
         scaled = [(sequence, 1.0) for sequence in sequences]
@@ -162,7 +163,7 @@ class EpochSampler(DistributedSampler):
     def __init__(self, table: FrameTable, batch_size: int, seed: int = 0, rank: int = 0, world_size: int = 1):
         super().__init__(table, num_replicas=world_size, rank=rank, seed=seed, drop_last=True)
         self.centres, self.flip = table.centres, table.flip
-        self.batch_size, self.world_size = batch_size, world_size
+        self.batch_size = batch_size
         if len(self) == 0:
             ranks = f" on each of {world_size} devices" if world_size > 1 else ""
             raise ConfigError(
@@ -171,16 +172,15 @@ class EpochSampler(DistributedSampler):
             )
 
     def __len__(self) -> int:
-        return len(self.centres) // (self.batch_size * self.world_size)
+        return len(self.centres) // (self.batch_size * self.num_replicas)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         generator = torch.Generator()
         generator.manual_seed(int(np.random.SeedSequence((self.seed, self.epoch)).generate_state(1)[0]))
         order = self.centres[torch.randperm(len(self.centres), generator=generator)]
         flipped = torch.rand(len(order), generator=generator) < (0.5 if self.flip else 0.0)
-        shape = (len(self), self.world_size, self.batch_size)
-        used = len(self) * self.world_size * self.batch_size
-        own = (values[:used].view(shape)[:, self.rank] for values in (order, flipped))
+        shape = (len(self), self.num_replicas, self.batch_size)
+        own = (values[: prod(shape)].view(shape)[:, self.rank] for values in (order, flipped))
         yield from zip(*own, strict=True)
 
 

@@ -70,8 +70,8 @@ def data_module(cfg: DictConfig, **more: Any):
 
 
 def test_reader(cfg: DictConfig):
-    """The reader of `cfg.test` on `paths.datasets`."""
-    return _build(cfg.test, root=str(datasets_root(cfg)))
+    """The reader of `cfg.test` in its folder below `paths.datasets`."""
+    return _build(cfg.test, root=str(datasets_root(cfg).joinpath(*FOLDERS[cfg.test.name][:1])))
 
 
 def _build(group: DictConfig, **more: Any) -> Any:

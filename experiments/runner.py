@@ -18,10 +18,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig
-from omegaconf.errors import MissingMandatoryValue
 
 from experiments.folder import run_folder, write_json
-from pose.errors import ConfigError, PoseError
+from pose.errors import PoseError
 
 log = logging.getLogger(__name__)
 
@@ -67,8 +66,6 @@ def _user_error(error: BaseException) -> PoseError | None:
     """The error in the user's input behind `error`, looking through what Hydra wraps around constructors."""
     if isinstance(error, PoseError):
         return error
-    if isinstance(error, MissingMandatoryValue):
-        return ConfigError(f"{error.full_key}=: a value is needed; give it on the command line")
     if isinstance(error, InstantiationException) and error.__cause__ is not None:
         return _user_error(error.__cause__)
     return None

@@ -17,11 +17,11 @@ from typing import IO, Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lightning_modules.lifter import Lifter
 from pose.coordinates import Variant, same_variant
-from pose.errors import DataError, MismatchError
+from pose.errors import DataError, MismatchError, check_finite
 from pose.joint_sets import COCO_19, MUPOTS_17
 from pose.pickles import load_pickle
 from pose.transforms import N_FEATURES, N_TARGETS, Standardiser
@@ -180,7 +180,7 @@ def _load_published(folder: Path) -> Lifter:
 def _known(path: Path, config: dict, key: str, meanings: dict[str, Any]) -> Any:
     """Meaning of a published setting; MismatchError with the value found and those that are understood."""
     value = _entry(path, config, key)
-    if value not in meanings:
+    if not isinstance(value, str) or value not in meanings:
         raise MismatchError(f"{path}: {key} is {value!r}, expected {' or '.join(map(repr, meanings))}")
     return meanings[value]
 
@@ -188,24 +188,29 @@ def _known(path: Path, config: dict, key: str, meanings: dict[str, Any]) -> Any:
 def _standardiser(path: Path, position: int, size: int) -> Standardiser:
     """Mean and std from the state of one of the published preprocessing steps."""
     steps = load_pickle(path)
-    if not isinstance(steps, list) or len(steps) <= position:
+    if not isinstance(steps, list) or len(steps) < 2:
         raise DataError(f"{path}: expected a list of three preprocessing steps; copy the folder again")
     state = _entry(path, steps[position], "state")
-    mean, std = (torch.from_numpy(np.array(_entry(path, state, key), dtype=np.float32)) for key in ("mean", "std"))
+    try:
+        mean, std = (torch.from_numpy(np.array(_entry(path, state, key), dtype=np.float32)) for key in ("mean", "std"))
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{path}: mean and std of step {position} are no numbers ({error}); copy it again") from error
     for key, values in (("mean", mean), ("std", std)):
         if values.shape != (size,):
             raise MismatchError(
                 f"{path}: {key} of step {position} has shape {tuple(values.shape)}, expected ({size},) for "
                 f"{COCO_19.name} features and {MUPOTS_17.name} targets"
             )
+    if not bool(mean.isfinite().all() and std.isfinite().all() and (std > 0).all()):
+        raise DataError(f"{path}: mean and std of step {position} must be finite, std positive; copy the folder again")
     return Standardiser(mean, std)
 
 
 def _load_state(module: nn.Module, state: Any, path: Path) -> None:
     """Load weights; MismatchError for one of another shape, DataError for missing or unknown names."""
     expected = module.state_dict()
-    if not isinstance(state, dict):
-        raise DataError(f"{path}: expected a dict of tensors, found {type(state).__name__}; copy the file again")
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise DataError(f"{path}: expected a dict of tensors by name; it is not a file of weights, copy it again")
     # Counters of batch norm, which old versions of torch did not store and nothing reads.
     missing = [name for name in expected if name not in state and not name.endswith("num_batches_tracked")]
     unknown = [name for name in state if name not in expected]
@@ -220,6 +225,9 @@ def _load_state(module: nn.Module, state: Any, path: Path) -> None:
             f"{path}: weights do not fit the network: {_listed('missing', missing)}, {_listed('unknown', unknown)}; "
             "weights and settings (filter_widths, layernorm) do not belong together"
         )
+    for name in expected:
+        if name in state:
+            check_finite(f"{path}: {name}", state[name], "the training diverged or the file is damaged")
     module.load_state_dict(state, strict=False)
 
 

@@ -72,7 +72,7 @@ class Lifter(pl.LightningModule):
         super().__init__()
         same_joint_set("joints_2d", joint_set(joints_2d), COCO_19)
         same_joint_set("joints_3d", joint_set(joints_3d), MUPOTS_17)
-        if fps is not None and not fps > 0:
+        if fps is not None and not (isinstance(fps, int | float) and fps > 0):
             raise ConfigError(f"fps={fps}: must be a positive number of frames per second, or null if unknown")
         if seed < 0:
             raise ConfigError(f"seed={seed}: must be 0 or more")
@@ -125,6 +125,12 @@ class Lifter(pl.LightningModule):
         scores = mean_sequence_scores(lift(self, batch), batch)
         for key, value in scores.items():
             self.log(f"val/{key}", value, prog_bar=key == "mpjpe_mm", batch_size=1)
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Sequences stay where they are; `lift` brings what it needs to the network's device."""
+        if isinstance(batch, list):
+            return batch
+        return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def configure_optimizers(self) -> Any:
         optimizer = self._optimizer(self.parameters())

@@ -58,13 +58,15 @@ def _network_input(lifter: Lifter, sequence: PoseSequence, flip: bool) -> Tensor
         )
     if sequence.camera is None:
         raise DataError(f"{sequence.name}: has no camera; the lifter needs its intrinsics (fx, fy, cx, cy)")
+    if lifter.network.norm == "instance" and len(sequence) == 1:
+        raise DataError(f"{sequence.name}: has a single frame; a network with norm=instance needs at least 2")
     check_finite(f"{sequence.name}: detections", sequence.keypoints_2d)
     check_finite(f"{sequence.name}: scores", sequence.confidence)
     camera, keypoints_2d, confidence = sequence.camera, sequence.keypoints_2d.float(), sequence.confidence.float()
     views = [features_2d(keypoints_2d, confidence, camera)]
     if flip:
         views.append(features_2d(*flip_2d(keypoints_2d, confidence, camera.width), camera.flipped()))
-    features = lifter.feature_standardiser(torch.stack(views).to(lifter.device))
+    features = lifter.feature_standardiser(torch.stack(views).to(lifter.device)).to(lifter.dtype)
     context = lifter.network.receptive_field - 1
     left = context if lifter.network.causal else context // 2
     first, last = features[:, :1], features[:, -1:]
@@ -92,5 +94,5 @@ def _run(lifter: Lifter, views: list[Tensor], frames_per_call: int) -> list[Tens
 
 def _decode(lifter: Lifter, targets: Tensor) -> Tensor:
     """Standardised outputs (1 or 2, T, 51) -> poses (T, 17, 3) in mm, the mirrored view turned back and averaged."""
-    plain, *mirrored = decode_3d(lifter.target_standardiser.invert(targets))
+    plain, *mirrored = decode_3d(lifter.target_standardiser.invert(targets.float()))  # float32 whatever the precision
     return (plain + flip_3d(mirrored[0])) / 2 if mirrored else plain

@@ -2,12 +2,14 @@
 
     from refinement import PaperRefinement, refine
 
-    smooth = refine(poses_3d, score)                    # plain arrays: (T, 17, 3) mm and (T,) or (T, J) scores
+    smooth = refine(poses_3d, score).poses_3d           # plain arrays: (T, 17, 3) mm and (T,) or (T, K) scores
     result = PaperRefinement(l2_cap=0.5)(sequences)     # a list of PoseSequence, with energies and iterations
 
 Where to look:
 
-    refiner.py      sequences in, sequences out: `NoRefinement`, `PaperRefinement`, `refine` for arrays
+    plug_in.py      `refine`: plain arrays of any skeleton and unit, NaN where nothing was found
+    refiner.py      sequences in, sequences out: `NoRefinement`, `PaperRefinement`
+    baselines.py    interpolation, 1-Euro, Savitzky-Golay, Gaussian, Kalman smoother
     energy.py       the terms of the published energy, their gradient, and `PublishedEnergy`, which joins them
     visibility.py   detection scores -> how much each frame is believed
     adam.py         the optimiser of the published method and its stop rule
@@ -18,18 +20,32 @@ conf/refinement/ and a test. It depends on `pose` alone. The formulas are in doc
 """
 
 from refinement.adam import AdamSettings, Minimum, minimise_adam
+from refinement.baselines import (
+    GaussianRefinement,
+    InterpolationRefinement,
+    KalmanRTSRefinement,
+    OneEuroRefinement,
+    SavitzkyGolayRefinement,
+)
 from refinement.energy import PublishedEnergy
-from refinement.refiner import NoRefinement, PaperRefinement, RefinementResult, Refiner, refine
+from refinement.plug_in import Refined, refine
+from refinement.refiner import NoRefinement, PaperRefinement, RefinementResult, Refiner
 from refinement.visibility import visibility
 
 __all__ = [
     "AdamSettings",
+    "GaussianRefinement",
+    "InterpolationRefinement",
+    "KalmanRTSRefinement",
     "Minimum",
     "NoRefinement",
+    "OneEuroRefinement",
     "PaperRefinement",
     "PublishedEnergy",
+    "Refined",
     "RefinementResult",
     "Refiner",
+    "SavitzkyGolayRefinement",
     "minimise_adam",
     "refine",
     "visibility",

@@ -9,13 +9,15 @@ frame lie side by side, (n, m) in C order, so that the innermost loop runs over 
 Storage: a band is (n, p + 1) with band[i, k] = A[i, i + k]. Rows [a, b) of a band are the band of the submatrix of
 frames [a, b), which is the system of these frames with their surroundings fixed. All arrays are float64.
 
-numba compiles at the first call and keeps the machine code beside this file, or in the user's cache folder if that
-cannot be written (NUMBA_CACHE_DIR says where else); without any place to write it compiles anew in each process.
+numba compiles at the first call and keeps the machine code in `__pycache__` beside this file, or where
+NUMBA_CACHE_DIR says; where that cannot be written it compiles anew in each process.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numba
@@ -27,12 +29,26 @@ from pose.errors import ConfigError, check_shape
 _FAST = {"reassoc", "contract", "arcp", "nsz"}
 
 
+def _cache_folder() -> str:
+    """Where machine code is kept. Its name has a hash of the sources: numba does not see that a callee has changed."""
+    sources = (Path(__file__).with_name(name) for name in ("banded.py", "windows.py", "fast.py"))
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+    parent = Path(numba.config.CACHE_DIR or Path(__file__).with_name("__pycache__"))
+    return str(parent / f"numba-{digest[:12]}")
+
+
+_CACHE_FOLDER = _cache_folder()
+
+
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile `function` at its first call; keep the machine code where there is a place to write it."""
+    elsewhere, numba.config.CACHE_DIR = numba.config.CACHE_DIR, _CACHE_FOLDER
     try:
         return numba.njit(function, fastmath=_FAST, cache=True)
-    except RuntimeError:  # numba found no folder that it may write to
+    except (RuntimeError, OSError):  # no folder that may be written to
         return numba.njit(function, fastmath=_FAST)
+    finally:
+        numba.config.CACHE_DIR = elsewhere
 
 
 class Penalty(NamedTuple):
@@ -96,28 +112,32 @@ def penalty_band(penalty: Penalty) -> np.ndarray:
 
 @compiled
 def add_penalty(penalty: Penalty, x: np.ndarray, energy: np.ndarray, gradient: np.ndarray) -> None:
-    """Add x' Q x of each column of x (n, m) to energy (m,) and Q x to gradient (n, m)."""
+    """Add x' Q x of each column of x (n, m) to energy (m,) and Q x to gradient: (n, m), or (0, m) if not wanted."""
     n, m = x.shape
+    wanted = len(gradient) > 0
     for k in range(len(penalty.steps)):
         step, order = penalty.steps[k], penalty.orders[k]
         for t in range(order * step, n):
             w = penalty.weights[t, k]
-            last, middle = x[t], x[t - step]
-            g_last, g_middle = gradient[t], gradient[t - step]
-            if order == 1:
+            if order == 1 and wanted:
                 for c in range(m):
-                    d = last[c] - middle[c]
+                    d = x[t, c] - x[t - step, c]
                     energy[c] += w * d * d
-                    g_last[c] += w * d
-                    g_middle[c] -= w * d
+                    gradient[t, c] += w * d
+                    gradient[t - step, c] -= w * d
+            elif order == 1:
+                for c in range(m):
+                    energy[c] += w * (x[t, c] - x[t - step, c]) ** 2
+            elif wanted:
+                for c in range(m):
+                    d = x[t, c] - 2 * x[t - step, c] + x[t - 2 * step, c]
+                    energy[c] += w * d * d
+                    gradient[t, c] += w * d
+                    gradient[t - step, c] -= 2 * w * d
+                    gradient[t - 2 * step, c] += w * d
             else:
-                first, g_first = x[t - 2 * step], gradient[t - 2 * step]
                 for c in range(m):
-                    d = last[c] - 2 * middle[c] + first[c]
-                    energy[c] += w * d * d
-                    g_last[c] += w * d
-                    g_middle[c] -= 2 * w * d
-                    g_first[c] += w * d
+                    energy[c] += w * (x[t, c] - 2 * x[t - step, c] + x[t - 2 * step, c]) ** 2
 
 
 @compiled
@@ -125,17 +145,15 @@ def factorise(band: np.ndarray, rows: np.ndarray, pivots: np.ndarray) -> bool:
     """Factor band (n, p + 1) into rows (n, p + 1) = D L' and pivots (n,) = 1 / D; False if not positive definite."""
     n, p = band.shape[0], band.shape[1] - 1
     for i in range(n):
-        row = rows[i]
         for c in range(p + 1):
-            row[c] = band[i, c]
+            rows[i, c] = band[i, c]
         for k in range(1, min(p, i) + 1):
-            above = rows[i - k]
-            f = above[k] * pivots[i - k]
+            f = rows[i - k, k] * pivots[i - k]
             for c in range(p + 1 - k):
-                row[c] -= f * above[k + c]
-        if not row[0] > 0:
+                rows[i, c] -= f * rows[i - k, k + c]
+        if not rows[i, 0] > 0:
             return False
-        pivots[i] = 1 / row[0]
+        pivots[i] = 1 / rows[i, 0]
     return True
 
 
@@ -145,21 +163,17 @@ def solve_in_place(rows: np.ndarray, pivots: np.ndarray, x: np.ndarray) -> None:
     n, m = x.shape
     p = rows.shape[1] - 1
     for i in range(n):
-        now = x[i]
         for k in range(1, min(p, i) + 1):
             f = rows[i - k, k] * pivots[i - k]
-            other = x[i - k]
             for c in range(m):
-                now[c] -= f * other[c]
+                x[i, c] -= f * x[i - k, c]
     for i in range(n - 1, -1, -1):
-        now = x[i]
         for c in range(m):
-            now[c] *= pivots[i]
+            x[i, c] *= pivots[i]
         for k in range(1, min(p, n - 1 - i) + 1):
             f = rows[i, k] * pivots[i]
-            other = x[i + k]
             for c in range(m):
-                now[c] -= f * other[c]
+                x[i, c] -= f * x[i + k, c]
 
 
 @compiled
@@ -167,23 +181,19 @@ def invert(rows: np.ndarray, pivots: np.ndarray, inverse: np.ndarray) -> None:
     """Write the dense inverse into the top left n x n of `inverse`, n = len(rows)."""
     n, p = rows.shape[0], rows.shape[1] - 1
     for i in range(n):
-        now = inverse[i]
         for c in range(n):
-            now[c] = 0.0
-        now[i] = 1.0
+            inverse[i, c] = 0.0
+        inverse[i, i] = 1.0
         for k in range(1, min(p, i) + 1):
             f = rows[i - k, k] * pivots[i - k]
-            other = inverse[i - k]
             for c in range(i - k + 1):
-                now[c] -= f * other[c]
+                inverse[i, c] -= f * inverse[i - k, c]
     for i in range(n - 1, -1, -1):
-        now = inverse[i]
         for c in range(i + 1):
-            now[c] *= pivots[i]
+            inverse[i, c] *= pivots[i]
         for k in range(1, min(p, n - 1 - i) + 1):
             f = rows[i, k] * pivots[i]
-            other = inverse[i + k]
             for c in range(i + 1):
-                now[c] -= f * other[c]
+                inverse[i, c] -= f * inverse[i + k, c]
         for c in range(i):
-            inverse[c, i] = now[c]
+            inverse[c, i] = inverse[i, c]

@@ -2,7 +2,7 @@
 
 A refiner is called with a list of `PoseSequence` whose `poses_3d` are a network's predictions (mm) and whose
 `confidence` are the detector's scores; it returns the same people in the same order with refined `poses_3d`. Frames are
-taken as consecutive. `refine` does the same for plain arrays. Neither needs Lightning or Hydra.
+taken as consecutive. `refine` (refinement/plug_in.py) does the same for plain arrays. Neither needs Lightning or Hydra.
 """
 
 from __future__ import annotations
@@ -14,13 +14,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
 import torch
-from numpy.typing import ArrayLike
 from torch import Tensor
 
-from pose.errors import DataError, MismatchError, ShapeError, check_shape
-from pose.joint_sets import MUPOTS_17, JointSet
+from pose.errors import DataError, MismatchError
+from pose.joint_sets import JointSet
 from pose.sequence import PoseSequence
 from refinement.adam import AdamSettings, Minimum, minimise_adam
 from refinement.energy import PublishedEnergy
@@ -47,6 +45,9 @@ class RefinementResult:
     sequences: in the order given, with refined `poses_3d`. seconds: wall time.
     energy_before, energy_after (P,) float64, iterations (P,), converged (P,) bool: of each person's optimisation, None
     where a refiner has no energy.
+    observed: of each person (T, J) bool, true where the refined joint rests on what was seen in that frame, false where
+    it was inferred from other frames. std_mm: of each person (T, J) mm, standard deviation of the joint's place in
+    camera coordinates. None from a refiner that does not tell.
     """
 
     sequences: list[PoseSequence]
@@ -55,6 +56,8 @@ class RefinementResult:
     energy_after: Tensor | None = None
     iterations: Tensor | None = None
     converged: Tensor | None = None
+    observed: list[Tensor] | None = None
+    std_mm: list[Tensor] | None = None
 
 
 class Refiner(Protocol):
@@ -138,48 +141,6 @@ class PaperRefinement:
                 len(result.sequences),
                 unfinished[0],
             )
-
-
-def refine(
-    poses_3d: ArrayLike,
-    score: ArrayLike,
-    method: Refiner | None = None,
-    fps: float | None = None,
-    joints: JointSet = MUPOTS_17,
-) -> np.ndarray:
-    """Refine one person's trajectory given as plain arrays.
-
-    poses_3d (T, J, 3) mm in camera coordinates; score (T,) or (T, K) in 0..1, how well the person was detected in each
-    frame; method: a refiner, `PaperRefinement()` by default; fps: frames per second, for methods that ask (`paper` does
-    not); joints: the skeleton, whose root must be named. Returns (T, J, 3) mm, float32.
-    Raises ShapeError or DataError.
-
-    >>> walk = np.zeros((5, 17, 3)) + np.arange(5)[:, None, None] * 100 + [0, 0, 4000]
-    >>> refine(walk, np.ones(5)).shape
-    (5, 17, 3)
-    """
-    poses = torch.from_numpy(np.array(poses_3d, dtype=np.float32))
-    confidence = torch.from_numpy(np.array(score, dtype=np.float32))
-    check_shape("poses_3d", poses, ("T", len(joints), 3))
-    if confidence.ndim == 1:
-        confidence = confidence[:, None]
-    if confidence.ndim != 2 or len(confidence) != len(poses) or confidence.shape[1] == 0:
-        raise ShapeError("score", (len(poses), "K"), confidence.shape)
-    detections = JointSet("scores", tuple(str(i) for i in range(confidence.shape[1])))
-    sequence = PoseSequence(
-        sequence="array",
-        person=0,
-        camera=None,
-        fps=30.0 if fps is None else fps,
-        keypoints_2d=torch.zeros(*confidence.shape, 2),
-        confidence=confidence,
-        poses_3d=poses,
-        variant="normal",
-        joints_2d=detections,
-        joints_3d=joints,
-    )
-    result = (PaperRefinement() if method is None else method)([sequence])
-    return _poses(result.sequences[0]).numpy()
 
 
 def to_state(poses_3d: Tensor, joints: JointSet) -> Tensor:

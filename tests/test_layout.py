@@ -20,7 +20,9 @@ def test_the_packages_are_ours(name: str, repo: Path) -> None:
 def test_every_package_is_listed_for_installation(repo: Path) -> None:
     listed = tomllib.loads((repo / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
     found = [
-        ".".join(path.parent.relative_to(repo).parts) for name in PACKAGES for path in (repo / name).rglob("__init__.py")
+        ".".join(path.parent.relative_to(repo).parts)
+        for name in PACKAGES
+        for path in (repo / name).rglob("__init__.py")
     ]
     assert sorted(listed) == sorted(found)
 

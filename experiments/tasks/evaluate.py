@@ -1,8 +1,7 @@
 """`experiment=mupots_pck`, `mupots_mm`, `mpii_3dhp`, `quickstart`: test a lifter, plain and refined.
 `experiment=evaluate`: test somebody else's predictions.
 
-With `predictions=FILE` the predictions are read; otherwise a lifter (given, reused or trained) makes them and the
-refinement refines them.
+In the former a lifter (given, reused or trained) makes the predictions and the refinement refines them.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import numpy as np
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from data.predictions import Predictions, read_predictions, write_predictions
 from experiments import datasets, lifters
 from experiments.folder import run_folder, save_config
 from experiments.loggers import logging_to
@@ -23,20 +23,37 @@ from experiments.rows import rows_of, scenes_of_file
 from experiments.scoring import check_protocol, score_mpi_inf_3dhp, score_mupots
 from pose.errors import ConfigError
 from pose.sequence import PoseSequence
+from refinement.refiner import Refiner
 
 log = logging.getLogger(__name__)
 
 
 def evaluate(cfg: DictConfig) -> None:
-    """Predict (or read predictions), refine, score, and leave metrics.json, table.md and predictions.npz."""
+    """Lift the test set, refine, score, and leave metrics.json, table.md and predictions.npz."""
     check_protocol(cfg)
-    own = cfg.predictions is None
-    cfg = datasets.resolve(cfg, trains=own and cfg.checkpoint is None, tests=True)
+    if cfg.predictions is not None:
+        raise ConfigError(f"predictions={cfg.predictions}: {cfg.name} makes its own; use experiment=evaluate")
+    method = instantiate(cfg.refinement)
+    cfg = datasets.resolve(cfg, trains=cfg.checkpoint is None, tests=True)
     save_config(cfg)
     with logging_to(cfg) as logger:
-        annotated = _read_test_set(cfg)
-        result = _evaluate_lifter(cfg, annotated, logger) if own else _evaluate_file(cfg, annotated)
-        publish(cfg, result, logger)
+        publish(cfg, _evaluate_lifter(cfg, _read_test_set(cfg), method, logger), logger)
+
+
+def evaluate_predictions(cfg: DictConfig) -> None:
+    """Score the predictions of a file, and leave metrics.json, table.md and predictions.npz."""
+    check_protocol(cfg)
+    if cfg.predictions is None:
+        raise ConfigError("predictions=null: give the file to evaluate, predictions=FILE.npz (docs/formats.md)")
+    if protocol_of(cfg) != "mupots_3d":
+        raise ConfigError(f"test={cfg.test.name}: predictions= is for the MuPoTS-3D protocol; use test=mupots_3d")
+    predictions = read_predictions(cfg.predictions)
+    if cfg.protocol.pairing == "by2d" and predictions.keypoints_2d is None:
+        raise ConfigError(f"protocol.pairing=by2d: {cfg.predictions} has no keypoints_2d; add it or use given")
+    cfg = datasets.resolve(cfg, trains=False, tests=True)
+    save_config(cfg)
+    with logging_to(cfg) as logger:
+        publish(cfg, _evaluate_file(cfg, _read_test_set(cfg), predictions), logger)
 
 
 def _read_test_set(cfg: DictConfig) -> list[PoseSequence]:
@@ -44,8 +61,7 @@ def _read_test_set(cfg: DictConfig) -> list[PoseSequence]:
         return datasets.test_reader(cfg).sequences(cfg.coordinates)
 
 
-def _evaluate_lifter(cfg: DictConfig, annotated: list[PoseSequence], logger: Any) -> dict[str, Any]:
-    from data.predictions import write_predictions
+def _evaluate_lifter(cfg: DictConfig, annotated: list[PoseSequence], method: Refiner, logger: Any) -> dict[str, Any]:
     from lightning_modules.prediction import lift
     from pose.metrics.scenes import predicted_scenes, scenes_from_sequences
 
@@ -53,7 +69,6 @@ def _evaluate_lifter(cfg: DictConfig, annotated: list[PoseSequence], logger: Any
     with stage(f"lifting {sum(map(len, annotated))} frames of {len(annotated)} people"):
         plain = lift(lifter, annotated)
     predictions = {"plain": plain}
-    method = instantiate(cfg.refinement)
     if method.name != "none":
         with stage(f"refining by {method.name}"):
             predictions["refined"] = method(plain).sequences
@@ -70,15 +85,9 @@ def _evaluate_lifter(cfg: DictConfig, annotated: list[PoseSequence], logger: Any
     return {**_about(cfg, train_data, method.name), **scores}
 
 
-def _evaluate_file(cfg: DictConfig, annotated: list[PoseSequence]) -> dict[str, Any]:
-    from data.predictions import read_predictions, write_predictions
+def _evaluate_file(cfg: DictConfig, annotated: list[PoseSequence], predictions: Predictions) -> dict[str, Any]:
     from pose.metrics.scenes import scenes_from_sequences
 
-    if protocol_of(cfg) != "mupots_3d":
-        raise ConfigError(f"test={cfg.test.name}: predictions= is for the MuPoTS-3D protocol; use test=mupots_3d")
-    predictions = read_predictions(cfg.predictions)
-    if cfg.protocol.pairing == "by2d" and predictions.keypoints_2d is None:
-        raise ConfigError(f"protocol.pairing=by2d: {cfg.predictions} has no keypoints_2d; add it or use given")
     kinds = {"plain": predictions.poses_3d}
     if predictions.poses_3d_plain is not None:
         kinds = {"plain": predictions.poses_3d_plain, "refined": predictions.poses_3d}

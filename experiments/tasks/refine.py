@@ -28,6 +28,8 @@ DEFAULT_FPS = 30.0
 
 def refine(cfg: DictConfig) -> None:
     """Refine the tracks of `predictions=FILE.npz`; leave predictions.npz, metrics.json and table.md."""
+    if cfg.predictions is None:
+        raise ConfigError("predictions=null: give the file to refine, predictions=FILE.npz (docs/formats.md)")
     method = instantiate(cfg.refinement)
     given = read_predictions(cfg.predictions)
     save_config(cfg)

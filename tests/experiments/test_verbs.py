@@ -1,4 +1,4 @@
-"""Each verb really run, in a process of its own, on the stand-in at `size=tiny`."""
+"""Each verb really run, on the stand-in at `size=tiny`."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def test_quickstart_leaves_tables_and_pictures(run) -> None:
 @pytest.mark.parametrize(
     ("experiment", "coordinates"), [("mupots_pck", "universal"), ("mupots_mm", "normal"), ("mpii_3dhp", "normal")]
 )
-def test_table_experiments_fall_back_to_the_marked_stand_in(run, experiment: str, coordinates: str) -> None:
-    done = run(f"experiment={experiment}", "size=tiny")
+def test_table_experiments_fall_back_to_the_marked_stand_in(run_here, experiment: str, coordinates: str) -> None:
+    done = run_here(f"experiment={experiment}", "size=tiny")
     assert done.returncode == 0, done.output
     assert "SYNTHETIC STAND-IN" in done.output
     metrics = done.metrics
@@ -56,42 +56,44 @@ def test_table_experiments_fall_back_to_the_marked_stand_in(run, experiment: str
     assert ("POTR-3D" in (done.folder / "table.md").read_text()) == (experiment == "mupots_pck")
 
 
-def test_train_then_reuse_then_fresh(run, tmp_path: Path) -> None:
+def test_train_then_reuse_then_fresh(run_here, tmp_path: Path) -> None:
     words = ["experiment=train", "size=tiny", "seed=11", f"paths.lifters={tmp_path / 'lifters'}"]
-    first = run(*words, folder="first")
+    first = run_here(*words, folder="first")
     assert first.returncode == 0, first.output
     assert "training:" in first.output
     (folder,) = (tmp_path / "lifters").iterdir()
     assert {"spec.json", "last.ckpt", "lifter.ckpt", "done.json"} <= names(folder)
-    second = run(*words, "logger=csv", "trainer.log_every_n_steps=5", folder="second")
+    second = run_here(*words, "logger=csv", "trainer.log_every_n_steps=5", folder="second")
     assert "reusing the lifter" in second.output
     assert "training:" not in second.output
     assert second.metrics == first.metrics
-    again = run(*words, "fresh=true", folder="again")
+    again = run_here(*words, "fresh=true", folder="again")
     assert "training:" in again.output
     assert again.metrics == first.metrics, "the same seed gives the same lifter"
     for checkpoint in (folder, folder / "lifter.ckpt", tmp_path / "first"):
-        used = run("experiment=mupots_mm", "size=tiny", "refinement=none", f"checkpoint={checkpoint}", folder="used")
+        used = run_here(
+            "experiment=mupots_mm", "size=tiny", "refinement=none", f"checkpoint={checkpoint}", folder="used"
+        )
         assert used.returncode == 0, used.output
         assert "training:" not in used.output
 
 
-def test_checkpoint_of_the_other_variant_is_refused(run, tmp_path: Path) -> None:
+def test_checkpoint_of_the_other_variant_is_refused(run_here, tmp_path: Path) -> None:
     lifters = f"paths.lifters={tmp_path / 'lifters'}"
-    trained = run("experiment=train", "size=tiny", "coordinates=universal", lifters, folder="trained")
+    trained = run_here("experiment=train", "size=tiny", "coordinates=universal", lifters, folder="trained")
     assert trained.returncode == 0, trained.output
-    refused = run("experiment=mupots_mm", "size=tiny", f"checkpoint={tmp_path / 'trained'}")
+    refused = run_here("experiment=mupots_mm", "size=tiny", f"checkpoint={tmp_path / 'trained'}")
     assert refused.returncode == 2
     assert "universal" in refused.output
     assert "normal" in refused.output
     assert "Traceback" not in refused.output
 
 
-def test_own_predictions_through_evaluate_and_refine(run) -> None:
-    made = run("experiment=mupots_mm", "size=tiny", folder="made")
+def test_own_predictions_through_evaluate_and_refine(run_here) -> None:
+    made = run_here("experiment=mupots_mm", "size=tiny", folder="made")
     assert made.returncode == 0, made.output
     file = made.folder / "predictions.npz"
-    again = run("experiment=evaluate", "size=tiny", f"predictions={file}", folder="again")
+    again = run_here("experiment=evaluate", "size=tiny", f"predictions={file}", folder="again")
     assert again.returncode == 0, again.output
     for kind in ("plain", "refined"):
         for key, value in made.metrics["metrics"][kind].items():
@@ -102,7 +104,7 @@ def test_own_predictions_through_evaluate_and_refine(run) -> None:
     plain["poses_3d"] = rows["poses_3d_plain"]
     kept = ~((plain["frame"] >= 10) & (plain["frame"] < 14))
     np.savez(made.folder / "gaps.npz", **{key: value[kept] for key, value in plain.items()})
-    refined = run("experiment=refine", f"predictions={made.folder / 'gaps.npz'}", folder="refined")
+    refined = run_here("experiment=refine", f"predictions={made.folder / 'gaps.npz'}", folder="refined")
     assert refined.returncode == 0, refined.output
     assert "30 frames per second are assumed" in refined.output
     out = np.load(refined.folder / "predictions.npz")
@@ -112,9 +114,11 @@ def test_own_predictions_through_evaluate_and_refine(run) -> None:
     assert not out["observed"][given:].any()
     assert set(out["frame"][given:]) == {10, 11, 12, 13}
     assert np.isfinite(out["poses_3d"]).all()
-    scored = run("experiment=evaluate", "size=tiny", f"predictions={refined.folder / 'predictions.npz'}", folder="scored")
+    scored = run_here(
+        "experiment=evaluate", "size=tiny", f"predictions={refined.folder / 'predictions.npz'}", folder="scored"
+    )
     assert scored.returncode == 0, scored.output
-    by2d = run(
+    by2d = run_here(
         "experiment=evaluate", "size=tiny", f"predictions={file}", "protocol.pairing=by2d", "protocol.people=matched",
         "coordinates=universal", folder="by2d",
     )  # fmt: skip
@@ -124,7 +128,7 @@ def test_own_predictions_through_evaluate_and_refine(run) -> None:
 
 
 def test_a_sweep_runs_every_combination(run, tmp_path: Path) -> None:
-    words = ["experiment=mupots_mm", "-m", "coordinates=normal,universal", "size=tiny", "refinement=none"]
+    words = ["-m", "experiment=mupots_mm", "coordinates=normal,universal", "size=tiny", "refinement=none"]
     done = run(*words, f"hydra.sweep.dir={tmp_path / 'sweep'}")
     assert done.returncode == 0, done.output
     found = {json.loads(p.read_text())["coordinates"] for p in (tmp_path / "sweep").glob("*/metrics.json")}

@@ -100,7 +100,8 @@ def test_the_converged_energy_lowers_mrpe_and_mpjpe(conformance: Path) -> None:
     for (sequence, number), person in conformance_people(folder).items():
         own = (rows["seq_num"] == sequence) & (rows["person"] == number)
         counts, truth = rows["valid_annotations"][own], rows["poses3d"][own]
-        for name, poses in (("plain", person["poses"]), ("refined", refine(person["poses"], person["score"], method))):
+        smooth = refine(person["poses"], person["score"], method).poses_3d
+        for name, poses in (("plain", person["poses"]), ("refined", smooth)):
             root = np.linalg.norm((poses - truth)[counts, 14], axis=-1)
             relative = np.linalg.norm((poses - poses[:, [14]] - truth + truth[:, [14]])[counts], axis=-1).mean(1)
             errors[name].append(np.stack([root, relative], axis=1))

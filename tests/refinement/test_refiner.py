@@ -38,7 +38,7 @@ def test_a_walk_through_an_occlusion_comes_out_nearer_to_the_truth() -> None:
     score[20:40] = 0
     predicted = truth + 20 * torch.randn(truth.shape, generator=generator)
     predicted[20:40] += torch.tensor([300.0, 0.0, 1500.0])
-    refined = torch.from_numpy(refine(predicted, score))
+    refined = torch.from_numpy(refine(predicted, score, PaperRefinement()).poses_3d)
     assert (refined - truth)[20:40].norm(dim=-1).mean() < 0.1 * (predicted - truth)[20:40].norm(dim=-1).mean()
     assert (refined - truth)[:15].norm(dim=-1).mean() < (predicted - truth)[:15].norm(dim=-1).mean()
 
@@ -178,7 +178,7 @@ class TestArrays:
         person = make_person(30)
         method = PaperRefinement(max_iter=200)
         before = poses(person).numpy().copy()
-        refined = refine(poses(person).numpy(), person.confidence.numpy(), method=method, fps=50)
+        refined = refine(poses(person).numpy(), person.confidence.numpy(), method=method, fps=50).poses_3d
         assert refined.dtype == np.float32
         np.testing.assert_array_equal(refined, poses(method([person]).sequences[0]).numpy())
         np.testing.assert_array_equal(poses(person).numpy(), before)

@@ -1,0 +1,221 @@
+"""Baselines: what anyone would try first on a trajectory, as options of `refinement=` to set the energies beside.
+
+All treat every joint and coordinate alike and at once, and take their settings in seconds and hertz, so that they mean
+the same at any frame rate. `InterpolationRefinement` only bridges the frames in which nobody was detected; the others
+do that first and then smooth everything. A frame is undetected where `detected` is false or all its scores are zero.
+
+Savitzky-Golay and Gaussian are SciPy's. The 1-Euro filter and the Kalman smoother are written out: the packages that
+offer them take one number at a time or are no longer maintained.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from scipy.ndimage import gaussian_filter1d
+from scipy.signal import savgol_filter
+
+from pose.errors import ConfigError
+from pose.sequence import PoseSequence
+from refinement.refiner import MM_PER_M, Progress, RefinementResult, check_refinable
+
+
+def bridge(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Values (T, ...) with the rows that are not known (T,) interpolated linearly; before the first and after the last
+    known row they stay at it. Nothing known: unchanged.
+
+    >>> bridge(np.array([9.0, 1.0, 9.0, 9.0, 4.0]), np.array([False, True, False, False, True]))
+    array([1., 1., 2., 3., 4.])
+    """
+    rows = np.flatnonzero(known)
+    if len(rows) in (0, len(values)):
+        return values
+    at = np.interp(np.arange(len(values)), rows, np.arange(len(rows)))  # place among the known rows
+    before = np.floor(at).astype(int)
+    after = np.minimum(before + 1, len(rows) - 1)
+    part = (at - before).reshape(-1, *(1,) * (values.ndim - 1))
+    return (1 - part) * values[rows[before]] + part * values[rows[after]]
+
+
+class Baseline(ABC):
+    """A baseline's outside: `list[PoseSequence]` in, `RefinementResult` (without energies) out.
+
+    Raises DataError or MismatchError for sequences that cannot be refined, as `PaperRefinement` does.
+    """
+
+    name: str
+
+    def __call__(self, sequences: list[PoseSequence], progress: Progress | None = None) -> RefinementResult:
+        start = time.perf_counter()
+        for sequence in sequences:
+            check_refinable(sequence)
+        refined, observed = [], []
+        for sequence in sequences:
+            poses = sequence.poses_3d
+            assert poses is not None  # checked above
+            scores = sequence.confidence.double().cpu().numpy()
+            known = sequence.detected.cpu().numpy() & (scores > 0).any(1)
+            given = poses.double().cpu().numpy() / MM_PER_M
+            smooth = self.smooth(bridge(given, known), np.where(known, scores.mean(1), 0.0), sequence)
+            moved = torch.from_numpy(MM_PER_M * smooth).to(poses)
+            refined.append(dataclasses.replace(sequence, poses_3d=moved))
+            observed.append(torch.from_numpy(known)[:, None].expand(poses.shape[:2]))
+            if progress is not None:
+                progress(len(refined), len(sequences))
+        return RefinementResult(refined, time.perf_counter() - start, observed=observed)
+
+    @abstractmethod
+    def smooth(self, poses_m: np.ndarray, score: np.ndarray, sequence: PoseSequence) -> np.ndarray:
+        """Gapless poses (T, J, 3) m and mean scores (T,), zero where undetected -> smoothed poses (T, J, 3) m."""
+
+
+class InterpolationRefinement(Baseline):
+    """`refinement=interpolation`: undetected frames interpolated linearly, all others as they are."""
+
+    name = "interpolation"
+
+    def smooth(self, poses_m: np.ndarray, score: np.ndarray, sequence: PoseSequence) -> np.ndarray:
+        return poses_m
+
+
+class OneEuroRefinement(Baseline):
+    """`refinement=one_euro`: undetected frames interpolated, then the 1-Euro filter on every coordinate.
+
+    A low-pass filter whose cut-off rises with the speed; it looks at past frames only, so it lags behind.
+    min_cutoff: Hz, at rest. beta: Hz per m/s, how much the cut-off rises. speed_cutoff: Hz, of the speed's own filter.
+    Source: Casiez, Roussel, Vogel, "1€ Filter", CHI 2012.
+    """
+
+    name = "one_euro"
+
+    def __init__(self, min_cutoff: float = 1.0, beta: float = 1.0, speed_cutoff: float = 1.0):
+        _check_positive({"min_cutoff": min_cutoff, "speed_cutoff": speed_cutoff})
+        _check_positive({"beta": beta}, zero=True)
+        self.min_cutoff, self.beta, self.speed_cutoff = min_cutoff, beta, speed_cutoff
+
+    def smooth(self, poses_m: np.ndarray, score: np.ndarray, sequence: PoseSequence) -> np.ndarray:
+        period = 1 / sequence.fps
+        smooth = poses_m.copy()
+        speed = np.zeros(poses_m.shape[1:])
+        for t in range(1, len(poses_m)):
+            speed += _share(self.speed_cutoff, period) * ((poses_m[t] - poses_m[t - 1]) / period - speed)
+            share = _share(self.min_cutoff + self.beta * np.abs(speed), period)
+            smooth[t] = smooth[t - 1] + share * (poses_m[t] - smooth[t - 1])
+        return smooth
+
+
+def _share(cutoff, period: float):
+    """Weight of a new value in a first-order low-pass filter with a cut-off in Hz and a sampling period in seconds."""
+    return 1 / (1 + 1 / (2 * math.pi * cutoff * period))
+
+
+class SavitzkyGolayRefinement(Baseline):
+    """`refinement=savitzky_golay`: undetected frames interpolated, then a polynomial fitted around each frame.
+
+    window_s: length of the fit in seconds, rounded to an odd number of frames, at most the person's. order: degree.
+    """
+
+    name = "savitzky_golay"
+
+    def __init__(self, window_s: float = 0.7, order: int = 2):
+        _check_positive({"window_s": window_s})
+        if not isinstance(order, int) or order < 0:
+            raise ConfigError(f"order={order}: must be a whole number >= 0")
+        self.window_s, self.order = window_s, order
+
+    def smooth(self, poses_m: np.ndarray, score: np.ndarray, sequence: PoseSequence) -> np.ndarray:
+        reach = min(round(self.window_s * sequence.fps / 2 - 0.5), (len(poses_m) - 1) // 2)
+        window = 2 * reach + 1
+        if window <= self.order:
+            return poses_m
+        return savgol_filter(poses_m, window, self.order, axis=0, mode="interp")
+
+
+class GaussianRefinement(Baseline):
+    """`refinement=gaussian`: undetected frames interpolated, then a Gaussian average with standard deviation sigma_s
+    in seconds. Beyond the ends the first and last frames are repeated."""
+
+    name = "gaussian"
+
+    def __init__(self, sigma_s: float = 0.15):
+        _check_positive({"sigma_s": sigma_s})
+        self.sigma_s = sigma_s
+
+    def smooth(self, poses_m: np.ndarray, score: np.ndarray, sequence: PoseSequence) -> np.ndarray:
+        return gaussian_filter1d(poses_m, self.sigma_s * sequence.fps, axis=0, mode="nearest")
+
+
+class KalmanRTSRefinement(Baseline):
+    """`refinement=kalman_rts`: a Kalman filter with constant velocity and the Rauch-Tung-Striebel smoother back.
+
+    Root and root-relative joints have settings of their own. noise_root, noise_rel: m, standard deviation of a
+    prediction with score 1; it is noise / score ** power with score s, and an undetected frame does not count at all
+    (it is bridged by the model itself). acceleration_root, acceleration_rel: m/s^2 per square root of Hz, of the white
+    noise that changes the velocity. Source: Rauch, Tung, Striebel, AIAA Journal 3(8), 1965.
+    """
+
+    name = "kalman_rts"
+
+    def __init__(
+        self,
+        noise_root: float = 0.1,
+        noise_rel: float = 0.04,
+        acceleration_root: float = 1.0,
+        acceleration_rel: float = 2.0,
+        power: float = 2.0,
+    ):
+        _check_positive({"noise_root": noise_root, "noise_rel": noise_rel})
+        _check_positive({"acceleration_root": acceleration_root, "acceleration_rel": acceleration_rel})
+        _check_positive({"power": power}, zero=True)
+        self.noise, self.acceleration = (noise_root, noise_rel), (acceleration_root, acceleration_rel)
+        self.power = power
+
+    def smooth(self, poses_m: np.ndarray, score: np.ndarray, sequence: PoseSequence) -> np.ndarray:
+        root_index = sequence.joints_3d.root
+        root = poses_m[:, [root_index]]
+        information = np.clip(score, 0, 1) ** (2 * self.power)
+        tracks = []
+        for track, noise, acceleration in zip((root, poses_m - root), self.noise, self.acceleration, strict=True):
+            weights = np.where(score > 0, information, 0) / noise**2
+            flat = rts_smoother(track.reshape(len(track), -1), weights, acceleration**2, 1 / sequence.fps)
+            tracks.append(flat.reshape(track.shape))
+        return tracks[0] + tracks[1]
+
+
+def rts_smoother(values: np.ndarray, information: np.ndarray, density: float, period: float) -> np.ndarray:
+    """Smoothed values (T, M) of M coordinates that share the precision information (T,) of their measurements.
+
+    Each coordinate moves at constant velocity disturbed by white acceleration of spectral density `density`; its state
+    is (value, velocity), known beforehand to nothing but orders of magnitude. Precision 0: no measurement.
+    """
+    frames = len(values)
+    move = np.array([[1, period], [0, 1]])
+    disturb = density * np.array([[period**3 / 3, period**2 / 2], [period**2 / 2, period]])
+    state, spread = np.zeros((2, values.shape[1])), np.diag([1e6, 1e4])
+    states, spreads = np.empty((frames, *state.shape)), np.empty((frames, 2, 2))
+    before, before_spread = states.copy(), spreads.copy()
+    for t in range(frames):
+        if t:
+            state, spread = move @ state, move @ spread @ move.T + disturb
+        before[t], before_spread[t] = state, spread
+        gain = spread[:, 0] * information[t] / (1 + spread[0, 0] * information[t])
+        state = state + gain[:, None] * (values[t] - state[0])
+        spread = spread - np.outer(gain, spread[0])
+        states[t], spreads[t] = state, spread
+    back = spreads[:-1] @ move.T @ np.linalg.inv(before_spread[1:])
+    for t in range(frames - 2, -1, -1):
+        states[t] += back[t] @ (states[t + 1] - before[t + 1])
+    return states[:, 0]
+
+
+def _check_positive(settings: Mapping[str, float], zero: bool = False) -> None:
+    for key, value in settings.items():
+        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if not number or value < 0 or (value == 0 and not zero):
+            raise ConfigError(f"{key}={value}: must be {'>= 0' if zero else '> 0'}")
