@@ -40,4 +40,4 @@ def logging_to(cfg: DictConfig) -> Iterator[Any]:
         if cfg.logger._target_.endswith("wandb_logger"):
             import wandb
 
-            wandb.finish(quiet=True)
+            wandb.finish()

@@ -12,6 +12,7 @@ import platform
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -72,7 +73,11 @@ def _user_error(error: BaseException) -> PoseError | None:
 
 
 def _quieten() -> None:
-    """Lightning's notes on devices and tips; it sets its own level when it is imported."""
+    """Silence Lightning's notes on devices, its tips, and warnings about its own insides that users cannot act on."""
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message="You have overridden `transfer_batch_to_device` in `LightningModule`.*")
+    warnings.filterwarnings("ignore", message="Experiment logs directory .* exists and is not empty.*")
     for name in ("pytorch_lightning", "lightning.pytorch", "lightning.fabric", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
 

@@ -55,6 +55,7 @@ class _Unpickler(pickle.Unpickler):
             ("numpy.core.multiarray", "scalar"): self._scalar,
             ("numpy.core.numeric", "_frombuffer"): self._from_buffer,
             ("_codecs", "encode"): self._encode,
+            ("__builtin__", "bytes"): self._no_bytes,
             ("collections", "OrderedDict"): OrderedDict,
         }
         key = (module.replace("numpy._core", "numpy.core"), name)  # numpy 2 renamed it; both kinds are about
@@ -72,7 +73,12 @@ class _Unpickler(pickle.Unpickler):
         return np.frombuffer(content.encode("latin1") if isinstance(content, str) else content, dtype.dtype)[0]
 
     def _from_buffer(self, content: bytes, dtype: _DType, shape: tuple, order: str) -> np.ndarray:
+        if not isinstance(content, bytes | bytearray):  # a view of an array would outlive a second state given to it
+            raise pickle.UnpicklingError(f"array content of type {type(content).__name__}")
         return np.frombuffer(content, dtype.dtype).reshape(shape, order=order)  # type: ignore[call-overload]
+
+    def _no_bytes(self) -> bytes:
+        return b""  # how Python 3 spells an empty array's content in protocol 2
 
     def _encode(self, text: str, encoding: str) -> bytes:
         return text.encode("latin1")  # protocol 2 spells bytes so

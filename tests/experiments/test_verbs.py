@@ -71,9 +71,8 @@ def test_train_then_reuse_then_fresh(run_here, tmp_path: Path) -> None:
     assert "training:" in again.output
     assert again.metrics == first.metrics, "the same seed gives the same lifter"
     for checkpoint in (folder, folder / "lifter.ckpt", tmp_path / "first"):
-        used = run_here(
-            "experiment=mupots_mm", "size=tiny", "refinement=none", f"checkpoint={checkpoint}", folder="used"
-        )
+        words = ["experiment=mupots_mm", "size=tiny", "refinement=none", f"checkpoint={checkpoint}"]
+        used = run_here(*words, folder=f"used_{checkpoint.name}")
         assert used.returncode == 0, used.output
         assert "training:" not in used.output
 
@@ -133,3 +132,12 @@ def test_a_sweep_runs_every_combination(run, tmp_path: Path) -> None:
     assert done.returncode == 0, done.output
     found = {json.loads(p.read_text())["coordinates"] for p in (tmp_path / "sweep").glob("*/metrics.json")}
     assert found == {"normal", "universal"}
+
+
+def test_wandb_offline_holds_the_curves_and_the_result(run, tmp_path: Path) -> None:
+    done = run("experiment=mupots_mm", "size=tiny", "logger=wandb", f"paths.lifters={tmp_path / 'lifters'}")
+    assert done.returncode == 0, done.output
+    (log,) = done.folder.glob("wandb/offline-run-*/run-*.wandb")
+    content = log.read_bytes()
+    for key in (b"train/loss", b"val/mpjpe_mm", b"plain/mrpe_mm", b"refined/mrpe_mm", b"batch_size"):
+        assert key in content, key

@@ -87,3 +87,23 @@ def test_damage_is_one_line_that_names_the_file(tmp_path: Path, content: bytes) 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"absent\.pkl: cannot be opened"):
         load_pickle(tmp_path / "absent.pkl")
+
+
+def test_empty_array_in_protocol_2(tmp_path: Path) -> None:
+    path = tmp_path / "empty.pkl"
+    path.write_bytes(pickle.dumps({"poses": np.zeros((0, 19, 3), np.float32)}, protocol=2))
+    assert load_pickle(path)["poses"].shape == (0, 19, 3)
+
+
+class _ViewOfAnArray:
+    def __reduce__(self):
+        from numpy._core.numeric import _frombuffer
+
+        return _frombuffer, (np.zeros(8, np.uint8), np.dtype("u1"), (8,), "C")
+
+
+def test_an_array_cannot_be_the_memory_of_another(tmp_path: Path) -> None:
+    path = tmp_path / "view.pkl"
+    path.write_bytes(pickle.dumps(_ViewOfAnArray(), protocol=2))
+    with pytest.raises(DataError, match=r"view\.pkl"):
+        load_pickle(path)

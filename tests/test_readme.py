@@ -1,0 +1,46 @@
+"""The commands that README gives do what it says."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parents[1]
+README = (REPO / "README.md").read_text()
+BLOCKS = re.findall(r"```(bash|python)\n(.*?)```", README, re.S)
+COMMANDS = [
+    line for kind, block in BLOCKS if kind == "bash" for line in block.splitlines() if line.startswith("python ")
+]
+
+
+def test_readme_names_every_experiment_and_no_other() -> None:
+    listed = set(re.findall(r"^\| `(\w+)` \|", README, re.M))
+    assert listed == {path.stem for path in (REPO / "conf/experiment").glob("*.yaml")}
+
+
+@pytest.mark.parametrize("target", ["quickstart", "test"])
+def test_make_targets_of_readme_exist(target: str) -> None:
+    planned = subprocess.run(["make", "-n", target], cwd=REPO, capture_output=True, text=True)
+    assert planned.returncode == 0, planned.stderr
+    assert {"quickstart": "python run.py", "test": "pytest"}[target] in planned.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command(command: str, run, workdir: Path, tmp_path: Path) -> None:
+    program, script, *words = command.split()
+    assert (program, script) == ("python", "run.py")
+    snippet = next(block for kind, block in BLOCKS if kind == "python")
+    if not (workdir / "my_predictions.npz").exists():
+        exec(compile(snippet.replace("my_predictions.npz", str(workdir / "my_predictions.npz")), "README", "exec"), {})
+    done = run(*words, *([] if "experiment=refine" in words else ["size=tiny"]))
+    assert done.returncode == 0, done.output
+    assert (done.folder / "metrics.json").exists()
+    assert (done.folder / "table.md").exists()
+
+
+@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(((?!http)[^)]+)\)", README))))
+def test_linked_file_exists(link: str) -> None:
+    assert (REPO / link).exists(), link
