@@ -29,7 +29,7 @@ _J = len(MUPOTS_17)
 class Predictions:
     """N rows, NumPy arrays.
 
-    sequence (N,) text: the sequence's name; numbers become text. frame (N,) and person (N,): from 0.
+    sequence (N,) text: the sequence's name; a whole number n stands for TSn. frame (N,) and person (N,): from 0.
     poses_3d (N, 17, 3) mm in camera coordinates, MuPoTS-17; poses_3d_plain: the same before refinement.
     keypoints_2d (N, 17, 2) px, MuPoTS-17. score (N,) or (N, J): confidence of the row's detection, or of its J joints.
     fps: frames per second. K (3, 3): intrinsics in px. observed (N,): the frame held a detection.
@@ -96,6 +96,8 @@ class Predictions:
         if not len(value):
             raise self._fail(f"{key}: no rows, at least one is expected")
         try:
+            if value.dtype.kind in "iu":
+                return np.char.add("TS", value.astype(str))
             return np.char.decode(value, "utf-8") if value.dtype.kind == "S" else value.astype(str)
         except UnicodeDecodeError:
             raise self._fail(f"{key}: bytes that are not UTF-8 text") from None

@@ -57,6 +57,8 @@ def score_mpi_inf_3dhp(annotated: list[PoseSequence], predicted: Mapping[str, li
             mask = truth.annotated & truth.detected
             if not bool(mask.any()):
                 raise DataError(f"{truth.sequence}: no frame has both a valid annotation and a valid detection")
+            if sequence.poses_3d is None or truth.poses_3d is None:
+                raise DataError(f"{truth.sequence}: has no 3D poses to compare")
             per_sequence[truth.sequence][kind] = mpi_inf_3dhp_scores(sequence.poses_3d, truth.poses_3d, mask)
     return {
         "protocol": {"people": "all", "pairing": "given"},

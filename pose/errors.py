@@ -71,6 +71,6 @@ def check_finite(name: str, array: Tensor, hint: str = "") -> None:
     if bool(bad.any()):
         first = tuple(int(i) for i in bad.nonzero()[0])
         raise DataError(
-            f"{name}: {int(bad.sum())} values are NaN or infinite, the first at index {first}; finite numbers are expected"
+            f"{name}: {int(bad.sum())} values are NaN or infinite, the first at index {first}; all must be finite"
             + (f"; {hint}" if hint else "")
         )

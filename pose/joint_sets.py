@@ -157,7 +157,7 @@ JOINT_SETS: dict[str, JointSet] = {
 }
 
 #: MuPoTS-17 out of the 28 joints of MPI-INF-3DHP's training annotations (0-based).
-MUPOTS_17_OF_MPI_28: tuple[int, ...] = tuple(i - 1 for i in (8, 6, 15, 16, 17, 10, 11, 12, 24, 25, 26, 19, 20, 21, 5, 4, 7))
+MUPOTS_17_OF_MPI_28: tuple[int, ...] = (7, 5, 14, 15, 16, 9, 10, 11, 23, 24, 25, 18, 19, 20, 4, 3, 6)
 
 
 def joint_set(name: str) -> JointSet:

@@ -111,7 +111,7 @@ def draw_depth_scale(poses_3d: Tensor, generator: torch.Generator | None = None)
 
 
 def scale_depth(keypoints_2d: Tensor, poses_3d: Tensor, scale: float) -> tuple[Tensor, Tensor]:
-    """Move a person to `scale` times its distance: root *= scale with the relative pose kept, 2D about its hip /= scale.
+    """Move a person to `scale` times its distance: root *= scale, the relative pose kept; 2D about the hip /= scale.
 
     keypoints_2d (..., 19, 2) px, poses_3d (..., 17, 3) mm -> the same shapes.
     """

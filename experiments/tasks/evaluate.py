@@ -119,13 +119,13 @@ def _draw(cfg: DictConfig, annotated: list[PoseSequence], plain: list[PoseSequen
     from inference.visualise import choose_occlusion, scene_clip, trajectory_figure
 
     note = f"{cfg.test.name} data, lifter trained on {cfg.data.name}"
-    index, *focus = choose_occlusion(annotated)
+    index, start, end = choose_occlusion(annotated)
     chosen = annotated[index]
     figure, clip = run_folder() / "trajectory.png", run_folder() / "scene.gif"
     with stage("drawing"):
         title = f"{chosen.sequence}, person {chosen.person}, through an occlusion"
-        trajectory_figure(figure, chosen, plain[index], final[index], title, note, focus=tuple(focus))
+        trajectory_figure(figure, chosen, plain[index], final[index], title, note, focus=(start, end))
         scene = [i for i, sequence in enumerate(annotated) if sequence.sequence == chosen.sequence]
-        people = [[rows[i] for i in scene] for rows in (annotated, plain, final)]
-        scene_clip(clip, *people, focus=tuple(focus), note=note)
+        truth, before, after = ([rows[i] for i in scene] for rows in (annotated, plain, final))
+        scene_clip(clip, truth, before, after, focus=(start, end), note=note)
     log.info("look at %s and %s", figure, clip)

@@ -66,7 +66,7 @@ def test_what_is_written_is_read(tmp_path):
         (np.array([b"TS1"] * N), "TS1"),
         (np.array(["tür"] * N), "tür"),
         (np.array(["tür".encode()] * N), "tür"),
-        (np.full(N, 7, dtype=np.uint8), "7"),
+        (np.full(N, 7, dtype=np.uint8), "TS7"),
     ],
 )
 def test_sequence_as_text_bytes_or_number(tmp_path, given, expected):
