@@ -22,6 +22,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -36,6 +37,9 @@ from data.synthetic.scenes import SeenPerson, compose_scene, look_at, render_sce
 from pose.cameras import Camera
 from pose.joint_sets import MUPOTS_17
 from pose.sequence import PoseSequence
+
+if TYPE_CHECKING:
+    from lightning_modules.lifter import Lifter
 
 log = logging.getLogger(__name__)
 
@@ -246,7 +250,7 @@ class LifterSettings:
     seed: int = 1000
 
 
-def trained_lifter(motions: Motions, settings: LifterSettings | None = None, cache: Path = LIFTERS):
+def trained_lifter(motions: Motions, settings: LifterSettings | None = None, cache: Path = LIFTERS) -> Lifter:
     """A lifter trained as the product's are, on scenes of these motions; found again in `cache` by its settings."""
     from lightning_modules.checkpoint import load_lifter, save_lifter
     from lightning_modules.lifter import TRAINING_CODE_VERSION
@@ -264,7 +268,7 @@ def trained_lifter(motions: Motions, settings: LifterSettings | None = None, cac
     return load_lifter(file)
 
 
-def _train(motions: Motions, settings: LifterSettings):
+def _train(motions: Motions, settings: LifterSettings) -> Lifter:
     import pytorch_lightning as pl
 
     from data.windows import EpochSampler, FrameTable, training_loader
@@ -284,8 +288,15 @@ def _train(motions: Motions, settings: LifterSettings):
         scheduler=partial(torch.optim.lr_scheduler.ExponentialLR, gamma=0.95 ** (80 / settings.epochs)),
     )
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
-    trainer = pl.Trainer(max_epochs=settings.epochs, accelerator="cpu", devices=1, enable_model_summary=False, **quiet)
+    trainer = pl.Trainer(
+        max_epochs=settings.epochs,
+        accelerator="cpu",
+        devices=1,
+        enable_model_summary=False,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.manual_seed(settings.seed)
@@ -293,7 +304,7 @@ def _train(motions: Motions, settings: LifterSettings):
     return lifter.eval()
 
 
-def lifter_errors(scenes: list[Scene], lifter) -> list[Scene]:
+def lifter_errors(scenes: list[Scene], lifter: Lifter) -> list[Scene]:
     """The scenes with what the lifter predicts from their detections."""
     from lightning_modules.prediction import lift
 

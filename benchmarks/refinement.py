@@ -1,7 +1,7 @@
 """Accuracy and time of every option of `refinement=`, in one run:
 
-    python -m benchmarks.refinement                  # about ten minutes on one core, the first time twenty
-    python -m benchmarks.refinement --quick          # under a minute; the numbers mean nothing
+    python -m benchmarks.refinement                  # four minutes on one core, the first time eleven
+    python -m benchmarks.refinement --quick          # seconds; the numbers mean nothing
     python -m benchmarks.refinement --json FILE      # all numbers
     python -m benchmarks.refinement --write-docs     # writes docs/refinement_results.md
     python -m benchmarks.refinement --retune         # searches the settings of the re-tuned options again
@@ -18,6 +18,7 @@ three people, so they tell how sure the numbers are for these clips, not for peo
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import logging
 from collections.abc import Iterator
@@ -229,8 +230,9 @@ Written by `python -m benchmarks.refinement --write-docs`; do not edit. mm, mean
 scenes; `mrpe_mm` is the error of the hip, `mpjpe_mm` that of the joints relative to it. **Nothing here is MuPoTS-3D or
 any other published benchmark**: cameras, occlusion and 2D detections are simulated.
 
-- `cmu`: {cmu}. Six clips of three people: the intervals say how sure the numbers are for these clips, not for people at
-  large. The lifter is a small one, trained for minutes.
+- `cmu`: {cmu}.
+  Six clips of three people: the intervals say how sure the numbers are for these clips, not for people at large. The
+  lifter is a small one, trained for minutes.
 - `procedural`: {procedural}.
 - A frame is occluded where the person is not detected or less than half of the joints are in sight. Columns such as
   `6-15`: occlusions that last so many frames (30 per second).
@@ -249,12 +251,18 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--retune", action="store_true", help="search settings and write them to conf/refinement")
     parser.add_argument("--cache", type=Path, default=sources.LIFTERS, help="where trained lifters are kept")
     parser.add_argument("--seeds", type=int, help="how many seeds")
+    parser.add_argument("--lifter-scenes", type=int, help="scenes that the lifter is trained on")
+    parser.add_argument("--lifter-epochs", type=int, help="epochs that it is trained for")
     arguments = parser.parse_args(words)
     torch.set_num_threads(1)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     size = QUICK if arguments.quick else Size()
-    if arguments.seeds:
-        size = Size(arguments.seeds, size.scenes, size.frames, size.lifter)
+    lifter = dataclasses.replace(
+        size.lifter,
+        scenes=arguments.lifter_scenes or size.lifter.scenes,
+        epochs=arguments.lifter_epochs or size.lifter.epochs,
+    )
+    size = dataclasses.replace(size, seeds=arguments.seeds or size.seeds, lifter=lifter)
     if arguments.retune:
         from benchmarks.retune import retune
 

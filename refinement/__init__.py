@@ -8,7 +8,9 @@
 Where to look:
 
     plug_in.py      `refine`: plain arrays of any skeleton and unit, NaN where nothing was found
+    gaps.py, skeleton.py   what it needs for that: missing joints filled in, bones -> joint set
     refiner.py      sequences in, sequences out: `NoRefinement`, `PaperRefinement`
+    occlusion.py    `OcclusionRefinement`, the default: the model; blocks.py solves it, fixed_lag.py runs it on streams
     baselines.py    interpolation, 1-Euro, Savitzky-Golay, Gaussian, Kalman smoother
     energy.py       the terms of the published energy, their gradient, and `PublishedEnergy`, which joins them
     visibility.py   detection scores -> how much each frame is believed
@@ -28,6 +30,7 @@ from refinement.baselines import (
     SavitzkyGolayRefinement,
 )
 from refinement.energy import PublishedEnergy
+from refinement.occlusion import OcclusionRefinement
 from refinement.plug_in import Refined, refine
 from refinement.refiner import NoRefinement, PaperRefinement, RefinementResult, Refiner
 from refinement.visibility import visibility
@@ -39,6 +42,7 @@ __all__ = [
     "KalmanRTSRefinement",
     "Minimum",
     "NoRefinement",
+    "OcclusionRefinement",
     "OneEuroRefinement",
     "PaperRefinement",
     "PublishedEnergy",

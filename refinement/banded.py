@@ -31,7 +31,7 @@ _FAST = {"reassoc", "contract", "arcp", "nsz"}
 
 def _cache_folder() -> str:
     """Where machine code is kept. Its name has a hash of the sources: numba does not see that a callee has changed."""
-    sources = (Path(__file__).with_name(name) for name in ("banded.py", "windows.py", "fast.py"))
+    sources = (Path(__file__).with_name(name) for name in ("banded.py", "robust.py", "windows.py", "fast.py"))
     digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
     parent = Path(numba.config.CACHE_DIR or Path(__file__).with_name("__pycache__"))
     return str(parent / f"numba-{digest[:12]}")
@@ -73,8 +73,9 @@ class BandedFactor:
 
     def __init__(self, band: np.ndarray):
         check_shape("band", band, ("n", "p"))
-        self.rows, self.pivots = np.empty(band.shape), np.empty(len(band))
-        if not factorise(np.ascontiguousarray(band, dtype=np.float64), self.rows, self.pivots):
+        band = np.ascontiguousarray(band, dtype=np.float64)
+        self.rows, self.pivots = np.empty_like(band), np.empty(len(band))
+        if not factorise(band, np.zeros(len(band)), self.rows, self.pivots):
             raise ConfigError("band: the matrix is not positive definite; every frame needs a weight > 0")
 
     def solve(self, right: np.ndarray) -> np.ndarray:
@@ -112,7 +113,7 @@ def penalty_band(penalty: Penalty) -> np.ndarray:
 
 @compiled
 def add_penalty(penalty: Penalty, x: np.ndarray, energy: np.ndarray, gradient: np.ndarray) -> None:
-    """Add x' Q x of each column of x (n, m) to energy (m,) and Q x to gradient: (n, m), or (0, m) if not wanted."""
+    """Add x' Q x of each column of x (n, m) to energy (m,) and Q x to gradient: (n, m), or (0, 0) if not wanted."""
     n, m = x.shape
     wanted = len(gradient) > 0
     for k in range(len(penalty.steps)):
@@ -141,12 +142,16 @@ def add_penalty(penalty: Penalty, x: np.ndarray, energy: np.ndarray, gradient: n
 
 
 @compiled
-def factorise(band: np.ndarray, rows: np.ndarray, pivots: np.ndarray) -> bool:
-    """Factor band (n, p + 1) into rows (n, p + 1) = D L' and pivots (n,) = 1 / D; False if not positive definite."""
+def factorise(band: np.ndarray, diagonal: np.ndarray, rows: np.ndarray, pivots: np.ndarray) -> bool:
+    """Factor band (n, p + 1) plus diagonal (n,) into rows (n, p + 1) = D L' and pivots (n,) = 1 / D.
+
+    False if it is not positive definite.
+    """
     n, p = band.shape[0], band.shape[1] - 1
     for i in range(n):
         for c in range(p + 1):
             rows[i, c] = band[i, c]
+        rows[i, 0] += diagonal[i]
         for k in range(1, min(p, i) + 1):
             f = rows[i - k, k] * pivots[i - k]
             for c in range(p + 1 - k):
@@ -159,21 +164,36 @@ def factorise(band: np.ndarray, rows: np.ndarray, pivots: np.ndarray) -> bool:
 
 @compiled
 def solve_in_place(rows: np.ndarray, pivots: np.ndarray, x: np.ndarray) -> None:
-    """Turn x (n, m) from the right-hand sides into the solutions."""
+    """Turn x (n, m) from the right-hand sides into the solutions.
+
+    Four neighbours at a time: each pass over x[i] costs a load and a store, however many it takes along.
+    """
     n, m = x.shape
     p = rows.shape[1] - 1
     for i in range(n):
-        for k in range(1, min(p, i) + 1):
-            f = rows[i - k, k] * pivots[i - k]
+        reach = min(p, i)
+        for k in range(1, reach - 2, 4):
+            f0, f1 = rows[i - k, k] * pivots[i - k], rows[i - k - 1, k + 1] * pivots[i - k - 1]
+            f2, f3 = rows[i - k - 2, k + 2] * pivots[i - k - 2], rows[i - k - 3, k + 3] * pivots[i - k - 3]
             for c in range(m):
-                x[i, c] -= f * x[i - k, c]
+                x[i, c] -= f0 * x[i - k, c] + f1 * x[i - k - 1, c] + f2 * x[i - k - 2, c] + f3 * x[i - k - 3, c]
+        for k in range(reach - reach % 4 + 1, reach + 1):
+            f0 = rows[i - k, k] * pivots[i - k]
+            for c in range(m):
+                x[i, c] -= f0 * x[i - k, c]
     for i in range(n - 1, -1, -1):
+        reach = min(p, n - 1 - i)
         for c in range(m):
             x[i, c] *= pivots[i]
-        for k in range(1, min(p, n - 1 - i) + 1):
-            f = rows[i, k] * pivots[i]
+        for k in range(1, reach - 2, 4):
+            f0, f1 = rows[i, k] * pivots[i], rows[i, k + 1] * pivots[i]
+            f2, f3 = rows[i, k + 2] * pivots[i], rows[i, k + 3] * pivots[i]
             for c in range(m):
-                x[i, c] -= f * x[i + k, c]
+                x[i, c] -= f0 * x[i + k, c] + f1 * x[i + k + 1, c] + f2 * x[i + k + 2, c] + f3 * x[i + k + 3, c]
+        for k in range(reach - reach % 4 + 1, reach + 1):
+            f0 = rows[i, k] * pivots[i]
+            for c in range(m):
+                x[i, c] -= f0 * x[i + k, c]
 
 
 @compiled

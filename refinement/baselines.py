@@ -23,24 +23,11 @@ from scipy.signal import savgol_filter
 
 from pose.errors import ConfigError
 from pose.sequence import PoseSequence
-from refinement.refiner import MM_PER_M, Progress, RefinementResult, check_refinable
+from refinement.gaps import bridge
+from refinement.refiner import MM_PER_M, Progress, RefinementResult, _poses, check_refinable
 
-
-def bridge(values: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Values (T, ...) with the rows that are not known (T,) interpolated linearly; before the first and after the last
-    known row they stay at it. Nothing known: unchanged.
-
-    >>> bridge(np.array([9.0, 1.0, 9.0, 9.0, 4.0]), np.array([False, True, False, False, True]))
-    array([1., 1., 2., 3., 4.])
-    """
-    rows = np.flatnonzero(known)
-    if len(rows) in (0, len(values)):
-        return values
-    at = np.interp(np.arange(len(values)), rows, np.arange(len(rows)))  # place among the known rows
-    before = np.floor(at).astype(int)
-    after = np.minimum(before + 1, len(rows) - 1)
-    part = (at - before).reshape(-1, *(1,) * (values.ndim - 1))
-    return (1 - part) * values[rows[before]] + part * values[rows[after]]
+#: Frames per second at which the Kalman smoother's noise is stated.
+REFERENCE_FPS = 30.0
 
 
 class Baseline(ABC):
@@ -57,8 +44,7 @@ class Baseline(ABC):
             check_refinable(sequence)
         refined, observed = [], []
         for sequence in sequences:
-            poses = sequence.poses_3d
-            assert poses is not None  # checked above
+            poses = _poses(sequence)
             scores = sequence.confidence.double().cpu().numpy()
             known = sequence.detected.cpu().numpy() & (scores > 0).any(1)
             given = poses.double().cpu().numpy() / MM_PER_M
@@ -94,7 +80,7 @@ class OneEuroRefinement(Baseline):
 
     name = "one_euro"
 
-    def __init__(self, min_cutoff: float = 1.0, beta: float = 1.0, speed_cutoff: float = 1.0):
+    def __init__(self, min_cutoff: float = 6.98, beta: float = 0.0409, speed_cutoff: float = 2.09):
         _check_positive({"min_cutoff": min_cutoff, "speed_cutoff": speed_cutoff})
         _check_positive({"beta": beta}, zero=True)
         self.min_cutoff, self.beta, self.speed_cutoff = min_cutoff, beta, speed_cutoff
@@ -123,7 +109,7 @@ class SavitzkyGolayRefinement(Baseline):
 
     name = "savitzky_golay"
 
-    def __init__(self, window_s: float = 0.7, order: int = 2):
+    def __init__(self, window_s: float = 0.744, order: int = 3):
         _check_positive({"window_s": window_s})
         if not isinstance(order, int) or order < 0:
             raise ConfigError(f"order={order}: must be a whole number >= 0")
@@ -134,7 +120,7 @@ class SavitzkyGolayRefinement(Baseline):
         window = 2 * reach + 1
         if window <= self.order:
             return poses_m
-        return savgol_filter(poses_m, window, self.order, axis=0, mode="interp")
+        return np.asarray(savgol_filter(poses_m, window, self.order, axis=0, mode="interp"))
 
 
 class GaussianRefinement(Baseline):
@@ -143,7 +129,7 @@ class GaussianRefinement(Baseline):
 
     name = "gaussian"
 
-    def __init__(self, sigma_s: float = 0.15):
+    def __init__(self, sigma_s: float = 0.0857):
         _check_positive({"sigma_s": sigma_s})
         self.sigma_s = sigma_s
 
@@ -155,20 +141,21 @@ class KalmanRTSRefinement(Baseline):
     """`refinement=kalman_rts`: a Kalman filter with constant velocity and the Rauch-Tung-Striebel smoother back.
 
     Root and root-relative joints have settings of their own. noise_root, noise_rel: m, standard deviation of a
-    prediction with score 1; it is noise / score ** power with score s, and an undetected frame does not count at all
-    (it is bridged by the model itself). acceleration_root, acceleration_rel: m/s^2 per square root of Hz, of the white
-    noise that changes the velocity. Source: Rauch, Tung, Striebel, AIAA Journal 3(8), 1965.
+    prediction with score 1 at 30 frames per second; it is noise / score ** power with score s, and an undetected frame
+    does not count at all (the model itself bridges it). At other rates a second of predictions counts as much, because
+    errors of neighbouring frames are alike. acceleration_root, acceleration_rel: m/s^2 per square root of Hz, of the
+    white noise that changes the velocity. Source: Rauch, Tung, Striebel, AIAA Journal 3(8), 1965.
     """
 
     name = "kalman_rts"
 
     def __init__(
         self,
-        noise_root: float = 0.1,
-        noise_rel: float = 0.04,
-        acceleration_root: float = 1.0,
-        acceleration_rel: float = 2.0,
-        power: float = 2.0,
+        noise_root: float = 0.963,
+        noise_rel: float = 0.00735,
+        acceleration_root: float = 5.67,
+        acceleration_rel: float = 0.661,
+        power: float = 3.79,
     ):
         _check_positive({"noise_root": noise_root, "noise_rel": noise_rel})
         _check_positive({"acceleration_root": acceleration_root, "acceleration_rel": acceleration_rel})
@@ -177,14 +164,15 @@ class KalmanRTSRefinement(Baseline):
         self.power = power
 
     def smooth(self, poses_m: np.ndarray, score: np.ndarray, sequence: PoseSequence) -> np.ndarray:
-        root_index = sequence.joints_3d.root
-        root = poses_m[:, [root_index]]
+        root = poses_m[:, [sequence.joints_3d.root]]  # type: ignore[index]  # there is one, it was checked
         information = np.clip(score, 0, 1) ** (2 * self.power)
         tracks = []
         for track, noise, acceleration in zip((root, poses_m - root), self.noise, self.acceleration, strict=True):
-            weights = np.where(score > 0, information, 0) / noise**2
-            flat = rts_smoother(track.reshape(len(track), -1), weights, acceleration**2, 1 / sequence.fps)
-            tracks.append(flat.reshape(track.shape))
+            weights = np.where(score > 0, information, 0) / noise**2 * REFERENCE_FPS / sequence.fps
+            middle = track.mean(0)  # what little is supposed about the start is that it is near this
+            flat = (track - middle).reshape(len(track), -1)
+            flat = rts_smoother(flat, weights, acceleration**2, 1 / sequence.fps)
+            tracks.append(middle + flat.reshape(track.shape))
         return tracks[0] + tracks[1]
 
 
@@ -197,7 +185,7 @@ def rts_smoother(values: np.ndarray, information: np.ndarray, density: float, pe
     frames = len(values)
     move = np.array([[1, period], [0, 1]])
     disturb = density * np.array([[period**3 / 3, period**2 / 2], [period**2 / 2, period]])
-    state, spread = np.zeros((2, values.shape[1])), np.diag([1e6, 1e4])
+    state, spread = np.zeros((2, values.shape[1])), np.diag([1e6, 1e6])
     states, spreads = np.empty((frames, *state.shape)), np.empty((frames, 2, 2))
     before, before_spread = states.copy(), spreads.copy()
     for t in range(frames):

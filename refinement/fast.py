@@ -28,14 +28,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pose.errors import ShapeError, check_finite, check_shape
+from pose.errors import ShapeError, check_shape
 from pose.sequence import PoseSequence
 from refinement.adam import Minimum
 from refinement.banded import Penalty, add_penalty, compiled, factorise, penalty_band, solve_in_place
 from refinement.energy import SMOOTHNESS_ORDER, PublishedEnergy
 from refinement.refiner import Progress, RefinementResult, _joined, _poses, _refined, check_refinable, to_state
+from refinement.robust import add_data, suspicious
 from refinement.visibility import MEDIAN_FRAMES, visibility
-from refinement.windows import STARTS, add_data, search_windows, suspicious
+from refinement.windows import NEWTON_STEPS, STARTS, search_windows
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,13 @@ FLOOR = 1e-8
 TOLERANCE_M = 1e-6
 
 #: Joint solves over the full length, and steps of each, at most.
-ROUNDS, STEPS = 30, 20
+ROUNDS, STEPS = 60, 20
+
+#: x
+SUSPICION = 0.5
+
+#: In place of an array that a kernel need not fill.
+NOT_WANTED = np.empty((0, 0))
 
 
 def minimise_fast(energy: PublishedEnergy, x0_m: Tensor, v: Tensor, lengths: Tensor) -> Minimum:
@@ -54,14 +61,12 @@ def minimise_fast(energy: PublishedEnergy, x0_m: Tensor, v: Tensor, lengths: Ten
 
     v (N,) visibility, lengths (P,) frames of each person. The same face as `minimise_adam`; runs on the CPU in float64
     and returns the precision and device of x0_m. `iterations` counts joint solves over the full length. Raises
-    ShapeError, or DataError for positions or weights that are not finite.
+    ShapeError; what is not finite in x0_m stays not finite.
     """
     check_shape("x0_m", x0_m, ("N", "J", 3))
     check_shape("v", v, (len(x0_m),))
     if int(lengths.sum()) != len(x0_m):
         raise ShapeError("x0_m", (int(lengths.sum()), *x0_m.shape[1:]), x0_m.shape)
-    check_finite("x0_m", x0_m)
-    check_finite("v", v)
     x0, weights = x0_m.detach().cpu().flatten(1).numpy(), v.detach().cpu().double().numpy()
     x, people, first = np.empty_like(x0), [], 0
     for length in lengths.tolist():
@@ -143,73 +148,68 @@ class _Part:
     def minimise(self, x_out: np.ndarray) -> _Part:
         """Write the solution (n, m) into x_out; sets energies, rounds and converged."""
         quadratic = penalty_band(self.penalty)
-        band = quadratic.copy()
-        band[:, 0] += self.w
-        self.rows, self.pivots = np.empty_like(band), np.empty(len(band))
-        factorise(band, self.rows, self.pivots)
+        self.rows, self.pivots = np.empty_like(quadratic), np.empty(len(quadratic))
+        factorise(quadratic, self.w, self.rows, self.pivots)
         before, x = np.zeros(self.x0.shape[1]), np.zeros_like(self.x0)
         add_penalty(self.penalty, self.x0, before, x)
         solve_in_place(self.rows, self.pivots, x)
         np.subtract(self.x0, x, out=x)
-        limit = self.scale / (4 if self.gm else 2)
-        changed = np.full(x.shape[1], self.gm)
+        limit = SUSPICION * self.scale * quadratic[:, 0] / (quadratic[:, 0] + self.w)
         if suspicious(x, self.x0, self.width, limit).any():
-            out = search_windows(
-                self.penalty, quadratic, self.w, self.v, x, self.x0, self.width, self.gm, self.scale, limit, STARTS
-            )
-            changed |= np.repeat(out.any(axis=0), self.width)
-        self._join(x, np.flatnonzero(changed))
-        self.energy_before, self.energy_after = float(before.sum()), float(self._energy(x, self.x0).sum())
+            search_windows(
+                self.penalty, quadratic, self.w, self.v, x, self.x0, self.width, self.gm, self.scale, limit,
+                STARTS, NEWTON_STEPS,
+            )  # fmt: skip
+        after = self._join(x)
+        self.energy_before, self.energy_after = float(before.sum()), float(after.sum())
         x_out[:] = x
         return self
 
-    def _join(self, x: np.ndarray, pick: np.ndarray) -> None:
-        """Bring the columns `pick` of x, in place, to the minimum that they are next to, over the full length."""
-        y, y0 = x[:, pick], self.x0[:, pick]
-        gradient, curvature = self._slopes(y, y0)
+    def _join(self, x: np.ndarray) -> np.ndarray:
+        """Bring x, in place, to the minimum that it is next to, over the full length; the energy (m,) of its columns."""
+        pick, y, y0 = np.arange(x.shape[1]), x, self.x0
+        total, gradient = self._evaluate(y, y0)
         while True:
             size = _largest(gradient)
             keep = np.repeat(size.reshape(-1, self.width).max(axis=1) > TOLERANCE_M, self.width)
             self.converged = not keep.any()
             if self.converged or self.rounds == ROUNDS:
-                return
+                return total
             if not keep.all():
-                pick, size = pick[keep], size[keep]
-                y, y0, gradient, curvature = (np.compress(keep, a, axis=1) for a in (y, y0, gradient, curvature))
+                pick, size, keep = pick[keep], size[keep], np.flatnonzero(keep)
+                y, y0, gradient = (np.take(a, keep, axis=1) for a in (y, y0, gradient))
             if self.rounds == 0:  # one step on the majoriser is cheap and nearly always enough
                 solve_in_place(self.rows, self.pivots, gradient)
                 y -= gradient
             else:
-                goal = np.maximum(TOLERANCE_M / 2, 0.03 * self.gm * size)
-                move = _conjugate_gradients(self.penalty, self.rows, self.pivots, curvature, gradient, goal, STEPS)
-                self._accept(y, y0, move, gradient)
-            gradient, curvature = self._slopes(y, y0)
+                self._newton(y, y0, total[pick], gradient, size)
+            total[pick], gradient = self._evaluate(y, y0)
             x[:, pick] = y
             self.rounds += 1
 
-    def _accept(self, y: np.ndarray, y0: np.ndarray, move: np.ndarray, gradient: np.ndarray) -> None:
-        """Subtract `move` from y in place; where that raises the energy, step on the majoriser, which cannot."""
-        before = self._energy(y, y0)
-        rise = (self._energy(y - move, y0) - before).reshape(-1, self.width).sum(axis=1) > 0
-        worse = np.repeat(rise, self.width)
-        if worse.any():
+    def _newton(
+        self, y: np.ndarray, y0: np.ndarray, energy: np.ndarray, gradient: np.ndarray, size: np.ndarray
+    ) -> None:
+        """Step y in place; where Newton's direction raises the energy, on the majoriser, where nothing can rise."""
+        curvature = np.empty_like(y)
+        add_data(y, y0, self.v, self.width, self.gm, self.scale, np.zeros_like(energy), NOT_WANTED, curvature)
+        if self.rounds % 2:  # Geman-McClure bends down where it gives up: flattened in every other round
+            np.maximum(curvature, 0, out=curvature)
+        goal = np.maximum(TOLERANCE_M / 2, 0.03 * self.gm * size)
+        move = _conjugate_gradients(self.penalty, self.rows, self.pivots, curvature, gradient, goal, STEPS)
+        rise = (self._evaluate(y - move, y0)[0] - energy).reshape(-1, self.width).sum(axis=1) > 0
+        if rise.any():
+            worse = np.repeat(rise, self.width)
             solve_in_place(self.rows, self.pivots, gradient)
             move[:, worse] = gradient[:, worse]
         y -= move
 
-    def _energy(self, x: np.ndarray, x0: np.ndarray) -> np.ndarray:
-        """Energy (m,) of each column of x (n, m)."""
-        energy, unwanted = np.zeros(x.shape[1]), np.empty((0, x.shape[1]))
-        add_penalty(self.penalty, x, energy, unwanted)
-        add_data(x, x0, self.v, self.width, self.gm, self.scale, energy, unwanted, unwanted)
-        return energy
-
-    def _slopes(self, x: np.ndarray, x0: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Half the gradient and half the data term's curvature (n, m) at x (n, m)."""
-        energy, gradient, curvature = np.zeros(x.shape[1]), np.zeros_like(x), np.empty_like(x)
+    def _evaluate(self, x: np.ndarray, x0: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Energy (m,) and half the gradient (n, m) of the columns x (n, m)."""
+        energy, gradient = np.zeros(x.shape[1]), np.zeros_like(x)
         add_penalty(self.penalty, x, energy, gradient)
-        add_data(x, x0, self.v, self.width, self.gm, self.scale, energy, gradient, curvature)
-        return gradient, curvature
+        add_data(x, x0, self.v, self.width, self.gm, self.scale, energy, gradient, NOT_WANTED)
+        return energy, gradient
 
 
 @compiled
@@ -225,37 +225,47 @@ def _largest(values):
 
 @compiled
 def _conjugate_gradients(penalty, rows, pivots, curvature, gradient, goal, steps):
-    """`move` with (Q + diag(max(curvature, 0))) move = gradient, all (n, m), preconditioned by the shared factor.
+    """`move` with (Q + diag(curvature)) move = gradient, all (n, m), preconditioned by the shared factor.
 
-    Ends when no entry of what is left of the gradient is above its column's goal (m,), or after so many steps.
+    Ends when no entry of what is left of the gradient is above its column's goal (m,), or after so many steps. A column
+    stops where its curvature is not positive; if that is at the first step, its move is the majoriser's.
     """
     n, m = gradient.shape
     left, move, direction = gradient.copy(), np.zeros_like(gradient), np.zeros_like(gradient)
-    last = np.ones(m)
-    for _ in range(steps):
-        z = left.copy()
+    z, product, length = np.empty_like(left), np.empty_like(left), np.ones(m)
+    along, bend, last = np.zeros(m), np.zeros(m), np.ones(m)
+    for step in range(steps):
+        for t in range(n):
+            for c in range(m):
+                z[t, c] = left[t, c]
         solve_in_place(rows, pivots, z)
-        along = np.zeros(m)
+        for c in range(m):
+            last[c], along[c], bend[c] = max(along[c], 1e-300), 0.0, 0.0
         for t in range(n):
             for c in range(m):
                 along[c] += left[t, c] * z[t, c]
-        keep = along / last
-        bend, product = np.zeros(m), np.empty_like(z)
         for t in range(n):
             for c in range(m):
-                d = z[t, c] + keep[c] * direction[t, c]
-                h = max(curvature[t, c], 0.0)
-                direction[t, c], product[t, c] = d, h * d
-                bend[c] += h * d * d
+                d = z[t, c] + along[c] / last[c] * direction[t, c]
+                direction[t, c] = d
+                product[t, c] = curvature[t, c] * d
+                bend[c] += product[t, c] * d
         add_penalty(penalty, direction, bend, product)
-        length = np.where(bend > 0, along / np.maximum(bend, 1e-300), 0.0)
-        done = True
+        for c in range(m):
+            if length[c] != 0.0 and bend[c] > 0.0:
+                length[c] = along[c] / bend[c]
+            else:
+                length[c] = 1.0 if step == 0 else 0.0
+                goal[c] = np.inf
+        unfinished = 0
         for t in range(n):
             for c in range(m):
                 move[t, c] += length[c] * direction[t, c]
                 left[t, c] -= length[c] * product[t, c]
-                done = done and abs(left[t, c]) <= goal[c]
-        if done:
+                unfinished += abs(left[t, c]) > goal[c]
+        if unfinished == 0:
             break
-        last = np.maximum(along, 1e-300)
+        for c in range(m):
+            if goal[c] == np.inf:
+                length[c] = 0.0
     return move

@@ -20,8 +20,10 @@ from pose.cameras import Camera
 from pose.errors import ConfigError, DataError, MismatchError, ShapeError, check_shape
 from pose.joint_sets import COCO_19, MUPOTS_17, JointSet
 from pose.sequence import PoseSequence
-from refinement.baselines import bridge
-from refinement.refiner import PaperRefinement, Refiner
+from refinement.gaps import filled, given_joints
+from refinement.occlusion import OcclusionRefinement
+from refinement.refiner import Refiner
+from refinement.skeleton import skeleton_from_bones
 
 MM_PER_UNIT = {"mm": 1.0, "cm": 10.0, "m": 1000.0}
 DEFAULT_FPS = 30.0
@@ -82,8 +84,9 @@ def refine(
     bones: of another skeleton: each joint's parent (J numbers, the root's own number or -1 for the root), or pairs of
         joints, then with `root`, the index of the root joint (pelvis, mid-hip).
     unit: mm, cm or m, of poses_3d and of the result.
-    camera: a Camera or the (3, 3) matrix of intrinsics in px; keypoints_2d (T, K, 2) px: detections, NaN where none;
-        joints_2d: what they and score (T, K) are. If absent: `joints` if K is J, COCO-19 if 19 beside MuPoTS-17.
+    camera: a Camera or the (3, 3) matrix of intrinsics in px, for methods that look at keypoints_2d (T, K, 2) px, the
+        detections, NaN where none; joints_2d: what they and score (T, K) are. If absent: `joints` if K is J, COCO-19
+        if 19 beside MuPoTS-17.
 
     Of a list of people score and keypoints_2d are lists, one entry for each; fps and camera may be. Returns a `Refined`
     for each. Raises ShapeError, DataError, ConfigError or MismatchError.
@@ -113,68 +116,10 @@ def refine(
             sequence = person
         else:
             sequence = _sequence(number, person, unit_mm, **own, **skeleton)
-        given.append(_given(sequence))
-        sequences.append(_filled(sequence, given[-1]))
-    refined = _refined((default_method() if method is None else method), sequences, given, unit_mm)
+        given.append(given_joints(sequence))
+        sequences.append(filled(sequence, given[-1]))
+    refined = _refined(OcclusionRefinement() if method is None else method, sequences, given, unit_mm)
     return refined if many else refined[0]
-
-
-def default_method() -> Refiner:
-    """The refinement that `refine` takes if none is given."""
-    try:
-        from refinement.occlusion import OcclusionRefinement
-    except ImportError:
-        return PaperRefinement()
-    return OcclusionRefinement()
-
-
-def skeleton_from_bones(
-    bones: Sequence[int] | Sequence[tuple[int, int]], root: int | None = None, like: JointSet | None = None
-) -> JointSet:
-    """A joint set of parents or pairs of joints, as `refine` takes them; named as `like`, or joint_0, joint_1, ...
-
-    >>> skeleton_from_bones([(1, 0), (1, 2)], root=1).parents
-    (1, 1, 1)
-    """
-    entries = [tuple(map(int, np.atleast_1d(np.asarray(bone)))) for bone in bones]
-    if entries and all(len(entry) == 2 for entry in entries):
-        parents = _parents_of_pairs(
-            [(a, b) for a, b in entries], root if like is None or root is not None else like.root
-        )
-    elif entries and all(len(entry) == 1 for entry in entries):
-        parents = [entry[0] if entry[0] != -1 else joint for joint, entry in enumerate(entries)]
-    else:
-        raise ConfigError(f"bones={list(bones)}: must be each joint's parent, or pairs of joints")
-    roots = [joint for joint, parent in enumerate(parents) if parent == joint]
-    if len(roots) != 1 or root not in (None, roots[0]) or not all(0 <= parent < len(parents) for parent in parents):
-        raise ConfigError(
-            f"bones: parents {parents} with root={root}: exactly one joint may be its own parent, the root"
-        )
-    names = tuple(f"joint_{i}" for i in range(len(parents))) if like is None else like.names
-    if len(names) != len(parents):
-        raise ConfigError(f"bones: {len(parents)} joints, but joints={like.name if like else ''} has {len(names)}")
-    return JointSet("custom" if like is None else like.name, names, roots[0], tuple(parents))
-
-
-def _parents_of_pairs(pairs: list[tuple[int, int]], root: int | None) -> list[int]:
-    """Parents by walking the pairs outward from the root."""
-    if root is None:
-        raise ConfigError("root=None: pairs of joints need the index of the root joint; pass root=")
-    count = 1 + max(max(pair) for pair in pairs)
-    parents, reached = [-1] * count, [root]
-    if not 0 <= root < count:
-        raise ConfigError(f"root={root}: must be one of the joints 0..{count - 1} of the bones")
-    parents[root] = root
-    for joint in reached:  # grows while it is walked
-        for a, b in pairs:
-            for other, this in ((a, b), (b, a)):
-                if this == joint and parents[other] == -1:
-                    parents[other] = joint
-                    reached.append(other)
-    missing = [joint for joint, parent in enumerate(parents) if parent == -1]
-    if missing:
-        raise ConfigError(f"bones: joints {missing} are not connected to the root {root}")
-    return parents
 
 
 def _unit(unit: str) -> float:
@@ -213,13 +158,16 @@ def _sequence(
         joints = MUPOTS_17
     if root is not None and bones is None:
         joints = dataclasses.replace(joints, root=root, parents=())
-    poses = torch.from_numpy(np.array(poses_3d, dtype=np.float64) * unit_mm).float()
+    poses = torch.from_numpy(_array(poses_3d, np.float64) * unit_mm).float()
     check_shape("poses_3d", poses, ("T", len(joints), 3))
     found = poses.isfinite().all(-1)
-    points = None if keypoints_2d is None else torch.from_numpy(np.array(keypoints_2d, dtype=np.float32))
+    lens = _camera(camera)
+    if keypoints_2d is None:  # nothing to see through it, and zeros must not be taken for points
+        lens = None
+    points = None if keypoints_2d is None else torch.from_numpy(_array(keypoints_2d))
     if points is not None:
         check_shape("keypoints_2d", points, (len(poses), "K", 2))
-    confidence = found.float() if score is None else torch.from_numpy(np.array(score, dtype=np.float32))
+    confidence = found.float() if score is None else torch.from_numpy(_array(score))
     if confidence.ndim == 1:
         confidence = confidence[:, None].expand(-1, 1 if points is None else points.shape[1])
     keypoints = "K" if points is None else points.shape[1]
@@ -241,7 +189,7 @@ def _sequence(
     return PoseSequence(
         sequence="array",
         person=number,
-        camera=_camera(camera),
+        camera=lens,
         fps=DEFAULT_FPS if fps is None else float(fps),
         keypoints_2d=points,
         confidence=confidence,
@@ -251,6 +199,11 @@ def _sequence(
         joints_2d=detections,
         joints_3d=joints,
     )
+
+
+def _array(values: Any, dtype: type = np.float32) -> np.ndarray:
+    """A copy of an array or a tensor, on whatever device it is."""
+    return np.array(values.detach().cpu() if isinstance(values, Tensor) else values, dtype=dtype)
 
 
 def _detected_joints(joints: JointSet, joints_2d: JointSet | None, count: int, points: bool) -> JointSet:
@@ -273,39 +226,6 @@ def _camera(camera: Any) -> Camera | None:
     # The image size, which refinement does not look at, is taken to be what has its centre at (cx, cy).
     size = [max(1, round(2 * centre)) for centre in K[:2, 2]]
     return Camera(K[0, 0], K[1, 1], K[0, 2], K[1, 2], *size)
-
-
-def _given(sequence: PoseSequence) -> Tensor:
-    """(T, J) bool: joints that are not NaN. Raises for no poses and for nothing but NaN."""
-    if sequence.poses_3d is None:
-        raise MismatchError(f"{sequence.name}: no 3D poses to refine; predict them first")
-    found = sequence.poses_3d.isfinite().all(-1)
-    if len(found) and not bool(found.any()):
-        raise DataError(f"{sequence.name}: poses_3d are NaN in all frames; at least one pose is needed")
-    return found
-
-
-def _filled(sequence: PoseSequence, given: Tensor) -> PoseSequence:
-    """Without NaN: what is missing is interpolated, the root in place, other joints relative to the root."""
-    if sequence.poses_3d is None or bool(given.all()) or sequence.joints_3d.root is None:
-        return sequence
-    poses, found, root = sequence.poses_3d.double().cpu().numpy(), given.cpu().numpy(), sequence.joints_3d.root
-    # Frames in which the root alone is missing take its place from the joints that are there.
-    centre = np.nanmean(np.where(found.any(1)[:, None, None], poses, 0.0), axis=1)
-    known = found[:, root]
-    offset = bridge(np.where(known[:, None], poses[:, root] - centre, 0.0), known)
-    centre = bridge(centre, found.any(1))
-    root_track = np.where(known[:, None], poses[:, root], centre + offset)
-    for joint in range(len(sequence.joints_3d)):
-        relative = np.where(found[:, joint, None], poses[:, joint] - root_track, 0.0)
-        poses[:, joint] = root_track + bridge(relative, found[:, joint])
-    confidence = sequence.confidence * given.any(1)[:, None]
-    return dataclasses.replace(
-        sequence,
-        poses_3d=torch.from_numpy(poses).to(sequence.poses_3d),
-        confidence=confidence,
-        detected=sequence.detected & given.any(1),
-    )
 
 
 def _refined(method: Refiner, sequences: list[PoseSequence], given: list[Tensor], unit_mm: float) -> list[Refined]:

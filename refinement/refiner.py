@@ -208,6 +208,6 @@ def _refined(group: list[PoseSequence], minimum: Minimum) -> list[PoseSequence]:
     return refined
 
 
-def _joined(minima: list[Minimum]) -> dict[str, Tensor]:
+def _joined(minima: list[Minimum]) -> dict[str, Any]:
     keys = ("energy_before", "energy_after", "iterations", "converged")
     return {key: torch.cat([getattr(m, key).cpu() for m in minima]) for key in keys} if minima else {}

@@ -10,7 +10,7 @@ to the new optimum changes the energy by exactly
 so the best single change is known for the price of a scan, and making it is a rank-one update of G, of which only the
 columns that are needed are ever formed. Changes are made until none helps. Searching from several starts escapes more
 local optima: first with a part of the cap (`STARTS`), which gives up whole runs of frames, then with the cap itself,
-which takes back the wrong ones; the lowest energy of a window and group is kept, so no window's energy ever rises.
+which takes back the wrong ones; one search begins with all frames of low scores given up. The lowest energy of a window and group is kept, so no window's energy ever rises.
 
 Geman-McClure is near min(r^2 / alpha, 1): the search runs on that and its solutions are starting points, which
 Newton's method finishes on the true energy.
@@ -24,74 +24,28 @@ from __future__ import annotations
 import numpy as np
 
 from refinement.banded import Penalty, add_penalty, compiled, factorise, invert, solve_in_place
+from refinement.robust import descend, energy_at, suspicious
 
-#: The part of the cap that each search begins with.
-STARTS = np.array([1.0, 0.5, 0.125])
+#: Searches that begin with frames given up that `_propose` picks.
+LOW, FORWARD, BACKWARD = 0.0, -1.0, -2.0
+
+#: What each search begins with: a part of the cap, or a proposal.
+STARTS = np.array([1.0, 0.5, 0.125, LOW, FORWARD, BACKWARD])
+
+#: A frame that determines its own place by more than this part holds up others that nothing else does; it is kept.
+HOLDS = 1 - 1e-6
+
+#: Low is a score below this part of the window's highest.
+LOW_SCORE = 0.5
+
+#: By how much of itself the gate of FORWARD and BACKWARD, at first the root of the cap, opens in each frame.
+GATE = 0.125
 
 #: Frames that a window's suspicious frames may span, and frames added before and after them.
 CORE, MARGIN = 64, 48
 
 #: Newton steps that a Geman-McClure start is given before the starts are compared, and that the best is given then.
-TRIAL_STEPS, LAST_STEPS = 3, 50
-
-
-@compiled
-def _square(x, x0, i, width, square):
-    """square (m,) = squared distance of x[i] (m,) from x0[i], per column, or per group for groups of `width` columns."""
-    m = x.shape[1]
-    for c in range(m):
-        square[c] = (x[i, c] - x0[i, c]) ** 2
-    if width > 1:
-        for first in range(0, m, width):
-            total = 0.0
-            for c in range(first, first + width):
-                total += square[c]
-            for c in range(first, first + width):
-                square[c] = total
-
-
-@compiled
-def add_data(x, x0, v, width, gm, scale, energy, gradient, curvature):
-    """Add the robust data term of x (n, m) about x0 to energy (m,) and half its derivative to gradient (n, m).
-
-    Groups of `width` columns are capped together and share their energy equally. scale: the cap, or alpha if `gm`.
-    Sets curvature (n, m), half the second derivative; with `gm` it can be negative. With gradient and curvature (0, m)
-    only the energy is made.
-    """
-    n, m = x.shape
-    square, wanted = np.empty(m), len(gradient) > 0
-    for i in range(n):
-        _square(x, x0, i, width, square)
-        if gm:
-            for c in range(m):
-                energy[c] += v[i] * square[c] / (square[c] + scale)
-        else:
-            for c in range(m):
-                energy[c] += v[i] * min(square[c], scale) / width
-        if wanted and gm:
-            for c in range(m):
-                near = 1 / (square[c] + scale)
-                slope = v[i] * scale * near * near
-                gradient[i, c] += slope * (x[i, c] - x0[i, c])
-                curvature[i, c] = slope * (scale - 3 * square[c]) * near
-        elif wanted:
-            for c in range(m):
-                curvature[i, c] = v[i] if square[c] <= scale else 0.0
-                gradient[i, c] += curvature[i, c] * (x[i, c] - x0[i, c])
-
-
-@compiled
-def suspicious(x, x0, width, limit):
-    """(n,) bool: frames in which any group of `width` columns is farther than `limit` (squared) from x0."""
-    n, m = x.shape
-    found, square = np.zeros(n, np.bool_), np.empty(m)
-    for i in range(n):
-        _square(x, x0, i, width, square)
-        above = 0
-        for c in range(m):
-            above += square[c] > limit
-        found[i] = above > 0
-    return found
+NEWTON_STEPS = np.array([3, 50])
 
 
 @compiled
@@ -110,7 +64,7 @@ def _change(inverse, y, y0, w, out, diagonal, columns, factors, count, i):
         for t in range(n):
             column[t] += f * earlier[t]
     w_i = -w[i] if out[i] else w[i]
-    f = w_i / max(1 - w_i * diagonal[i], 1e-9)  # zero only for the one frame that holds up a trajectory: never moved
+    f = w_i / (1 - w_i * diagonal[i])
     for t in range(n):
         diagonal[t] += f * column[t] * column[t]
     for c in range(width):
@@ -122,27 +76,63 @@ def _change(inverse, y, y0, w, out, diagonal, columns, factors, count, i):
 
 
 @compiled
-def _search(inverse, y, y0, w, cap, start, out, diagonal, columns, factors, count):
+def _propose(y0, w, cap, start, proposed):
+    """proposed (n,): which frames a search gives up to begin with.
+
+    start LOW: those of low scores. FORWARD, BACKWARD: those that a gate shuts out which walks along the frames y0
+    (n, width): it lets a frame in that is near to the last one let in, and opens with the time since then.
+    """
+    n, width = y0.shape
+    if start == LOW:
+        low = LOW_SCORE * w.max()
+        for i in range(n):
+            proposed[i] = w[i] < low
+        return
+    last = 0 if start == FORWARD else n - 1
+    for j in range(n):
+        i = j if start == FORWARD else n - 1 - j
+        square = 0.0
+        for c in range(width):
+            square += (y0[i, c] - y0[last, c]) ** 2
+        proposed[i] = square > cap * (1 + GATE * (abs(i - last) - 1)) ** 2
+        if not proposed[i]:
+            last = i
+
+
+@compiled
+def _search(inverse, y, y0, w, cap, start, stages, out, diagonal, columns, factors, count):
     """Make the best change until none lowers the energy, with the cap `start * cap`, then with `cap`.
 
-    Returns by how much the energy (with `cap`) fell.
+    With start LOW, FORWARD or BACKWARD, first give up the frames proposed. Returns by how much the energy (with `cap`)
+    fell.
     """
     n, width = y.shape
-    fell = 0.0
-    for stage in range(2):
+    fell, proposed = 0.0, np.zeros(n, np.bool_)
+    if start <= 0:
+        _propose(y0, w, cap, start, proposed)
+        start = 1.0
+    for i in range(n):
+        if proposed[i] and not out[i] and w[i] * diagonal[i] < HOLDS:
+            square = 0.0
+            for c in range(width):
+                square += (y[i, c] - y0[i, c]) ** 2
+            fell += w[i] * square / (1 - w[i] * diagonal[i]) - w[i] * cap
+            _change(inverse, y, y0, w, out, diagonal, columns, factors, count, i)
+            count += 1
+    for stage in range(stages):
         used = start * cap if stage == 0 else cap
         while count < len(factors):
-            best, which = 1e-9 * cap, -1
+            best, which = 1e-9 * cap, n
             for i in range(n):
                 square = 0.0
                 for c in range(width):
                     square += (y[i, c] - y0[i, c]) ** 2
                 wg = -w[i] * diagonal[i] if out[i] else w[i] * diagonal[i]
-                if (square > used * (1 - wg)) != out[i]:
-                    gain = abs(w[i] * square / max(1 - wg, 1e-9) - w[i] * used)
+                if (square > used * (1 - wg)) != out[i] and wg < HOLDS:
+                    gain = abs(w[i] * square / (1 - wg) - w[i] * used)
                     if gain > best:
                         best, which = gain, i
-            if which < 0:
+            if which == n:
                 break
             fell += best + w[which] * (cap - used) * (1.0 if out[which] else -1.0)
             _change(inverse, y, y0, w, out, diagonal, columns, factors, count, which)
@@ -151,147 +141,164 @@ def _search(inverse, y, y0, w, cap, start, out, diagonal, columns, factors, coun
 
 
 @compiled
-def _descend(penalty, band, v, alpha, x, x0, first, last, steps):
-    """Newton's method on the Geman-McClure energy of rows [first, last) of the column x (n, 1); the energy reached.
-
-    Each step takes the true curvature, or where that is not positive definite or leads up, the positive part of it, or
-    last the weights of the quadratic majoriser, which cannot lead up.
-    """
-    n = last - first
-    used, rows, pivots = np.empty_like(band), np.empty_like(band), np.empty(n)
-    energy, gradient, curvature = np.zeros(1), np.zeros_like(x), np.zeros_like(x)
-    add_penalty(penalty, x, energy, gradient)
-    add_data(x, x0, v, 1, True, alpha, energy, gradient, curvature)
-    for _ in range(steps):
-        before, accepted = energy[0], False
-        for kind in range(3):
-            used[:] = band
-            for i in range(n):
-                bend = curvature[first + i, 0]
-                if kind == 2:
-                    square = (x[first + i, 0] - x0[first + i, 0]) ** 2
-                    bend = v[first + i] * alpha / (square + alpha) ** 2
-                used[i, 0] += bend if kind == 0 else max(bend, 1e-8)
-            if not factorise(used, rows, pivots):
-                continue
-            move = gradient[first:last].copy()
-            solve_in_place(rows, pivots, move)
-            x[first:last] -= move
-            e, g, b = np.zeros(1), np.zeros_like(x), np.zeros_like(x)
-            add_penalty(penalty, x, e, g)
-            add_data(x, x0, v, 1, True, alpha, e, g, b)
-            if e[0] <= before:
-                energy, gradient, curvature, accepted = e, g, b, True
-                break
-            x[first:last] += move
-        if not accepted or before - energy[0] <= 1e-12 * before:
-            break
-    return energy[0]
-
-
-@compiled
-def _begin(around, rows, pivots, inverse, w, wide, wide0, first, out, diagonal, columns, factors):
-    """The state that a window's searches begin with: the optimum (k, width) with the frames out so far kept out.
+def _begin(around, rows, pivots, inverse, w, wide, wide0, first, out, y, diagonal, columns, factors):
+    """The state that a window's searches begin with: y (k, width), the optimum with the frames out so far kept out.
 
     wide (L, width): the group's columns in the window (k frames from row `first` on) and its surroundings. Enters the
-    changes of the inverse into columns and factors and updates diagonal (k,); returns the optimum and their number.
+    changes of the inverse into columns and factors, updates diagonal (k,); returns the number of changes.
     """
-    k, width, count = len(w), wide.shape[1], 0
-    y, y0 = wide[first : first + k].copy(), wide0[first : first + k]
+    k, width = len(w), wide.shape[1]
+    given_up = [t for t in range(k) if out[t]]
     for t in range(k):
         diagonal[t] = inverse[t, t]
-    if not out.any():
-        return y, count
+        for c in range(width):
+            y[t, c] = wide[first + t, c]
+    if len(given_up) == 0:
+        return 0
     energy, slope = np.zeros(width), np.zeros_like(wide)
     add_penalty(around, wide, energy, slope)
-    move = slope[first : first + k].copy()
+    move, zero, state = np.empty((k, width)), np.zeros((k, width)), np.zeros(k, np.bool_)
     for t in range(k):
-        if not out[t]:
-            move[t] += w[t] * (y[t] - y0[t])
+        for c in range(width):
+            move[t, c] = slope[first + t, c]
+            if not out[t]:
+                move[t, c] += w[t] * (wide[first + t, c] - wide0[first + t, c])
     solve_in_place(rows, pivots, move)
-    zero, state = np.zeros_like(y), np.zeros(k, np.bool_)
+    for count in range(len(given_up)):
+        _change(inverse, move, zero, w, state, diagonal, columns, factors, count, given_up[count])
     for t in range(k):
-        if out[t]:
-            _change(inverse, move, zero, w, state, diagonal, columns, factors, count, t)
-            count += 1
-    return y - move, count
+        for c in range(width):
+            y[t, c] -= move[t, c]
+    return len(given_up)
 
 
 @compiled
-def search_windows(penalty, quadratic, w, v, x, x0, width, gm, scale, limit, starts):
+def search_windows(penalty, quadratic, w, v, x, x0, width, gm, scale, limit, starts, newton_steps):
     """Lower the energy of x (n, m) in windows around its suspicious frames, in place; returns the frames out.
 
     quadratic (n, p + 1): the band of Q. w (n,): weights of the quadratic data term whose optimum x must be, v (n,):
     of the robust one. scale: cap or alpha, with `gm` both (min(r^2, alpha) times w = v / alpha is its stand-in).
-    limit: squared distance from x0 from which on a frame is suspicious. The frames out are (n, m / width) bool.
+    limit (n,): squared distance from x0 from which on a frame is suspicious. starts: STARTS; newton_steps: NEWTON_STEPS.
+    The frames out are (n, m / width) bool.
     """
     n, m = x.shape
     p, size, slots = quadratic.shape[1] - 1, CORE + 2 * MARGIN, len(starts) + 1
-    out = np.zeros((n, m // width), np.bool_)
-    band, rows, pivots = np.empty((size, p + 1)), np.empty((size, p + 1)), np.empty(size)
-    inverse = np.empty((size, size))
-    # Slot 0 holds the state that the searches begin with, slot s + 1 that of the search from starts[s].
-    columns, factors = np.empty((slots, 2 * size, size)), np.empty((slots, 2 * size))
-    tried_out, diagonal = np.empty((slots, size), np.bool_), np.empty((slots, size))
-    hot, i = suspicious(x, x0, width, limit), 0
-    while i < n:
-        if not hot[i]:
-            i += 1
-            continue
-        core = end = i
-        while i < n and i - core < CORE and i - end <= MARGIN:
-            if hot[i]:
-                end = i
-            i += 1
-        i = end + 1
-        a, b = max(core - MARGIN, 0), min(end + MARGIN + 1, n)
+    out, hot = np.zeros((n, m // width), np.bool_), suspicious(x, x0, width, limit)
+    rows, pivots, inverse = np.empty((size, p + 1)), np.empty(size), np.empty((size, size))
+    # Slot 0 is the state that the searches begin with, slot s + 1 that of the search from starts[s].
+    y, given_up, diagonal = np.empty((slots, size, width)), np.empty((slots, size), np.bool_), np.empty((slots, size))
+    columns, factors, fell = np.empty((slots, 2 * size, size)), np.empty((slots, 2 * size)), np.empty(slots)
+    first, last = _window(hot, 0)
+    while first < n:
+        a, b = max(first - MARGIN, 0), min(last + MARGIN + 1, n)
         lo, hi, k = max(a - p, 0), min(b + p, n), b - a
         around = Penalty(penalty.steps, penalty.orders, penalty.weights[lo:hi])
-        for t in range(k):
-            band[t] = quadratic[a + t]
-            band[t, 0] += w[a + t]
-        factorise(band[:k], rows[:k], pivots[:k])
+        factorise(quadratic[a:b], w[a:b], rows[:k], pivots[:k])
         invert(rows[:k], pivots[:k], inverse)
         for group in range(m // width):
-            wide = x[lo:hi, group * width : (group + 1) * width].copy()
-            wide0 = x0[lo:hi, group * width : (group + 1) * width].copy()
-            if not suspicious(wide[core - lo : end + 1 - lo], wide0[core - lo : end + 1 - lo], width, limit).any():
+            wide, wide0 = _columns(x, lo, hi, group, width), _columns(x0, lo, hi, group, width)
+            core = slice(first - lo, last + 1 - lo)
+            if not _any(suspicious(wide[core], wide0[core], width, limit[first : last + 1])):
                 continue
-            y0, first = wide0[a - lo : b - lo], a - lo
-            tried_out[0, :k] = out[a:b, group]
-            y, count = _begin(
-                around, rows[:k], pivots[:k], inverse, w[a:b], wide, wide0, first, tried_out[0, :k], diagonal[0, :k],
-                columns[0], factors[0],
+            y0 = wide0[a - lo : b - lo]
+            for t in range(k):
+                given_up[0, t] = out[a + t, group]
+            count = _begin(
+                around, rows[:k], pivots[:k], inverse, w[a:b], wide, wide0, a - lo, given_up[0, :k], y[0, :k],
+                diagonal[0, :k], columns[0], factors[0],
             )  # fmt: skip
-            chosen, best, best_y, seen = 0, 0.0, y, -1.0
-            if gm:
-                trial = wide.copy()
-                best = -_descend(around, quadratic[a:b], v[lo:hi], scale, trial, wide0, first, first + k, TRIAL_STEPS)
-                best_y = trial[first : first + k]
             for s in range(1, slots):
-                columns[s, :count], factors[s, :count] = columns[0, :count], factors[0, :count]
-                tried_out[s, :k], diagonal[s, :k] = tried_out[0, :k], diagonal[0, :k]
-                tried = y.copy()
-                fell = _search(
-                    inverse, tried, y0, w[a:b], scale, starts[s - 1], tried_out[s, :k], diagonal[s, :k], columns[s],
+                _copy(y, given_up, diagonal, columns, factors, s, k, count)
+                fell[s] = _search(
+                    inverse, y[s, :k], y0, w[a:b], scale, starts[s - 1], 1 if gm else 2, given_up[s, :k], diagonal[s, :k], columns[s],
                     factors[s], count,
                 )  # fmt: skip
-                if gm and abs(fell - seen) > 1e-9 * scale:
-                    seen = fell
-                    trial = wide.copy()
-                    trial[first : first + k] = tried
-                    fell = -_descend(
-                        around, quadratic[a:b], v[lo:hi], scale, trial, wide0, first, first + k, TRIAL_STEPS
-                    )
-                    tried = trial[first : first + k]
-                elif gm:
-                    continue
-                if fell > best + 1e-12 * abs(best):
-                    chosen, best, best_y = s, fell, tried
+            fell[0] = 0.0
             if gm:
-                wide[first : first + k] = best_y
-                _descend(around, quadratic[a:b], v[lo:hi], scale, wide, wide0, first, first + k, LAST_STEPS)
-                best_y = wide[first : first + k]
-            x[a:b, group * width : (group + 1) * width] = best_y
-            out[a:b, group] = tried_out[chosen, :k]
+                _descend_all(around, quadratic[a:b], v[lo:hi], scale, wide, wide0, a - lo, y, fell, newton_steps)
+            best = 0
+            for s in range(1, slots):
+                if fell[s] > fell[best] + 1e-12 * abs(fell[best]):
+                    best = s
+            before = energy_at(around, wide, wide0, v[lo:hi], width, gm, scale)
+            for t in range(k):
+                for c in range(width):
+                    wide[a - lo + t, c] = y[best, t, c]
+            if energy_at(around, wide, wide0, v[lo:hi], width, gm, scale) > before:
+                continue
+            for t in range(k):
+                out[a + t, group] = given_up[best, t]
+                for c in range(width):
+                    x[a + t, group * width + c] = y[best, t, c]
+        first, last = _window(hot, last + 1)
     return out
+
+
+@compiled
+def _window(hot, i):
+    """The next window from frame i on: its first and last suspicious frame; n, n if there is none."""
+    n = len(hot)
+    while i < n and not hot[i]:
+        i += 1
+    first = last = i
+    while i < n and i - first < CORE and i - last <= MARGIN:
+        if hot[i]:
+            last = i
+        i += 1
+    return first, last
+
+
+@compiled
+def _columns(x, lo, hi, group, width):
+    """The columns of a group in frames [lo, hi), contiguous."""
+    taken = np.empty((hi - lo, width))
+    for t in range(hi - lo):
+        for c in range(width):
+            taken[t, c] = x[lo + t, group * width + c]
+    return taken
+
+
+@compiled
+def _any(flags):
+    for flag in flags:
+        if flag:
+            return True
+    return False
+
+
+@compiled
+def _copy(y, given_up, diagonal, columns, factors, s, k, count):
+    """Copy slot 0 to slot s."""
+    width = y.shape[2]
+    for t in range(k):
+        given_up[s, t], diagonal[s, t] = given_up[0, t], diagonal[0, t]
+        for c in range(width):
+            y[s, t, c] = y[0, t, c]
+    for j in range(count):
+        factors[s, j] = factors[0, j]
+        for t in range(k):
+            columns[s, j, t] = columns[0, j, t]
+
+
+@compiled
+def _descend_all(penalty, band, v, alpha, wide, wide0, first, y, fell, newton_steps):
+    """Take the candidates y (slots, k, 1) to the Geman-McClure energy: the best as far as it goes, the others a bit.
+
+    Slot 0 becomes what `wide` holds. fell (slots,), on entry what each search gained: equal gains mean equal candidates
+    and are skipped; on return minus the energy reached.
+    """
+    k, slots, last = len(band), len(y), -1.0
+    trial = wide.copy()
+    for turn in range(slots + 1):
+        s = turn
+        if turn == slots:  # the best once more
+            s = np.argmax(fell)
+        elif abs(fell[s] - last) <= 1e-9 * alpha:
+            fell[s] = -np.inf
+            continue
+        last = fell[s]
+        for t in range(k):
+            trial[first + t, 0] = wide[first + t, 0] if turn == 0 else y[s, t, 0]
+        fell[s] = -descend(penalty, band, v, alpha, trial, wide0, first, newton_steps[turn // slots])
+        for t in range(k):
+            y[s, t, 0] = trial[first + t, 0]

@@ -24,7 +24,7 @@ def test_quickstart_leaves_tables_and_pictures(run) -> None:
     assert names(done.folder) >= LEFT_BY_EVERY_RUN | {"predictions.npz", "trajectory.png", "scene.gif", "lifter.json"}
     metrics = done.metrics
     assert (metrics["data"], metrics["train_data"], metrics["coordinates"]) == ("synthetic", "synthetic", "normal")
-    assert (metrics["refinement"], metrics["protocol"]) == ("paper", {"people": "all", "pairing": "given"})
+    assert (metrics["refinement"], metrics["protocol"]) == ("occlusion", {"people": "all", "pairing": "given"})
     assert set(metrics["metrics"]) == {"plain", "refined"}
     assert set(metrics["metrics"]["plain"]) >= KEYS
     assert set(metrics["protocols"]) == {"given/all", "given/matched", "by2d/all", "by2d/matched"}
