@@ -42,10 +42,13 @@ def _run(cfg: DictConfig) -> None:
     started, clock = time.strftime("%Y-%m-%dT%H:%M:%S%z"), time.perf_counter()
     folder = run_folder()
     log.info("%s -> %s", cfg.name, folder)
+    import torch
     from pytorch_lightning import seed_everything
 
     _quieten()
     seed_everything(cfg.seed, workers=True, verbose=False)
+    if cfg.size.threads is not None:
+        torch.set_num_threads(cfg.size.threads)
     instantiate(cfg.task)(cfg)
     write_json(
         folder / "run.json",
