@@ -130,7 +130,7 @@ def compare(energy: PublishedEnergy, people: int, frames: int, steps: list[int],
     seconds = np.inf
     for _ in range(repeats):
         start = time.perf_counter()
-        fast = minimise_fast(energy, flat, flat_v, lengths)
+        minimise_fast(energy, flat, flat_v, lengths)
         seconds = min(seconds, time.perf_counter() - start)
     adam, per_step = run_adam(energy, x0, v, steps)
     start = time.perf_counter()

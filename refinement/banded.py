@@ -22,8 +22,11 @@ from typing import Any, NamedTuple
 
 import numba
 import numpy as np
+from numba.core import config
 
 from pose.errors import ConfigError, check_shape
+
+_NUMBA: Any = config  # its settings are attributes made at run time
 
 #: Sums may be reordered, which vector registers need; NaN and infinity keep their meaning.
 _FAST = {"reassoc", "contract", "arcp", "nsz"}
@@ -33,7 +36,7 @@ def _cache_folder() -> str:
     """Where machine code is kept. Its name has a hash of the sources: numba does not see that a callee has changed."""
     sources = (Path(__file__).with_name(name) for name in ("banded.py", "robust.py", "windows.py", "fast.py"))
     digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
-    parent = Path(numba.config.CACHE_DIR or Path(__file__).with_name("__pycache__"))
+    parent = Path(_NUMBA.CACHE_DIR or Path(__file__).with_name("__pycache__"))
     return str(parent / f"numba-{digest[:12]}")
 
 
@@ -42,13 +45,13 @@ _CACHE_FOLDER = _cache_folder()
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile `function` at its first call; keep the machine code where there is a place to write it."""
-    elsewhere, numba.config.CACHE_DIR = numba.config.CACHE_DIR, _CACHE_FOLDER
+    elsewhere, _NUMBA.CACHE_DIR = _NUMBA.CACHE_DIR, _CACHE_FOLDER
     try:
         return numba.njit(function, fastmath=_FAST, cache=True)
     except (RuntimeError, OSError):  # no folder that may be written to
         return numba.njit(function, fastmath=_FAST)
     finally:
-        numba.config.CACHE_DIR = elsewhere
+        _NUMBA.CACHE_DIR = elsewhere
 
 
 class Penalty(NamedTuple):

@@ -13,7 +13,7 @@ from refinement.banded import add_penalty, compiled, factorise, solve_in_place
 
 @compiled
 def _square(x, x0, i, width, square):
-    """square (m,) = squared distance of x[i] (m,) from x0[i], per column, or per group for groups of `width` columns."""
+    """square (m,) = squared distance of x[i] (m,) from x0[i], of each column or each group of `width` columns."""
     m = x.shape[1]
     for c in range(m):
         square[c] = (x[i, c] - x0[i, c]) ** 2

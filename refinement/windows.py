@@ -8,9 +8,12 @@ to the new optimum changes the energy by exactly
     v cap - v r_i^2 / (1 - v G_ii)        (taking it back: v r_i^2 / (1 + v G_ii) - v cap)
 
 so the best single change is known for the price of a scan, and making it is a rank-one update of G, of which only the
-columns that are needed are ever formed. Changes are made until none helps. Searching from several starts escapes more
-local optima: first with a part of the cap (`STARTS`), which gives up whole runs of frames, then with the cap itself,
-which takes back the wrong ones; one search begins with all frames of low scores given up. The lowest energy of a window and group is kept, so no window's energy ever rises.
+columns that are needed are ever formed. Changes are made until none helps.
+
+That ends in local optima too, so it is done from several starts: with all frames believed; after searching with a part
+of the cap, which gives up whole runs of frames, of which the cap itself takes the wrong ones back; with all frames of
+low scores given up; with the frames given up that are far from those before, or behind, them. The best of a window and
+group is taken if it is below what was there, so the energy never rises.
 
 Geman-McClure is near min(r^2 / alpha, 1): the search runs on that and its solutions are starting points, which
 Newton's method finishes on the true energy.
@@ -30,7 +33,10 @@ from refinement.robust import descend, energy_at, suspicious
 LOW, FORWARD, BACKWARD = 0.0, -1.0, -2.0
 
 #: What each search begins with: a part of the cap, or a proposal.
-STARTS = np.array([1.0, 0.5, 0.125, LOW, FORWARD, BACKWARD])
+STARTS = np.array([1.0, 0.5, FORWARD, BACKWARD, 0.125, LOW])
+
+#: If so many starts lead to the same energy, the others are left out.
+AGREED = 4
 
 #: A frame that determines its own place by more than this part holds up others that nothing else does; it is kept.
 HOLDS = 1 - 1e-6
@@ -103,8 +109,8 @@ def _propose(y0, w, cap, start, proposed):
 def _search(inverse, y, y0, w, cap, start, stages, out, diagonal, columns, factors, count):
     """Make the best change until none lowers the energy, with the cap `start * cap`, then with `cap`.
 
-    With start LOW, FORWARD or BACKWARD, first give up the frames proposed. Returns by how much the energy (with `cap`)
-    fell.
+    With start LOW, FORWARD or BACKWARD, first give up the frames proposed. stages: 1 leaves the last part out. Returns
+    by how much the energy (with `cap`) fell.
     """
     n, width = y.shape
     fell, proposed = 0.0, np.zeros(n, np.bool_)
@@ -178,8 +184,8 @@ def search_windows(penalty, quadratic, w, v, x, x0, width, gm, scale, limit, sta
 
     quadratic (n, p + 1): the band of Q. w (n,): weights of the quadratic data term whose optimum x must be, v (n,):
     of the robust one. scale: cap or alpha, with `gm` both (min(r^2, alpha) times w = v / alpha is its stand-in).
-    limit (n,): squared distance from x0 from which on a frame is suspicious. starts: STARTS; newton_steps: NEWTON_STEPS.
-    The frames out are (n, m / width) bool.
+    limit (n,): squared distance from x0 from which on a frame is suspicious. starts: as STARTS, newton_steps: as
+    NEWTON_STEPS. The frames out are (n, m / width) bool.
     """
     n, m = x.shape
     p, size, slots = quadratic.shape[1] - 1, CORE + 2 * MARGIN, len(starts) + 1
@@ -188,6 +194,7 @@ def search_windows(penalty, quadratic, w, v, x, x0, width, gm, scale, limit, sta
     # Slot 0 is the state that the searches begin with, slot s + 1 that of the search from starts[s].
     y, given_up, diagonal = np.empty((slots, size, width)), np.empty((slots, size), np.bool_), np.empty((slots, size))
     columns, factors, fell = np.empty((slots, 2 * size, size)), np.empty((slots, 2 * size)), np.empty(slots)
+    stages = 1 if gm else 2  # what a part of the cap gives up is worth more to Newton's method as it is
     first, last = _window(hot, 0)
     while first < n:
         a, b = max(first - MARGIN, 0), min(last + MARGIN + 1, n)
@@ -198,7 +205,7 @@ def search_windows(penalty, quadratic, w, v, x, x0, width, gm, scale, limit, sta
         for group in range(m // width):
             wide, wide0 = _columns(x, lo, hi, group, width), _columns(x0, lo, hi, group, width)
             core = slice(first - lo, last + 1 - lo)
-            if not _any(suspicious(wide[core], wide0[core], width, limit[first : last + 1])):
+            if not suspicious(wide[core], wide0[core], width, limit[first : last + 1]).any():
                 continue
             y0 = wide0[a - lo : b - lo]
             for t in range(k):
@@ -207,13 +214,16 @@ def search_windows(penalty, quadratic, w, v, x, x0, width, gm, scale, limit, sta
                 around, rows[:k], pivots[:k], inverse, w[a:b], wide, wide0, a - lo, given_up[0, :k], y[0, :k],
                 diagonal[0, :k], columns[0], factors[0],
             )  # fmt: skip
+            fell[:] = -np.inf
+            fell[0] = 0.0
             for s in range(1, slots):
+                if s == AGREED + 1 and fell[1:s].max() - fell[1:s].min() <= 1e-9 * scale:
+                    break
                 _copy(y, given_up, diagonal, columns, factors, s, k, count)
                 fell[s] = _search(
-                    inverse, y[s, :k], y0, w[a:b], scale, starts[s - 1], 1 if gm else 2, given_up[s, :k], diagonal[s, :k], columns[s],
-                    factors[s], count,
+                    inverse, y[s, :k], y0, w[a:b], scale, starts[s - 1], stages, given_up[s, :k], diagonal[s, :k],
+                    columns[s], factors[s], count,
                 )  # fmt: skip
-            fell[0] = 0.0
             if gm:
                 _descend_all(around, quadratic[a:b], v[lo:hi], scale, wide, wide0, a - lo, y, fell, newton_steps)
             best = 0
@@ -259,14 +269,6 @@ def _columns(x, lo, hi, group, width):
 
 
 @compiled
-def _any(flags):
-    for flag in flags:
-        if flag:
-            return True
-    return False
-
-
-@compiled
 def _copy(y, given_up, diagonal, columns, factors, s, k, count):
     """Copy slot 0 to slot s."""
     width = y.shape[2]
@@ -284,8 +286,8 @@ def _copy(y, given_up, diagonal, columns, factors, s, k, count):
 def _descend_all(penalty, band, v, alpha, wide, wide0, first, y, fell, newton_steps):
     """Take the candidates y (slots, k, 1) to the Geman-McClure energy: the best as far as it goes, the others a bit.
 
-    Slot 0 becomes what `wide` holds. fell (slots,), on entry what each search gained: equal gains mean equal candidates
-    and are skipped; on return minus the energy reached.
+    Slot 0 becomes what `wide` holds. fell (slots,), on entry what each search gained, -inf if there was none; equal
+    gains mean equal candidates, of which one is taken; on return minus the energy reached.
     """
     k, slots, last = len(band), len(y), -1.0
     trial = wide.copy()
@@ -293,7 +295,7 @@ def _descend_all(penalty, band, v, alpha, wide, wide0, first, y, fell, newton_st
         s = turn
         if turn == slots:  # the best once more
             s = np.argmax(fell)
-        elif abs(fell[s] - last) <= 1e-9 * alpha:
+        elif fell[s] == -np.inf or abs(fell[s] - last) <= 1e-9 * alpha:
             fell[s] = -np.inf
             continue
         last = fell[s]
