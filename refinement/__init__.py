@@ -13,6 +13,7 @@ Where to look:
     occlusion.py    `OcclusionRefinement`, the default: the model; blocks.py solves it, fixed_lag.py runs it on streams
     baselines.py    interpolation, 1-Euro, Savitzky-Golay, Gaussian, Kalman smoother
     energy.py       the terms of the published energy, their gradient, and `PublishedEnergy`, which joins them
+    fast.py         the same energy by banded solves: `FastRefinement`; with windows.py, robust.py and banded.py
     visibility.py   detection scores -> how much each frame is believed
     adam.py         the optimiser of the published method and its stop rule
 
@@ -30,6 +31,7 @@ from refinement.baselines import (
     SavitzkyGolayRefinement,
 )
 from refinement.energy import PublishedEnergy
+from refinement.fast import FastRefinement
 from refinement.occlusion import OcclusionRefinement
 from refinement.plug_in import Refined, refine
 from refinement.refiner import NoRefinement, PaperRefinement, RefinementResult, Refiner
@@ -37,6 +39,7 @@ from refinement.visibility import visibility
 
 __all__ = [
     "AdamSettings",
+    "FastRefinement",
     "GaussianRefinement",
     "InterpolationRefinement",
     "KalmanRTSRefinement",
