@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
 
 from data.files import atomic_path
 
@@ -25,8 +24,3 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write JSON; a NaN is refused, since other programs could not read it."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
-
-
-def save_config(cfg: DictConfig) -> None:
-    """Write the configuration that the run really uses, resolved; tasks call it once nothing changes any more."""
-    write_text(run_folder() / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))

@@ -18,9 +18,9 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from experiments.folder import run_folder, write_json
+from experiments.folder import run_folder, write_json, write_text
 from pose.errors import PoseError
 
 log = logging.getLogger(__name__)
@@ -42,13 +42,10 @@ def _run(cfg: DictConfig) -> None:
     started, clock = time.strftime("%Y-%m-%dT%H:%M:%S%z"), time.perf_counter()
     folder = run_folder()
     log.info("%s -> %s", cfg.name, folder)
-    import torch
     from pytorch_lightning import seed_everything
 
     _quieten()
     seed_everything(cfg.seed, workers=True, verbose=False)
-    if cfg.size.threads is not None:
-        torch.set_num_threads(cfg.size.threads)
     instantiate(cfg.task)(cfg)
     write_json(
         folder / "run.json",
@@ -64,6 +61,15 @@ def _run(cfg: DictConfig) -> None:
         },
     )
     log.info("done in %.0f s: %s", time.perf_counter() - clock, folder)
+
+
+def settle(cfg: DictConfig) -> None:
+    """What a task does once its configuration changes no more: write it, resolved, and take the threads it names."""
+    import torch
+
+    write_text(run_folder() / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
+    if cfg.size.threads is not None:
+        torch.set_num_threads(cfg.size.threads)
 
 
 def _user_error(error: BaseException) -> PoseError | None:

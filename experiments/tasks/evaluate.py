@@ -15,11 +15,12 @@ from omegaconf import DictConfig
 
 from data.predictions import Predictions, read_predictions, write_predictions
 from experiments import datasets, lifters
-from experiments.folder import run_folder, save_config
+from experiments.folder import run_folder
 from experiments.loggers import logging_to
 from experiments.progress import stage
 from experiments.report import publish
 from experiments.rows import rows_of, scenes_of_file
+from experiments.runner import settle
 from experiments.scoring import check_protocol, score_mpi_inf_3dhp, score_mupots
 from pose.errors import ConfigError
 from pose.sequence import PoseSequence
@@ -35,7 +36,7 @@ def evaluate(cfg: DictConfig) -> None:
         raise ConfigError(f"predictions={cfg.predictions}: {cfg.name} makes its own; use experiment=evaluate")
     method = instantiate(cfg.refinement)
     cfg = datasets.resolve(cfg, trains=cfg.checkpoint is None, tests=True)
-    save_config(cfg)
+    settle(cfg)
     with logging_to(cfg) as logger:
         publish(cfg, _evaluate_lifter(cfg, _read_test_set(cfg), method, logger), logger)
 
@@ -51,7 +52,7 @@ def evaluate_predictions(cfg: DictConfig) -> None:
     if cfg.protocol.pairing == "by2d" and predictions.keypoints_2d is None:
         raise ConfigError(f"protocol.pairing=by2d: {cfg.predictions} has no keypoints_2d; add it or use given")
     cfg = datasets.resolve(cfg, trains=False, tests=True)
-    save_config(cfg)
+    settle(cfg)
     with logging_to(cfg) as logger:
         publish(cfg, _evaluate_file(cfg, _read_test_set(cfg), predictions), logger)
 

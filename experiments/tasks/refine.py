@@ -13,10 +13,11 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from data.predictions import Predictions, read_predictions, write_predictions
-from experiments.folder import run_folder, save_config, write_json, write_text
+from experiments.folder import run_folder, write_json, write_text
 from experiments.progress import stage
 from experiments.report import markdown
 from experiments.rows import Track, tracks_of
+from experiments.runner import settle
 from pose.errors import ConfigError, DataError
 from pose.sequence import PoseSequence
 from refinement.refiner import RefinementResult
@@ -32,7 +33,7 @@ def refine(cfg: DictConfig) -> None:
         raise ConfigError("predictions=null: give the file to refine, predictions=FILE.npz (docs/formats.md)")
     method = instantiate(cfg.refinement)
     given = read_predictions(cfg.predictions)
-    save_config(cfg)
+    settle(cfg)
     if given.score is None:
         raise DataError(
             f"{cfg.predictions}: has no score, which tells where a person was seen; add score (N,) or (N, J) in 0..1"

@@ -5,15 +5,15 @@ from __future__ import annotations
 from omegaconf import DictConfig
 
 from experiments import datasets, lifters
-from experiments.folder import save_config
 from experiments.loggers import logging_to
 from experiments.report import publish
+from experiments.runner import settle
 
 
 def train(cfg: DictConfig) -> None:
     """Train the lifter of `cfg`, or find it already trained, and report its validation."""
     cfg = datasets.resolve(cfg, trains=True, tests=False)
-    save_config(cfg)
+    settle(cfg)
     with logging_to(cfg) as logger:
         _, done = lifters.train(cfg, logger)
         validation = done["validation"]
