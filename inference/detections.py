@@ -1,0 +1,57 @@
+"""What a detector found in a video: people in each frame, in no order and without identity.
+
+The type between the inputs (keypoint files, detectors) and the tracker. Missing joints are kept as such: score 0 and
+x = y = 0, never invented.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pose.errors import ConfigError, check_shape
+from pose.joint_sets import COCO_19
+
+
+@dataclass(frozen=True, eq=False)
+class VideoDetections:
+    """N detections, rows sorted by frame.
+
+    frame (N,) int: 0-based frame of the row. keypoints_2d (N, 19, 2) px and confidence (N, 19) in 0..1: COCO-19.
+    box_score (N,): the detector's confidence in the person as a whole, the mean joint score where it gave none.
+    n_frames: frames of the video, those without detections included. fps: frames per second, None if unknown.
+    image_size: (width, height) in px, None if unknown. source: what messages call it.
+
+    Raises ShapeError for arrays that do not agree, ConfigError for frames out of order or out of range.
+    """
+
+    frame: np.ndarray
+    keypoints_2d: np.ndarray
+    confidence: np.ndarray
+    box_score: np.ndarray
+    n_frames: int
+    fps: float | None = None
+    image_size: tuple[int, int] | None = None
+    source: str = "detections"
+
+    def __post_init__(self) -> None:
+        sizes = {"K": len(COCO_19)}
+        for name, pattern in {
+            "frame": ("N",),
+            "keypoints_2d": ("N", "K", 2),
+            "confidence": ("N", "K"),
+            "box_score": ("N",),
+        }.items():
+            check_shape(f"{self.source}: {name}", getattr(self, name), pattern, sizes)
+        outside = (self.frame < 0) | (self.frame >= self.n_frames)
+        if outside.any() or (np.diff(self.frame) < 0).any():
+            raise ConfigError(
+                f"{self.source}: frame: numbers from 0 to {self.n_frames - 1} in ascending order are expected"
+            )
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def __repr__(self) -> str:
+        return f"VideoDetections({self.source}: {len(self)} detections in {self.n_frames} frames)"

@@ -1,0 +1,71 @@
+"""What `predict` makes of a video: every person's trajectory in one metric space. The type that exporters take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pose.cameras import Camera
+from pose.coordinates import Variant
+from pose.errors import check_shape
+from pose.joint_sets import COCO_19, MUPOTS_17
+
+
+@dataclass(frozen=True, eq=False)
+class PredictedPerson:
+    """One person over T consecutive frames, from the track's first frame to its last.
+
+    person: number, from 0, longest track first. frame (T,): 0-based frames of the video.
+    poses_3d (T, 17, 3) mm, camera coordinates (x right, y down, z forward), MuPoTS-17: refined. poses_3d_plain: before
+    refinement. observed (T, 17) bool: rests on what was seen in that frame, false: inferred from other frames.
+    confidence (T,): 0..1, the mean score of the frame's detection, 0 where there was none. std_mm (T, 17): standard
+    deviation of each joint's place, None if the refinement has none. keypoints_2d (T, 19, 2) px and scores (T, 19):
+    COCO-19, zeros where undetected.
+    """
+
+    person: int
+    frame: np.ndarray
+    poses_3d: np.ndarray
+    poses_3d_plain: np.ndarray
+    observed: np.ndarray
+    confidence: np.ndarray
+    keypoints_2d: np.ndarray
+    scores: np.ndarray
+    std_mm: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        sizes = {"J": len(MUPOTS_17), "K": len(COCO_19)}
+        for name, pattern in {
+            "frame": ("T",),
+            "poses_3d": ("T", "J", 3),
+            "poses_3d_plain": ("T", "J", 3),
+            "observed": ("T", "J"),
+            "confidence": ("T",),
+            "keypoints_2d": ("T", "K", 2),
+            "scores": ("T", "K"),
+            "std_mm": ("T", "J"),
+        }.items():
+            if getattr(self, name) is not None:
+                check_shape(f"person {self.person}: {name}", getattr(self, name), pattern, sizes)
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+
+@dataclass(frozen=True, eq=False)
+class PredictedScene:
+    """All people of one video.
+
+    fps: frames per second of the video. n_frames: its frames. camera: the intrinsics used, px. variant: normal or
+    universal. source: the input's name. notes: what a user must know, one sentence each (such as how the camera was
+    found).
+    """
+
+    people: list[PredictedPerson]
+    fps: float
+    n_frames: int
+    camera: Camera
+    variant: Variant
+    source: str
+    notes: list[str] = field(default_factory=list)
