@@ -17,6 +17,7 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
+from data.mocap.sets import mocap_folder, mocap_training
 from data.mpi_inf_3dhp import MpiInf3dhpTest, MpiInf3dhpTrain
 from data.muco_temp import MuCoTemp
 from data.reader import Reader
@@ -41,6 +42,7 @@ class LifterDataModule(pl.LightningDataModule, ABC):
     batch_size: windows per batch and device.
     seed: of order, flips and depth augmentation.
     augment_depth: double the set by copies at other distances; flip: mirror each window with probability 0.5.
+    undetected: learn frames without a detection too, where a frame of their window has one.
     device_resident: keep the table of frames on the training device: true, false, or "auto", if it takes at most half
     of the device's free memory.
 
@@ -60,6 +62,7 @@ class LifterDataModule(pl.LightningDataModule, ABC):
         augment_depth: bool = True,
         flip: bool = True,
         device_resident: bool | Literal["auto"] = "auto",
+        undetected: bool = False,
     ):
         super().__init__()
         for key, value, least in (("batch_size", batch_size, 1), ("seed", seed, 0)):
@@ -73,6 +76,7 @@ class LifterDataModule(pl.LightningDataModule, ABC):
         self.receptive_field, self.causal = receptive_field, causal
         self.batch_size, self.seed = batch_size, seed
         self.augment_depth, self.flip, self.device_resident = augment_depth, flip, device_resident
+        self.undetected = undetected
         self._table: FrameTable | None = None
         self._fps: float | None = None
         self._validation: list[PoseSequence] | None = None
@@ -119,7 +123,9 @@ class LifterDataModule(pl.LightningDataModule, ABC):
         for sequence in sequences:
             frames_at[sequence.fps] += len(sequence)
         self._fps = frames_at.most_common(1)[0][0] if frames_at else None
-        return FrameTable(sequences, self.receptive_field, self.causal, self.augment_depth, self.flip, self.seed)
+        return FrameTable(
+            sequences, self.receptive_field, self.causal, self.augment_depth, self.flip, self.seed, self.undetected
+        )
 
     @property
     def table(self) -> FrameTable:
@@ -223,6 +229,21 @@ class SyntheticDataModule(LifterDataModule):
     def fingerprint(self) -> str:
         """Hash of the settings and of the generator's version."""
         return synthetic_fingerprint(self.settings)
+
+
+class MocapDataModule(LifterDataModule):
+    """Motion capture prepared by `experiment=prepare prepare=mocap`: scenes of one to four people.
+
+    held_out: the set that leaves this subject out, who is the one validated with; null: the set of all.
+    """
+
+    train_name = "mocap"
+
+    def __init__(self, root: str | Path, held_out: str | None = None, **options: Any):
+        super().__init__(root=mocap_folder(root, held_out), **options)
+
+    def train_readers(self) -> list[Reader]:
+        return [mocap_training(self.root)]
 
 
 def _unchanged(batch: Any) -> Any:

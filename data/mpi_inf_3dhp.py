@@ -40,23 +40,23 @@ BEHIND_CAMERA, BEHIND_CAMERA_NUMBER = (3, 2), 2
 
 
 def read_cameras(path: Path | str) -> dict[int, Camera]:
-    """The cameras of a `camera.calibration` file by number; intrinsics in pixels of a 2048x2048 image."""
+    """The cameras of a `camera.calibration` file by number; images are 2048x2048 where it states no size."""
     cameras: dict[int, Camera] = {}
-    number = None
+    number, size = None, (IMAGE_SIZE, IMAGE_SIZE)
     with reading(path, "a camera.calibration file"):
         for line, text in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
             key, *values = text.split() or [""]
             try:
                 if key == "name":
-                    number = int(values[0])
+                    number, size = int(values[0]), (IMAGE_SIZE, IMAGE_SIZE)
+                elif key == "size":
+                    size = (int(values[0]), int(values[1]))
                 elif key == "intrinsic" and number is not None:
                     matrix = np.array(values, dtype=float).reshape(4, 4)
-                    cameras[number] = Camera(
-                        matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2], IMAGE_SIZE, IMAGE_SIZE
-                    )
+                    cameras[number] = Camera(matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2], *size)
             except (ValueError, IndexError, ConfigError):
                 raise DataError(
-                    f"{path}: line {line}: a camera number or a 4x4 matrix of intrinsics is expected, found "
+                    f"{path}: line {line}: a camera number, a size or a 4x4 matrix of intrinsics is expected, found "
                     f"{text.strip()[:80]!r}; fetch the file again"
                 ) from None
     if not cameras:
@@ -177,7 +177,7 @@ TEST_FPS = 25.0
 IMAGES_WITHOUT_ANNOTATION = {3: 1, 4: 2}
 
 
-def _test_camera(number: int) -> Camera:
+def test_camera(number: int) -> Camera:
     """Intrinsics of the test recordings: SPEC §3."""
     if number <= 4:
         focal = 0.732506 * 2048
@@ -226,7 +226,7 @@ class MpiInf3dhpTest(Reader):
         return PoseSequence(
             sequence=f"TS{number}",
             person=0,
-            camera=_test_camera(number),
+            camera=test_camera(number),
             fps=TEST_FPS,
             keypoints_2d=keypoints_2d,
             confidence=confidence,

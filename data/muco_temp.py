@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from data.files import member, read_pickle, require, to_tensor
 from data.mpi_inf_3dhp import CAMERAS, SEQUENCES, SUBJECTS, calibration_path, camera_of, read_cameras
@@ -26,8 +26,13 @@ VIDEOS = range(7)
 
 
 class MuCoTemp(Reader):
-    """Videos `{camera}/{video}` under `root`, people as the metadata lists them; `mpi_root` holds the calibrations."""
+    """Videos `{camera}/{video}` under `root`, people as the metadata lists them; `mpi_root` holds the calibrations.
 
+    videos: the numbers to read. subjects, recordings: the numbers of people and of their recordings that the metadata
+    may name, and fps: sets made in this format can differ from the published one.
+    """
+
+    ALLOWED_VIDEOS: ClassVar[range] = VIDEOS
     name = "muco_temp"
     SOURCE = (
         "MuCo-Temp is composed of MPI-INF-3DHP clips; sequence_meta.pkl, gt.pkl and the detections come with the code "
@@ -40,11 +45,15 @@ class MuCoTemp(Reader):
         mpi_root: Path | str,
         cameras: Iterable[int] = CAMERAS,
         videos: Iterable[int] = VIDEOS,
+        subjects: range = SUBJECTS,
+        recordings: range = SEQUENCES,
+        fps: float = FPS,
     ) -> None:
         super().__init__(root)
         self.mpi_root = Path(mpi_root)
         self.cameras = check_numbers("cameras", cameras, CAMERAS)
-        self.videos = check_numbers("videos", videos, VIDEOS)
+        self.videos = check_numbers("videos", videos, self.ALLOWED_VIDEOS)
+        self.subjects, self.recordings, self.fps = subjects, recordings, fps
 
     @property
     def _meta_path(self) -> Path:
@@ -61,7 +70,7 @@ class MuCoTemp(Reader):
         if self._meta_path.is_file():
             recordings = {clip for clips in self._clips().values() for clip in clips}
         else:
-            recordings = {(subject, sequence) for subject in SUBJECTS for sequence in SEQUENCES}
+            recordings = {(subject, sequence) for subject in self.subjects for sequence in self.recordings}
         return sorted(
             [self._meta_path]
             + [self._annotations_path(camera) for camera in self.cameras]
@@ -102,9 +111,10 @@ class MuCoTemp(Reader):
                 label = f"camera {camera}, video {video}"
                 people = require(member(videos, video, path, label), path, label, ("P", 3))
                 for subject, sequence, _ in people.tolist():
-                    if subject not in SUBJECTS or sequence not in SEQUENCES:
+                    if subject not in self.subjects or sequence not in self.recordings:
                         raise DataError(
-                            f"{path}: {label}: clips of subjects 1 to 8, sequences 1 and 2, are expected, found "
+                            f"{path}: {label}: clips of subjects {self.subjects.start} to {self.subjects[-1]}, "
+                            f"sequences {self.recordings.start} to {self.recordings[-1]}, are expected, found "
                             f"S{subject}/Seq{sequence}; fetch the file again"
                         )
                 clips[camera, video] = [(int(subject), int(sequence)) for subject, sequence, _ in people]
@@ -125,7 +135,7 @@ class MuCoTemp(Reader):
                 sequence=f"{camera}/{video}",
                 person=person,
                 camera=intrinsics[person],
-                fps=FPS,
+                fps=self.fps,
                 keypoints_2d=keypoints_2d[:, person].clone(),
                 confidence=confidence[:, person].clone(),
                 detected=detected[:, person].clone(),

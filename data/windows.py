@@ -52,10 +52,11 @@ class FrameTable(Dataset):
     sequences: people with annotations, all of one variant, COCO-19 detections, MuPoTS-17 poses and a camera.
     augment_depth: add a copy of each sequence at another distance, one scale per sequence drawn from `seed`.
     flip: keep the mirrored frames as well, for `gather(..., flipped)`.
+    undetected: also learn frames without a detection where a frame of their window has one. Published lifters don't.
 
     features (R, 42), targets (R, 51): standardised rows, the N plain ones, then the N mirrored ones.
     feature_standardiser, target_standardiser: fitted to the N plain rows, undetected ones included.
-    centres (M,): rows with a valid detection and annotation, the windows' target frames.
+    centres (M,): rows with an annotation and a valid detection, the windows' target frames.
 
     Raises DataError for no or unusable sequences, MismatchError for mixed variants or other joint sets.
     """
@@ -68,6 +69,7 @@ class FrameTable(Dataset):
         augment_depth: bool = False,
         flip: bool = True,
         seed: int = 0,
+        undetected: bool = False,
     ):
         one_variant(sequences)
         self.flip = flip
@@ -90,7 +92,8 @@ class FrameTable(Dataset):
             end = row + len(sequence)
             self._fill(row, end, sequence, scale)
             self.first[row:end], self.last[row:end] = row, end - 1
-            usable[row:end] = sequence.detected & sequence.annotated
+            detected = self._in_some_frame(sequence.detected) if undetected else sequence.detected
+            usable[row:end] = detected & sequence.annotated
             row = end
         self.centres = usable.nonzero()[:, 0]
         self._standardise()
@@ -108,6 +111,14 @@ class FrameTable(Dataset):
             flipped_2d = flip_2d(keypoints_2d, confidence, camera.width)
             self.features[mirrored] = features_2d(*flipped_2d, camera.flipped())
             self.targets[mirrored] = encode_3d(flip_3d(poses_3d))
+
+    def _in_some_frame(self, detected: Tensor) -> Tensor:
+        """(T,) bool: some frame of the window around a frame is detected."""
+        found = torch.nn.functional.pad(detected.int().cumsum(0), (1, 0))
+        frames, length = torch.arange(len(detected)), len(detected)
+        first = (frames + self.offsets[0]).clamp(0, length)
+        last = (frames + self.offsets[-1] + 1).clamp(0, length)
+        return found[last] > found[first]
 
     def _standardise(self) -> None:
         """In place, the set is large; mirrored rows use the mean and std of the plain ones."""

@@ -29,6 +29,7 @@ FOLDERS = {
     "muco_temp": ("MucoTemp", "Mpi3DHP"),
     "both": ("Mpi3DHP", "MucoTemp"),
     "mupots_3d": ("MuPoTS",),
+    "mocap": ("Mocap",),
     "synthetic": (),
 }
 

@@ -1,6 +1,6 @@
-"""Trained lifters on disk: published folders, our folders, run folders and `.ckpt` files in; ours and published out.
+"""Trained lifters on disk: published folders, ours, run folders, `.ckpt` and `.safetensors` files in; and all out.
 
-A published folder holds `config.json`, `model_params.pkl` and `preprocess_params.pkl`; one of ours `lifter.ckpt`; a run
+`builtin:NAME` is a lifter that comes with the package. A published folder holds `config.json`, `model_params.pkl` and `preprocess_params.pkl`; one of ours `lifter.ckpt`; a run
 folder `lifter.json`, which says where its lifter's folder is. No file is trusted: pickles and checkpoints are read by
 loaders that construct tensors, arrays and plain containers only.
 """
@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lightning_modules.builtin import PREFIX, builtin_path, pack, unpack
 from lightning_modules.lifter import Lifter
 from pose.coordinates import Variant, same_variant
 from pose.errors import DataError, MismatchError, check_finite
@@ -39,16 +40,19 @@ _DETECTOR_OF_JOINTS = {joints: detector for detector, joints in _JOINTS_OF_DETEC
 
 
 def load_lifter(path: str | Path, variant: str | None = None) -> Lifter:
-    """The lifter of a published folder, one of our folders, a run folder or a `.ckpt` file: on the CPU, in eval mode.
+    """The lifter of `builtin:NAME`, a published folder, one of our folders, a run folder, a `.ckpt` or `.safetensors`
+    file: on the CPU, in eval mode.
 
     variant: what the caller evaluates; MismatchError naming both if the lifter was trained on the other one.
     Raises DataError naming the file where something is missing or damaged, MismatchError where weights and settings
     do not belong together.
     """
-    path = Path(path)
+    path = builtin_path(str(path).removeprefix(PREFIX)) if str(path).startswith(PREFIX) else Path(path)
     if path.is_dir() and (path / RUN_FILE).is_file():
         path = _lifter_folder(path / RUN_FILE)
-    if path.is_file():
+    if path.is_file() and path.suffix == ".safetensors":
+        lifter = _lifter(path, *unpack(path))
+    elif path.is_file():
         lifter = _load_checkpoint(path)
     elif (path / CHECKPOINT_FILE).is_file():
         lifter = _load_checkpoint(path / CHECKPOINT_FILE)
@@ -59,8 +63,8 @@ def load_lifter(path: str | Path, variant: str | None = None) -> Lifter:
             "does not exist" if not path.exists() else f"holds neither {CHECKPOINT_FILE}, {RUN_FILE} nor {CONFIG_FILE}"
         )
         raise DataError(
-            f"checkpoint={path}: {found}; give a published checkpoint folder, a run folder of this project or a .ckpt "
-            "file"
+            f"checkpoint={path}: {found}; give builtin:NAME, a published checkpoint folder, a run folder of this "
+            "project, a .ckpt or a .safetensors file"
         )
     if variant is not None:
         same_variant(f"checkpoint={path}", lifter.variant, variant)
@@ -75,6 +79,11 @@ def save_lifter(path: str | Path, lifter: Lifter) -> None:
         "pytorch-lightning_version": version("pytorch-lightning"),
     }
     _write(Path(path), lambda file: torch.save(content, file))
+
+
+def export_safetensors(path: str | Path, lifter: Lifter) -> None:
+    """Write `lifter` to a safetensors file, convolutions in half precision."""
+    _write(Path(path), lambda file: file.write(pack(lifter.state_dict(), dict(lifter.hparams))))
 
 
 def export_published(lifter: Lifter, folder: str | Path) -> None:
@@ -142,8 +151,11 @@ def _lifter_folder(path: Path) -> Path:
 
 def _load_checkpoint(path: Path) -> Lifter:
     content = _load_tensors(path)
-    hparams = _entry(path, content, "hyper_parameters")
-    state = _entry(path, content, "state_dict")
+    return _lifter(path, _entry(path, content, "state_dict"), _entry(path, content, "hyper_parameters"))
+
+
+def _lifter(path: Path, state: Any, hparams: Any) -> Lifter:
+    """A lifter of these settings and weights."""
     try:
         lifter = Lifter(**hparams)
     except TypeError as error:

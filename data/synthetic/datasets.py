@@ -157,12 +157,13 @@ def _motions(bodies: list[Body], n_frames: int, fps: float, rng: np.random.Gener
     return [procedural_motion(kind, n_frames, fps, body, rng) for kind, body in zip(kinds, bodies, strict=True)]
 
 
-def _stacked(people: list[SeenPerson], order: np.ndarray) -> dict[str, np.ndarray]:
-    """Arrays (T, P, ...) of a scene, people in `order`."""
+def stacked(people: list[SeenPerson], order: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """Arrays (T, P, ...) of a scene, people in `order`; `universal_3d` is their annotation at one height."""
+    order = np.arange(len(people)) if order is None else order
     names = ("annotation_2d", "annotation_3d", "visible", "detection", "detected", "in_image")
-    stacked = {name: np.stack([getattr(people[i], name) for i in order], axis=1) for name in names}
-    stacked["universal_3d"] = np.stack([_universal(people[i].annotation_3d) for i in order], axis=1)
-    return stacked
+    arrays = {name: np.stack([getattr(people[i], name) for i in order], axis=1) for name in names}
+    arrays["universal_3d"] = np.stack([_universal(people[i].annotation_3d) for i in order], axis=1)
+    return arrays
 
 
 def _muco_cast(settings: SyntheticSettings, camera: int, video: int) -> list[tuple[int, int, int]]:
@@ -187,7 +188,7 @@ def _muco_camera(root: Path, settings: SyntheticSettings, camera: int) -> None:
         sources = [_studio(settings, subject, sequence)[camera] for subject, sequence, _ in cast]
         views = [View(source.camera, sources[0].rotation, sources[0].position) for source in sources]
         scene = compose_scene(motions, views[0], rng)
-        seen = _stacked(render_scene(scene, views, _MUCO_FPS, rng), np.arange(len(cast)))
+        seen = stacked(render_scene(scene, views, _MUCO_FPS, rng))
         fields = {"annot2": "annotation_2d", "annot3": "annotation_3d", "univ_annot3": "universal_3d"}
         annotations.append({name: seen[field].astype(np.float32) for name, field in fields.items()})
         folder = _folder(root, "hrnet_keypoints", f"cam_{camera}", "gt_match_posedist_80")
@@ -214,7 +215,7 @@ def _mupots_sequence(root: Path, settings: SyntheticSettings, number: int) -> No
     view = _mupots_view(number, n_frames, fps, rng)
     bodies = [random_body(rng) for _ in range(2 + number % 3)]
     scene = compose_scene(_motions(bodies, n_frames, fps, rng), view, rng)
-    seen = _stacked(render_scene(scene, view, fps, rng), rng.permutation(len(scene)))
+    seen = stacked(render_scene(scene, view, fps, rng), rng.permutation(len(scene)))
     writers.write_mupots_annotations(
         folder / "annot.mat", seen["annotation_2d"], seen["annotation_3d"], seen["universal_3d"], seen["in_image"]
     )

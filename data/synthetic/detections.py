@@ -7,10 +7,13 @@ then it lies on the same joint of the person in front. Levels follow HR-Net's sc
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import lfilter
+from scipy.stats import norm
 
 from data.synthetic.occlusion import Cover
 from pose.cameras import Camera
@@ -35,8 +38,32 @@ _PARTS = {
 }
 _SCORE, _SPREAD = np.array([_PARTS[name.split("_")[-1]] for name in COCO_17.names]).T
 
-#: Errors per axis as parts of the person's height in pixels: lasting, momentary, and of a guess.
-_LASTING, _MOMENTARY, _GUESS = 0.006, 0.0025, 0.03
+
+@dataclass(frozen=True)
+class Detector:
+    """How well a detector sees. Errors are per axis, as parts of the person's height in pixels.
+
+    lasting, momentary: of what is in sight, the former for about 0.2 s. guess: of what is hidden. offset: constant for
+    each joint of each person, as detectors and capture systems place joints differently. tail: spread of the errors'
+    logarithm over time, 0 for Gaussian errors. score: factor on the scores of what is in sight; spread: of these.
+    guess_score, guess_spread: scores of what is hidden. swaps: how often left and right of arms or legs that lie close
+    together in the image are exchanged, as part of that time. The values of HR-Net are the defaults.
+    """
+
+    lasting: float = 0.006
+    momentary: float = 0.0025
+    guess: float = 0.03
+    offset: float = 0.0
+    tail: float = 0.0
+    score: float = 1.0
+    spread: float = 0.035
+    guess_score: float = 0.27
+    guess_spread: float = 0.14
+    swaps: float = 0.0
+
+
+HRNET = Detector()
+
 #: Height of the person that sizes are measured with, mm.
 _HEIGHT = 1700.0
 #: The own body hides a joint less thoroughly than another person does.
@@ -76,7 +103,12 @@ def coco_points(poses_3d: np.ndarray) -> np.ndarray:
 
 
 def detect(
-    poses_3d: np.ndarray, covers: list[Cover], cameras: list[Camera], fps: float, rng: np.random.Generator
+    poses_3d: np.ndarray,
+    covers: list[Cover],
+    cameras: list[Camera],
+    fps: float,
+    rng: np.random.Generator,
+    detector: Detector = HRNET,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Detections of the P people of a scene: keypoints (P, T, 19, 3) float32 x, y px, score, and detected (P, T).
 
@@ -95,10 +127,12 @@ def detect(
 
     focal = np.array([c.fy for c in cameras])[:, None, None]
     height_px = focal * _HEIGHT / poses_3d[..., MUPOTS_17.index("hip"), 2][..., None]
-    keypoints = pixels + (height_px * _SPREAD)[..., None] * _unit_errors(severity, fps, rng)
+    keypoints = pixels + (height_px * _SPREAD)[..., None] * _unit_errors(severity, fps, rng, detector)
     keypoints, confused = _some_on_the_occluder(keypoints, covers, fps, rng)
+    scores = _scores(severity, confused, fps, rng, detector)
+    if detector.swaps:
+        _exchange_sides(keypoints, scores, height_px[..., 0], fps, rng, detector.swaps)
     keypoints = np.clip(keypoints, 0, image)
-    scores = _scores(severity, confused, fps, rng)
 
     hidden = gaussian_filter1d(by_others[..., _BODY].mean(-1), 0.04 * fps, axis=1, mode="nearest")
     missed = hidden > _MISSED_HIDDEN + 0.1 * autoregressive(hidden.shape, 1, 0.5 * fps, rng)
@@ -116,20 +150,50 @@ def _turned_away(truth_3d: np.ndarray) -> np.ndarray:
     return 0.45 * np.clip(0.5 + 2 * away, 0, 1)
 
 
-def _unit_errors(severity: np.ndarray, fps: float, rng: np.random.Generator) -> np.ndarray:
+def _unit_errors(severity: np.ndarray, fps: float, rng: np.random.Generator, detector: Detector) -> np.ndarray:
     """Errors (P, T, 17, 2) as parts of the person's height."""
     shape = (*severity.shape, 2)
-    errors = _LASTING * autoregressive(shape, 1, 0.2 * fps, rng) + _MOMENTARY * rng.standard_normal(shape)
-    guess = _GUESS * autoregressive(shape, 1, 0.25 * fps, rng)
+    errors = detector.lasting * autoregressive(shape, 1, 0.2 * fps, rng)
+    errors += detector.momentary * rng.standard_normal(shape)
+    if detector.tail:
+        errors *= np.exp(detector.tail * autoregressive(severity.shape, 1, 0.3 * fps, rng))[..., None]
+    guess = detector.guess * autoregressive(shape, 1, 0.25 * fps, rng)
+    if detector.offset:
+        errors += detector.offset * rng.standard_normal((shape[0], 1, *shape[2:]))
     return errors + severity[..., None] * guess
 
 
-def _scores(severity: np.ndarray, confused: np.ndarray, fps: float, rng: np.random.Generator) -> np.ndarray:
+def _scores(
+    severity: np.ndarray, confused: np.ndarray, fps: float, rng: np.random.Generator, detector: Detector
+) -> np.ndarray:
     """Scores (P, T, 17), not yet zero for the undetected."""
-    guess = 0.27 + 0.14 * autoregressive(severity.shape, 1, 0.2 * fps, rng)
-    seen = _SCORE + 0.035 * autoregressive(severity.shape, 1, 0.2 * fps, rng)
+    guess = detector.guess_score + detector.guess_spread * autoregressive(severity.shape, 1, 0.2 * fps, rng)
+    seen = detector.score * _SCORE + detector.spread * autoregressive(severity.shape, 1, 0.2 * fps, rng)
     mixed = seen * (1 - severity) + np.where(confused, 0.15, 0.0) + guess * severity
     return np.clip(mixed, 0.02, 0.99)
+
+
+#: Left joints of the limbs whose sides a detector mistakes together; the right ones are their mirror images.
+_ARM = [COCO_17.index(f"left_{joint}") for joint in ("elbow", "wrist")]
+_LEG = [COCO_17.index(f"left_{joint}") for joint in ("knee", "ankle")]
+#: Sides are mistaken only where they lie within this part of the person's height of each other.
+_MISTAKEN_WITHIN = 0.12
+
+
+def _exchange_sides(
+    keypoints: np.ndarray, scores: np.ndarray, height_px: np.ndarray, fps: float, rng: np.random.Generator, share: float
+) -> None:
+    """In place: for spells of about 0.3 s left and right limbs (P, T, 17, 2) change places; scores (P, T, 17) sink."""
+    for left in (_ARM, _LEG):
+        right = [COCO_17.flip[joint] for joint in left]
+        apart = np.linalg.norm(keypoints[:, :, left] - keypoints[:, :, right], axis=-1).mean(-1)
+        spell = autoregressive(apart.shape, 1, 0.3 * fps, rng) > norm.isf(share)
+        person, frame = np.nonzero(spell & (apart < _MISTAKEN_WITHIN * height_px))
+        for a, b in zip(left, right, strict=True):
+            for values in (keypoints, scores):
+                values[person, frame, a], values[person, frame, b] = values[person, frame, b], values[person, frame, a]
+        for joint in left + right:
+            scores[person, frame, joint] *= 0.8
 
 
 def _some_on_the_occluder(

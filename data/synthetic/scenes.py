@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from data.synthetic.bodies import rotation
-from data.synthetic.detections import detect
+from data.synthetic.detections import HRNET, Detector, detect
 from data.synthetic.occlusion import scene_cover
 from pose.cameras import Camera
 from pose.errors import ConfigError, check_shape
@@ -23,6 +23,8 @@ _HIP = MUPOTS_17.index("hip")
 _FLOOR = [0, 2]
 #: Hips nearer than this, mm, mean that two people walk through each other.
 _TOO_CLOSE = 420.0
+#: Hips nearer than this across the line of sight, mm at the farther person, hide each other.
+_BODY_WIDTH = 300.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,22 +73,30 @@ class Placement:
 
 
 def compose_scene(
-    motions: Sequence[np.ndarray], view: View, rng: np.random.Generator, attempts: int = 24
+    motions: Sequence[np.ndarray],
+    view: View,
+    rng: np.random.Generator,
+    attempts: int = 24,
+    farthest: tuple[float, float] | None = None,
+    behind: float = 1.0,
 ) -> list[np.ndarray]:
     """Place the motions before a view so that each further person crosses in front of one farther away.
 
     motions: each (T, 17, 3) mm, world, y up. The first is the farthest; each later one stands on the line from the
     camera to an earlier person at some moment of the middle half, and walks across that line if it walks then.
+    farthest: limits of the first person's distance in mm, 4.3 to 5 m and more for more than two people unless given.
+    behind: share of the time that somebody may stand right behind another: more of it counts as a fault, and who does
+    not walk is placed a little aside.
     Of the arrangements tried, the one with the fewest collisions and people out of the picture is returned.
     """
     _check_motions(motions)
     hips = np.stack([motion[:, _HIP] for motion in motions])
     # A moving camera is taken as it stands in the first frame.
     still = View(view.camera, view.rotation.reshape(-1, 3, 3)[0], view.position.reshape(-1, 3)[0])
-    best, least = _arrange(hips, still, rng), np.inf
+    best, least = _arrange(hips, still, rng, farthest, behind < 1), np.inf
     for _ in range(attempts):
-        scene = _arrange(hips, still, rng)
-        faults = _faults(np.stack([place(track) for place, track in zip(scene, hips, strict=True)]), still)
+        scene = _arrange(hips, still, rng, farthest, behind < 1)
+        faults = _faults(np.stack([place(track) for place, track in zip(scene, hips, strict=True)]), still, behind)
         if faults < least:
             best, least = scene, faults
         if faults == 0:
@@ -94,13 +104,15 @@ def compose_scene(
     return [place(motion) for place, motion in zip(best, motions, strict=True)]
 
 
-def _arrange(hips: np.ndarray, view: View, rng: np.random.Generator) -> list[Placement]:
+def _arrange(
+    hips: np.ndarray, view: View, rng: np.random.Generator, farthest: tuple[float, float] | None, aside: bool
+) -> list[Placement]:
     """One random arrangement of people with hip tracks (P, T, 3)."""
     eye = view.position[_FLOOR]
     axis = view.rotation[2, _FLOOR] / np.linalg.norm(view.rotation[2, _FLOOR])
     sideways = np.array([-axis[1], axis[0]])
     n_people, length = hips.shape[:2]
-    distance = rng.uniform(4300, 5000) + 350 * (n_people - 2)
+    distance = rng.uniform(*farthest) if farthest else rng.uniform(4300, 5000) + 350 * (n_people - 2)
     scene: list[Placement] = []
     for track in hips:
         frame = int(rng.uniform(0.25, 0.75) * length)
@@ -115,21 +127,29 @@ def _arrange(hips: np.ndarray, view: View, rng: np.random.Generator) -> list[Pla
             if np.linalg.norm(step) > 15:  # walking: across the line of sight, within 35 degrees
                 across = sideways * rng.choice((-1, 1))
                 yaw = np.arctan2(*across) - np.arctan2(*step) + rng.uniform(-0.6, 0.6)
+            elif aside:
+                target = target + sideways * rng.choice((-1, 1)) * rng.uniform(150, 1000)
         turned = Placement(yaw, np.zeros(2))(track[frame])
         scene.append(Placement(yaw, target - turned[_FLOOR]))
         distance -= rng.uniform(650, 1000)
     return scene
 
 
-def _faults(hips: np.ndarray, view: View) -> float:
-    """How much is wrong with hip tracks (P, T, 3): collisions, and frames out of the picture or at the camera."""
+def _faults(hips: np.ndarray, view: View, behind: float) -> float:
+    """How much is wrong with hip tracks (P, T, 3): collisions, frames out of the picture or at the camera, hiding."""
     tracks = hips[:, :: max(1, hips.shape[1] // 100)]
     gaps = np.linalg.norm((tracks[:, None] - tracks[None])[..., _FLOOR], axis=-1)
     gaps[np.arange(len(hips)), np.arange(len(hips))] = np.inf
     seen = view.to_camera(tracks)
     pixels = view.camera.project(torch.from_numpy(seen)).numpy()
     inside = (pixels > 0).all(-1) & (pixels < [view.camera.width, view.camera.height]).all(-1) & (seen[..., 2] > 2000)
-    return float((gaps < _TOO_CLOSE).mean() + 0.5 * max((~inside).mean() - 0.05, 0))
+    faults = (gaps < _TOO_CLOSE).mean() + 0.5 * max((~inside).mean() - 0.05, 0)
+    if behind < 1:
+        across = seen[..., 0] / seen[..., 2]
+        apart = np.abs(across[:, None] - across[None]) * seen[..., 2]
+        hidden = (apart < _BODY_WIDTH) & (seen[None, ..., 2] < seen[:, None, ..., 2])
+        faults += max(float(hidden.any(1).mean(-1).max()) - behind, 0.0)
+    return float(faults)
 
 
 def _check_motions(motions: Sequence[np.ndarray]) -> None:
@@ -158,7 +178,11 @@ class SeenPerson:
 
 
 def render_scene(
-    motions: Sequence[np.ndarray], views: View | Sequence[View], fps: float, rng: np.random.Generator
+    motions: Sequence[np.ndarray],
+    views: View | Sequence[View],
+    fps: float,
+    rng: np.random.Generator,
+    detector: Detector = HRNET,
 ) -> list[SeenPerson]:
     """What a camera sees of the people, and what a detector makes of it.
 
@@ -173,7 +197,7 @@ def render_scene(
     poses_3d = np.stack([view.to_camera(motion) for view, motion in zip(views, motions, strict=True)])
     pixels = np.stack([c.project(torch.from_numpy(p)).numpy() for c, p in zip(cameras, poses_3d, strict=True)])
     covers = scene_cover(pixels, poses_3d, np.array([c.fy for c in cameras]))
-    detections, detected = detect(poses_3d, covers, cameras, fps, rng)
+    detections, detected = detect(poses_3d, covers, cameras, fps, rng, detector)
     people = []
     for p, camera in enumerate(cameras):
         inside = ((pixels[p] >= 0) & (pixels[p] <= [camera.width, camera.height])).all(-1)

@@ -108,7 +108,7 @@ def _evaluate_file(cfg: DictConfig, annotated: list[PoseSequence], predictions: 
 
 def protocol_of(cfg: DictConfig) -> str:
     """The protocol of the chosen test set: mupots_3d or mpi_inf_3dhp."""
-    return cfg.test.benchmark if cfg.test.name == "synthetic" else cfg.test.name
+    return {"synthetic": cfg.test.get("benchmark"), "mocap": "mupots_3d"}.get(cfg.test.name, cfg.test.name)
 
 
 def _about(cfg: DictConfig, train_data: str | None, refinement: str) -> dict[str, Any]:

@@ -149,7 +149,7 @@ BAD = [
     (META, [[]], "sequence_meta.pkl: has no camera 0, video 0, found a list"),
     (META, [[[(1, 1)]]], r"camera 0, video 0: expected shape \(P, 3\), found \(1, 2\)"),
     (META, [[[(1, 1), (1, 2, 3)]]], "camera 0, video 0: lists of unequal lengths"),
-    (META, [[[(9, 1, 0)]]], "clips of subjects 1 to 8, sequences 1 and 2, are expected, found S9/Seq1"),
+    (META, [[[(9, 1, 0)]]], "clips of subjects 1 to 8, sequences 1 to 2, are expected, found S9/Seq1"),
     (META, [[[(1, np.nan, 0)]]], "are expected, found S1.0/Seqnan"),
     (META, [[[(1, 1, 0)] * 3]], r"gt\.pkl: \[0\]\.annot3: expected shape \(T, P=3, 17, 3\), found \(5, 2, 17, 3\)"),
     (GT, [], "gt.pkl: has no video 0, found a list"),

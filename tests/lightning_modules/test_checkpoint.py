@@ -191,7 +191,7 @@ def test_weights_that_are_not_numbers_are_refused(published: Path) -> None:
 
 
 def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="nowhere: does not exist; give a published checkpoint folder"):
+    with pytest.raises(DataError, match="nowhere: does not exist; give builtin:NAME, a published checkpoint folder"):
         load_lifter(tmp_path / "nowhere")
     with pytest.raises(DataError, match=r"holds neither lifter\.ckpt, lifter\.json nor config\.json"):
         load_lifter(tmp_path)

@@ -1,0 +1,245 @@
+"""Captured motion to data sets in the genuine formats: MuCo-Temp to train on, MPI-INF-3DHP and MuPoTS-3D to test on.
+
+`mocap_steps` lists the work for `data.prepare.steps.run_steps`. A set is written below `Mocap/all` or, without one
+subject (who is then the one to test on), below `Mocap/without_SUBJECT`. Every scene has random numbers of its own,
+drawn from the seed and its place, so steps may run in any order and in any number of processes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.files import atomic_path
+from data.mocap.clips import Clip, motion_files, read_clips
+from data.mocap.scenes import Cast, Take, film, test_cast, training_cast
+from data.mocap.sets import MPI, MUCO, MUPOTS, SETTINGS_FILE, mocap_folder
+from data.mpi_inf_3dhp import calibration_path, test_camera
+from data.mupots_3d import image_size
+from data.prepare.steps import Step
+from data.synthetic import writers
+from data.synthetic.datasets import stacked
+from data.synthetic.settings import GENERATOR_VERSION
+from pose.errors import ConfigError
+
+#: Raise it with every change that alters what is generated.
+MOCAP_VERSION = 1
+CAMERAS = range(11)
+_TEST, _VALIDATION = range(1, 21), range(1, 7)
+#: First numbers of the random streams' keys.
+_STREAM = {"cast": 0, "film": 1, "test": 2, "validation": 3}
+
+
+@dataclass(frozen=True)
+class MocapSettings:
+    """What decides the content of a set.
+
+    seed: the same seed gives the same files. videos: training scenes of each of the 11 cameras, `frames` frames long,
+    at `fps`. procedural: share of the people in them who move as the stand-in's do. test_frames: of each of the 20 + 6
+    test sequences. held_out: a subject left out of the training scenes, the only one in the test sets. clip_fps: rate
+    of files that do not say theirs. Raises ConfigError for values out of range.
+    """
+
+    seed: int = 0
+    videos: int = 160
+    frames: int = 250
+    fps: float = 25.0
+    procedural: float = 0.25
+    test_frames: int = 300
+    held_out: str | None = None
+    clip_fps: float | None = None
+
+    def __post_init__(self) -> None:
+        for key, least in (("seed", 0), ("videos", 1), ("frames", 2), ("test_frames", 2)):
+            value = getattr(self, key)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ConfigError(f"prepare.{key}={value!r}: must be a whole number, {least} or more")
+        if not 0 <= self.procedural <= 1:
+            raise ConfigError(f"prepare.procedural={self.procedural}: must be from 0 to 1")
+        if not 0 < self.fps < 1000:
+            raise ConfigError(f"prepare.fps={self.fps}: must be a positive number of frames per second")
+
+
+def mocap_steps(root: Path | str, mocap: Path | str | None, **settings: Any) -> list[Step]:
+    """The steps that make a set, with `settings` as in MocapSettings, from the motion capture below `mocap`.
+
+    Raises ConfigError for settings out of range or an unknown subject, DataError where there is no motion capture.
+    """
+    if mocap is None:
+        raise ConfigError("paths.mocap=null: give the folder that holds the motion capture files (.npz, .amc, .bvh)")
+    chosen = MocapSettings(**settings)
+    folder = mocap_folder(root, chosen.held_out)
+    source = _Source(str(Path(mocap).resolve()), chosen)
+    subjects = source.subjects
+    if chosen.held_out is not None and (chosen.held_out not in subjects or len(subjects) < 2):
+        raise ConfigError(
+            f"prepare.held_out={chosen.held_out}: must be one of several subjects, {mocap} has {', '.join(subjects)}"
+        )
+    inputs = tuple(motion_files(mocap))
+    content = {"versions": [MOCAP_VERSION, GENERATOR_VERSION], **asdict(chosen)}
+
+    def step(name: str, outputs: list[Path], run: Callable[..., None], *arguments: Any) -> Step:
+        return Step(f"{folder.name}: {name}", outputs, partial(run, source, *arguments), content, inputs)
+
+    muco, mpi, mupots = folder / MUCO, folder / MPI, folder / MUPOTS
+    steps = [step("cast", [folder / SETTINGS_FILE, *_cast_files(source, muco, mpi)], _write_casts, folder)]
+    for camera in CAMERAS:
+        outputs = [_gt_path(muco, camera), *(_detections_path(muco, camera, v) for v in range(chosen.videos))]
+        steps.append(step(f"training camera {camera}", outputs, _write_camera, muco, camera))
+    for number in _VALIDATION:
+        place = mpi / "mpi_inf_3dhp_test_set" / f"TS{number}"
+        outputs = [place / "annot_data.mat", place / "hrnet.pkl"]
+        steps.append(step(f"validation TS{number}", outputs, _write_validation, place, number))
+    for number in _TEST:
+        place, detections = mupots / "MultiPersonTestSet" / f"TS{number}", mupots / "hrnet_pose2d" / f"TS{number}.pkl"
+        outputs = [place / "annot.mat", place / "occlusion.mat", detections]
+        steps.append(step(f"test TS{number}", outputs, _write_test, place, detections, number))
+    return steps
+
+
+# --- what a step works from ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The captured motion and the settings; small, so that it travels to worker processes."""
+
+    mocap: str
+    settings: MocapSettings
+
+    @property
+    def clips(self) -> list[Clip]:
+        return _read(self.mocap, self.settings.clip_fps)
+
+    @property
+    def subjects(self) -> list[str]:
+        return sorted({clip.subject for clip in self.clips})
+
+    @property
+    def training_clips(self) -> list[Clip]:
+        return [clip for clip in self.clips if clip.subject != self.settings.held_out]
+
+    @property
+    def test_clips(self) -> list[Clip]:
+        held_out = self.settings.held_out
+        return [clip for clip in self.clips if held_out is None or clip.subject == held_out]
+
+    def generator(self, stream: str, *key: int) -> np.random.Generator:
+        return np.random.default_rng(np.random.SeedSequence(self.settings.seed, spawn_key=(_STREAM[stream], *key)))
+
+    def cast(self, camera: int, video: int) -> Cast:
+        chosen = self.settings
+        rng = self.generator("cast", camera, video)
+        return training_cast(self.training_clips, chosen.frames, chosen.fps, chosen.procedural, rng)
+
+
+@lru_cache(maxsize=2)
+def _read(mocap: str, clip_fps: float | None) -> list[Clip]:
+    return read_clips(mocap, clip_fps)
+
+
+# --- the training set, as MuCo-Temp ----------------------------------------------------------------------------------
+
+
+def _gt_path(muco: Path, camera: int) -> Path:
+    return muco / "frames" / f"cam_{camera}" / "gt.pkl"
+
+
+def _detections_path(muco: Path, camera: int, video: int) -> Path:
+    return muco / "hrnet_keypoints" / f"cam_{camera}" / "gt_match_posedist_80" / f"vid_{video}.pkl"
+
+
+def _origins(source: _Source) -> list[list[list[tuple[int, int, int]]]]:
+    """sequence_meta.pkl: for each camera and video (subject, sequence, first frame) of the people.
+
+    Subjects are numbered from 1 in the order of their names, the stand-in's people bear the number after the last.
+    `sequence` is the number of the video, from 1, for all of them: the calibration of that name holds its cameras.
+    """
+    subjects, clips = source.subjects, source.training_clips
+
+    def origin(take: Take | None, video: int) -> tuple[int, int, int]:
+        if take is None:
+            return len(subjects) + 1, video + 1, 0
+        return subjects.index(clips[take.clip].subject) + 1, video + 1, int(take.start)
+
+    videos = range(source.settings.videos)
+    return [[[origin(take, v) for take in source.cast(c, v).takes] for v in videos] for c in CAMERAS]
+
+
+def _cast_files(source: _Source, muco: Path, mpi: Path) -> list[Path]:
+    recordings = {(s, q) for videos in _origins(source) for people in videos for s, q, _ in people}
+    return [muco / "sequence_meta.pkl", *(calibration_path(mpi, *recording) for recording in sorted(recordings))]
+
+
+def _write_casts(source: _Source, folder: Path) -> None:
+    """The metadata, and the cameras of each video under the name of everybody who appears in it."""
+    muco, mpi = folder / MUCO, folder / MPI
+    origins = _origins(source)
+    for video in range(source.settings.videos):
+        views = [source.cast(camera, video).view for camera in CAMERAS]
+        for subject in sorted({subject for videos in origins for subject, _, _ in videos[video]}):
+            with atomic_path(calibration_path(mpi, subject, video + 1)) as path:
+                writers.write_calibration(
+                    path, [v.camera for v in views], [v.rotation for v in views], [v.position for v in views]
+                )
+    with atomic_path(muco / "sequence_meta.pkl") as path:
+        writers.write_pickle(path, origins)
+    content = {"version": MOCAP_VERSION, **asdict(source.settings), "subjects": len(source.subjects)}
+    with atomic_path(folder / SETTINGS_FILE) as path:
+        path.write_text(json.dumps({**content, "names": source.subjects}, indent=2) + "\n")
+
+
+def _write_camera(source: _Source, muco: Path, camera: int) -> None:
+    """All videos of one camera."""
+    chosen, annotations = source.settings, []
+    for video in range(chosen.videos):
+        rng = source.generator("film", camera, video)
+        seen = stacked(film(source.cast(camera, video), source.training_clips, chosen.frames, chosen.fps, rng))
+        fields = {"annot2": "annotation_2d", "annot3": "annotation_3d", "univ_annot3": "universal_3d"}
+        annotations.append({name: seen[field].astype(np.float32) for name, field in fields.items()})
+        with atomic_path(_detections_path(muco, camera, video)) as path:
+            writers.write_pickle(path, {"poses": seen["detection"], "is_valid": seen["detected"]})
+    with atomic_path(_gt_path(muco, camera)) as path:
+        writers.write_pickle(path, annotations)
+
+
+# --- the test sets ---------------------------------------------------------------------------------------------------
+
+
+def _write_validation(source: _Source, folder: Path, number: int) -> None:
+    """A sequence of one person, as in the test set of MPI-INF-3DHP, by that set's camera."""
+    chosen, rng = source.settings, source.generator("validation", number)
+    camera = test_camera(number)
+    cast = test_cast(source.test_clips, chosen.test_frames, chosen.fps, 1, (camera.width, camera.height), rng)
+    cast = dataclasses.replace(cast, view=dataclasses.replace(cast.view, camera=camera))
+    seen = stacked(film(cast, source.test_clips, chosen.test_frames, chosen.fps, rng))
+    first = {name: values[:, 0] for name, values in seen.items()}
+    with atomic_path(folder / "annot_data.mat") as path:
+        writers.write_mpi_test_annotations(
+            path, first["annotation_2d"], first["annotation_3d"], first["universal_3d"], first["in_image"]
+        )
+    with atomic_path(folder / "hrnet.pkl") as path:
+        writers.write_pickle(path, {"poses": first["detection"], "is_valid": first["detected"]})
+
+
+def _write_test(source: _Source, folder: Path, detections: Path, number: int) -> None:
+    """A sequence of one to four people, as in MuPoTS-3D."""
+    chosen, rng = source.settings, source.generator("test", number)
+    cast = test_cast(source.test_clips, chosen.test_frames, chosen.fps, 1 + number % 4, image_size(number), rng)
+    seen = stacked(film(cast, source.test_clips, chosen.test_frames, chosen.fps, rng))
+    with atomic_path(folder / "annot.mat") as path:
+        writers.write_mupots_annotations(
+            path, seen["annotation_2d"], seen["annotation_3d"], seen["universal_3d"], seen["in_image"]
+        )
+    with atomic_path(folder / "occlusion.mat") as path:
+        writers.write_mupots_occlusion(path, ~seen["visible"])
+    with atomic_path(detections) as path:
+        writers.write_pickle(path, {"pose": seen["detection"], "valid_pose": seen["detected"]})
+

@@ -1,0 +1,184 @@
+"""Which joints of a motion capture skeleton make up MuPoTS-17: one table per naming convention.
+
+A table gives for each MuPoTS-17 joint a source joint, several to choose from (the first that is there), or a weighted
+mix of joints. `{side}` stands for left and right in the convention's spelling. Names are compared without case,
+spaces, punctuation and namespace (`mixamorig:LeftUpLeg` is `leftupleg`). The head's top is the head's end site; where
+a file has none, or one of no length, it is put on the line from neck to head.
+
+The CMU table is exact: it is the one by which the clips in MuPoTS-17 that this project was developed with were made.
+The others follow it: `spine` two thirds of the way from hip to neck, `head` where the head bone starts.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from data.mocap.kinematics import Motion
+from pose.errors import ConfigError, DataError
+from pose.joint_sets import MUPOTS_17
+
+logger = logging.getLogger(__name__)
+
+#: A source joint, several of which the first that is there counts, or weights of joints that sum to 1.
+Source = str | tuple[str, ...] | Mapping[str, float]
+JointMap = Mapping[str, Source]
+
+#: From the head joint to its top, as a share of the leg's length, where the file does not say.
+_HEAD_OF_LEG = 0.22
+#: An end site nearer to the head than this share of the leg says nothing.
+_NO_LENGTH = 0.05
+
+
+def _table(sides: tuple[str, str], limbs: Mapping[str, str], trunk: Mapping[str, Source]) -> dict[str, Source]:
+    table = dict(trunk)
+    for side, spelt in zip(("left", "right"), sides, strict=True):
+        table |= {f"{side}_{joint}": name.format(side=spelt) for joint, name in limbs.items()}
+    return table
+
+
+_SIDES = ("Left", "Right")
+_ARM = {"shoulder": "{side}Arm", "elbow": "{side}ForeArm", "wrist": "{side}Hand"}
+_LEG = {"hip": "{side}UpLeg", "knee": "{side}Leg", "ankle": "{side}Foot"}
+
+TABLES: dict[str, dict[str, Source]] = {
+    "CMU ASF": _table(
+        ("l", "r"),
+        {
+            "shoulder": "{side}clavicle",
+            "elbow": "{side}humerus",
+            "wrist": "{side}radius",
+            "hip": "{side}hipjoint",
+            "knee": "{side}femur",
+            "ankle": "{side}tibia",
+        },
+        {"hip": "root", "spine": "upperback", "neck": "thorax", "head": "upperneck", "head_top": "head"},
+    ),
+    # cgspeed's conversion for Poser; the one for MotionBuilder is read by the next table
+    "CMU BVH for Poser": _table(
+        _SIDES,
+        {joint: f"{{side}}{joint.capitalize()}" for joint in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")},
+        {"hip": "Hips", "spine": "Chest2", "neck": "lowerneck", "head": "Head"},
+    ),
+    "MotionBuilder (CMU BVH, Mixamo, LAFAN1, Perception Neuron)": _table(
+        _SIDES,
+        _ARM | _LEG,
+        {
+            "hip": "Hips",
+            "spine": ("Spine2", "Spine1", "Spine"),
+            "neck": "Neck",
+            "head": "Head",
+            "head_top": ("HeadTop_End", "Head end"),
+        },
+    ),
+    "Rokoko": _table(
+        _SIDES,
+        _ARM | {"hip": "{side}Thigh", "knee": "{side}Shin", "ankle": "{side}Foot"},
+        {"hip": "Hips", "spine": ("Spine3", "Spine2"), "neck": "Neck", "head": "Head"},
+    ),
+    "Xsens and plain names": _table(
+        _SIDES,
+        {joint: f"{{side}}{joint.capitalize()}" for joint in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")},
+        {
+            "hip": ("Hips", "Hip", "Pelvis"),
+            "spine": ("Chest3", "Chest2", "Chest", "Spine2", "Spine1", "Spine"),
+            "neck": "Neck",
+            "head": "Head",
+            "head_top": ("Head end", "HeadTop", "Head_Top"),
+        },
+    ),
+}
+for _one in TABLES.values():
+    _one.setdefault("head_top", "Head end")
+
+
+def to_mupots(motion: Motion, source: Path | str, joint_map: JointMap | None = None) -> np.ndarray:
+    """Poses (T, 17, 3), MuPoTS-17, in the motion's own unit and frame.
+
+    joint_map: a table of the user's own instead of the known ones; `head_top` may be left out of it. Raises DataError,
+    listing the file's joints and the known tables, where none fits; ConfigError for a `joint_map` that is not one.
+    """
+    index: dict[str, int] = {}
+    for i, name in enumerate(motion.names):
+        index.setdefault(_plain(name), i)
+    if joint_map is not None:
+        _check(joint_map)
+        table, missing = joint_map, _missing(joint_map, index)
+        if missing:
+            raise DataError(f"{source}: has no {', '.join(missing)}, which joint_map names; {_joints(motion)}")
+    else:
+        convention = next((name for name, table in TABLES.items() if not _missing(table, index)), None)
+        if convention is None:
+            raise DataError(
+                f"{source}: joints of no known naming ({'; '.join(TABLES)}); give joint_map, which names for each "
+                f"joint of MuPoTS-17 ({', '.join(MUPOTS_17.names)}) one of the file's or weights of several; "
+                f"{_joints(motion)}"
+            )
+        logger.debug("%s: joints named as by %s", source, convention)
+        table = TABLES[convention]
+    poses = np.full((len(motion.positions), len(MUPOTS_17), 3), np.nan)
+    for j, joint in enumerate(MUPOTS_17.names):
+        if weights := _weights(table.get(joint, ()), index):
+            parts = [motion.positions[:, index[_plain(name)]] * weight for name, weight in weights.items()]
+            poses[:, j] = np.sum(parts, axis=0)
+    return _with_head_top(poses)
+
+
+def _plain(name: str) -> str:
+    plain = re.sub(r"[^a-z0-9]", "", name.rsplit(":", 1)[-1].lower())
+    return re.sub(r"^mixamorig\d*", "", plain)
+
+
+def _joints(motion: Motion) -> str:
+    return f"the file's joints: {', '.join(motion.names[:200])}"
+
+
+def _weights(source: Source, index: Mapping[str, int]) -> Mapping[str, float]:
+    """Weights of the source joints; none if none of the choices is there."""
+    if isinstance(source, Mapping):
+        return source
+    choices = (source,) if isinstance(source, str) else source
+    return next(({name: 1.0} for name in choices if _plain(name) in index), {})
+
+
+def _missing(table: JointMap, index: Mapping[str, int]) -> list[str]:
+    """The source joints that the table needs and the file does not have. The head's top is never needed."""
+    missing = []
+    for joint, source in table.items():
+        if isinstance(source, Mapping):
+            missing += [name for name in source if _plain(name) not in index]
+        elif joint != "head_top" and not _weights(source, index):
+            missing.append(source if isinstance(source, str) else " or ".join(source))
+    return missing
+
+
+def _check(joint_map: JointMap) -> None:
+    known = set(MUPOTS_17.names)
+    if unknown := sorted(set(joint_map) - known):
+        raise ConfigError(f"joint_map: {', '.join(unknown)}: must be joints of MuPoTS-17: {', '.join(MUPOTS_17.names)}")
+    if missing := sorted(known - set(joint_map) - {"head_top"}):
+        raise ConfigError(f"joint_map: lacks {', '.join(missing)}; name a source joint or weights for each")
+    for joint, source in joint_map.items():
+        if isinstance(source, Mapping) and not abs(sum(source.values()) - 1) < 1e-6:
+            raise ConfigError(f"joint_map.{joint}: weights sum to {sum(source.values()):g}; they must sum to 1")
+
+
+def _with_head_top(poses: np.ndarray) -> np.ndarray:
+    """The poses with the head's top put on the line from neck to head where it is unknown or on the head itself."""
+
+    def joint(name: str) -> np.ndarray:
+        return poses[:, MUPOTS_17.index(name)]
+
+    def distance(a: str, b: str) -> float:
+        return float(np.median(np.linalg.norm(joint(a) - joint(b), axis=-1)))
+
+    leg = distance("left_hip", "left_knee") + distance("left_knee", "left_ankle")
+    if not distance("head_top", "head") >= _NO_LENGTH * leg:
+        along = joint("head") - joint("neck")
+        along = along / np.maximum(np.linalg.norm(along, axis=-1, keepdims=True), 1e-9)
+        poses[:, MUPOTS_17.index("head_top")] = joint("head") + _HEAD_OF_LEG * leg * along
+    return poses

@@ -1,0 +1,137 @@
+"""Scenes of one to four people in captured motion: who does what, before which camera, seen by which detector."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from data.mocap.clips import Clip
+from data.mocap.variation import retimed, varied
+from data.synthetic.bodies import random_body
+from data.synthetic.detections import Detector
+from data.synthetic.motions import KINDS, procedural_motion
+from data.synthetic.scenes import SeenPerson, View, compose_scene, look_at, render_scene
+from pose.cameras import Camera
+
+#: Shares of scenes with one, two, three and four people.
+_PEOPLE = (0.3, 0.3, 0.25, 0.15)
+#: Longest share of a scene that somebody may stand right behind somebody else.
+_BEHIND = 0.25
+#: Width and height of the pictures.
+PICTURES = ((1920, 1080), (1280, 720), (1080, 1920), (2048, 2048), (640, 480))
+
+
+@dataclass(frozen=True)
+class Take:
+    """A part of a clip: frames from `start` on, `step` frames of the clip for one of the scene."""
+
+    clip: int
+    start: float
+    step: float
+
+    def poses(self, clips: Sequence[Clip], n_frames: int) -> np.ndarray:
+        """(n_frames, 17, 3) mm."""
+        return retimed(clips[self.clip].poses_3d.astype(float), self.start, self.step, n_frames)
+
+
+@dataclass(frozen=True, eq=False)
+class Cast:
+    """What a scene is made of, before anything moves.
+
+    takes: of each person; None for one who moves as the stand-in's people do. others: takes whose upper bodies may be
+    used instead, one per person, or none: the captured people as they are. farthest: limits of the distance of the
+    person farthest away, mm.
+    """
+
+    takes: list[Take | None]
+    others: list[Take]
+    view: View
+    hand_held: bool
+    detector: Detector
+    farthest: tuple[float, float]
+
+
+def training_cast(
+    clips: Sequence[Clip], n_frames: int, fps: float, procedural: float, rng: np.random.Generator
+) -> Cast:
+    """A scene to learn from: any people, camera and detector. procedural: share of those who move as the stand-in's."""
+    n_people = _number_of_people(rng)
+    takes: list[Take | None] = [_take(clips, n_frames, fps, rng.uniform(0.7, 1.35), rng) for _ in range(n_people)]
+    others = [_take(clips, n_frames, fps, rng.uniform(0.7, 1.35), rng) for _ in range(n_people)]
+    takes = [None if rng.uniform() < procedural else take for take in takes]
+    return _cast(takes, others, PICTURES[int(rng.integers(len(PICTURES)))], rng)
+
+
+def test_cast(
+    clips: Sequence[Clip], n_frames: int, fps: float, n_people: int, picture: tuple[int, int], rng: np.random.Generator
+) -> Cast:
+    """A scene to measure on: the captured people as they are, any camera with that picture, any detector."""
+    return _cast([_take(clips, n_frames, fps, 1.0, rng) for _ in range(n_people)], [], picture, rng)
+
+
+def film(cast: Cast, clips: Sequence[Clip], n_frames: int, fps: float, rng: np.random.Generator) -> list[SeenPerson]:
+    """The people of a scene as its camera sees and its detector finds them."""
+    motions = []
+    for person, take in enumerate(cast.takes):
+        if take is None:
+            motions.append(procedural_motion(str(rng.choice(KINDS)), n_frames, fps, random_body(rng), rng))
+        elif cast.others:
+            others = [cast.others[person].poses(clips, n_frames)]
+            motions.append(varied(take.poses(clips, n_frames), fps, rng, others))
+        else:
+            motions.append(take.poses(clips, n_frames))
+    view = cast.view.hand_held(n_frames, fps, rng) if cast.hand_held else cast.view
+    placed = compose_scene(motions, view, rng, attempts=16, farthest=cast.farthest, behind=_BEHIND)
+    return render_scene(placed, view, fps, rng, cast.detector)
+
+
+def _number_of_people(rng: np.random.Generator) -> int:
+    return 1 + int(rng.choice(len(_PEOPLE), p=_PEOPLE))
+
+
+def _take(clips: Sequence[Clip], n_frames: int, fps: float, speed: float, rng: np.random.Generator) -> Take:
+    """Somewhere in some clip; long clips are taken more often, but not in proportion to their length."""
+    weights = np.sqrt([len(clip) / clip.fps for clip in clips])
+    number = int(rng.choice(len(clips), p=weights / weights.sum()))
+    step = speed * clips[number].fps / fps
+    slack = max(len(clips[number]) - 1 - step * (n_frames - 1), 0.0)
+    return Take(number, float(rng.uniform(0, slack)), step)
+
+
+def _cast(takes: Sequence[Take | None], others: list[Take], picture: tuple[int, int], rng: np.random.Generator) -> Cast:
+    nearest = 2400.0 + 750 * (len(takes) - 1)
+    farthest = (nearest, nearest + 2400)
+    view = any_view(float(rng.uniform(*farthest)), picture, rng)
+    return Cast(list(takes), others, view, bool(rng.uniform() < 0.25), any_detector(rng), farthest)
+
+
+def any_view(distance: float, picture: tuple[int, int], rng: np.random.Generator) -> View:
+    """A camera with a person at `distance` mm: any usual lens, from near the floor up to looking down by 35 degrees."""
+    width, height = picture
+    # A person 1.9 m tall fills at most the picture's height.
+    focal = height * rng.uniform(0.55, max(0.7, min(1.6, distance / 1900)))
+    centre = rng.normal([width / 2, height / 2], [0.01 * width, 0.01 * height])
+    camera = Camera(focal, focal * rng.normal(1, 0.002), *centre.tolist(), width=width, height=height)
+    down = np.radians(rng.uniform(-6, 35) if rng.uniform() < 0.6 else rng.uniform(-4, 10))
+    aim = rng.uniform(700, 1150)
+    position = np.array([0.0, aim + distance * np.tan(down), 0.0])
+    return look_at(camera, np.maximum(position, [0, 300, 0]), np.array([0, aim, distance]), roll=rng.normal(0, 0.025))
+
+
+def any_detector(rng: np.random.Generator) -> Detector:
+    """Between HR-Net (sure and exact) and MoveNet (half as sure, heavy-tailed errors, sides mistaken)."""
+    weak = float(rng.beta(0.7, 1.0))
+    return Detector(
+        lasting=0.005 + 0.003 * weak,
+        momentary=0.0025 + 0.0025 * weak,
+        guess=0.03 + 0.03 * weak,
+        offset=0.003 + 0.006 * weak,
+        tail=0.3 + 0.5 * weak,
+        score=1.0 - 0.3 * weak,
+        spread=0.035 + 0.11 * weak,
+        guess_score=0.27 - 0.1 * weak,
+        guess_spread=0.14 + 0.06 * weak,
+        swaps=0.01 + 0.05 * weak,
+    )

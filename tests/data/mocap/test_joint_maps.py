@@ -1,0 +1,96 @@
+"""Joint tables: each convention finds its table, mixes, the extrapolated head, errors that help."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from data.mocap.bvh import read_bvh
+from data.mocap.joint_maps import TABLES, to_mupots
+from data.mocap.kinematics import Motion
+from pose.errors import ConfigError, DataError
+from pose.joint_sets import MUPOTS_17
+
+
+def skeleton(trunk: str, limbs: str, prefix: str = "") -> list[str]:
+    names = trunk.split() + [side + part for side in ("Left", "Right") for part in limbs.split()]
+    return [prefix + name for name in names]
+
+
+ARM_LEG = "Shoulder Arm ForeArm Hand UpLeg Leg Foot ToeBase"
+PLAIN = "Collar Shoulder Elbow Wrist Hip Knee Ankle Toe"
+XSENS = [*skeleton("Hips Chest Chest2 Chest3 Chest4 Neck Head", PLAIN), "Head end"]
+ROKOKO = skeleton("Hips Spine1 Spine2 Spine3 Spine4 Neck Head", "Shoulder Arm ForeArm Hand Thigh Shin Foot Toe")
+MIXAMO = skeleton("Hips Spine Spine1 Spine2 Neck Head HeadTop_End", ARM_LEG, prefix="mixamorig:")
+NEURON = skeleton("Hips Spine Spine1 Spine2 Spine3 Neck Head", ARM_LEG)
+CMU_POSER = skeleton("Hips LHipJoint RHipJoint lowerback Chest Chest2 lowerneck Neck Head", PLAIN)
+
+
+def scattered(names: list[str]) -> Motion:
+    positions = np.random.default_rng(0).normal(size=(2, len(names), 3))
+    return Motion(tuple(names), positions)
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (XSENS, {"spine": "Chest3", "left_hip": "LeftHip", "right_wrist": "RightWrist", "head_top": "Head end"}),
+        (ROKOKO, {"spine": "Spine3", "left_hip": "LeftThigh", "left_knee": "LeftShin", "right_shoulder": "RightArm"}),
+        (
+            MIXAMO,
+            {"spine": "mixamorig:Spine2", "head_top": "mixamorig:HeadTop_End", "left_ankle": "mixamorig:LeftFoot"},
+        ),
+        (NEURON, {"spine": "Spine2", "left_elbow": "LeftForeArm", "right_knee": "RightLeg", "hip": "Hips"}),
+        (CMU_POSER, {"spine": "Chest2", "neck": "lowerneck", "left_shoulder": "LeftShoulder"}),
+        (list(MUPOTS_17.names), {name: name for name in MUPOTS_17.names}),
+    ],
+)
+def test_every_naming_finds_its_joints(names, expected):
+    motion = scattered(names)
+    poses = to_mupots(motion, "file")
+    assert poses.shape == (2, 17, 3) and np.isfinite(poses).all()
+    for joint, source in expected.items():
+        np.testing.assert_array_equal(poses[:, MUPOTS_17.index(joint)], motion.positions[:, names.index(source)])
+
+
+def test_a_head_without_an_end_is_extended_from_the_neck(write_bvh, person, standing):
+    path = write_bvh(person, standing)
+    motion = read_bvh(path)[0]
+    end = motion.names.index("Head end")
+    missing = Motion(tuple(n for n in motion.names if n != "Head end"), np.delete(motion.positions, end, axis=1))
+    without_length = Motion(motion.names, motion.positions.copy())
+    without_length.positions[:, end] = motion.positions[:, motion.names.index("Head")]
+    for headless in (missing, without_length):
+        poses = to_mupots(headless, path)[0]
+        head, neck, top = (poses[MUPOTS_17.index(name)] for name in ("head", "neck", "head_top"))
+        np.testing.assert_allclose(top - head, 0.22 * 82 * (head - neck) / np.linalg.norm(head - neck), atol=1e-6)
+
+
+def test_a_map_of_the_users_own():
+    names = ["pelvis_l", "pelvis_r", *(f"j{i}" for i in range(17))]
+    motion = scattered(names)
+    own = {joint: f"j{i}" for i, joint in enumerate(MUPOTS_17.names)} | {"hip": {"pelvis_l": 0.25, "pelvis_r": 0.75}}
+    poses = to_mupots(motion, "file", own)
+    hip = 0.25 * motion.positions[:, 0] + 0.75 * motion.positions[:, 1]
+    np.testing.assert_allclose(poses[:, MUPOTS_17.index("hip")], hip)
+    np.testing.assert_array_equal(poses[:, MUPOTS_17.index("head")], motion.positions[:, names.index("j16")])
+
+    with pytest.raises(
+        DataError, match=r"file: joints of no known naming .*Rokoko.* give joint_map.*pelvis_l, pelvis_r, j0"
+    ):
+        to_mupots(motion, "file")
+    with pytest.raises(DataError, match=r"file: has no nose, .*joints: pelvis_l"):
+        to_mupots(motion, "file", own | {"head": "nose"})
+    with pytest.raises(DataError, match="has no nose,"):
+        to_mupots(motion, "file", own | {"head": {"j0": 0.5, "nose": 0.5}})
+    with pytest.raises(ConfigError, match="joint_map: lacks spine;"):
+        to_mupots(motion, "file", {joint: source for joint, source in own.items() if joint != "spine"})
+    with pytest.raises(ConfigError, match="joint_map: tail: must be joints of MuPoTS-17"):
+        to_mupots(motion, "file", own | {"tail": "j0"})
+    with pytest.raises(ConfigError, match=r"joint_map\.hip: weights sum to 1\.25"):
+        to_mupots(motion, "file", own | {"hip": {"pelvis_l": 0.5, "pelvis_r": 0.75}})
+
+
+def test_every_table_names_every_joint():
+    for convention, table in TABLES.items():
+        assert set(table) == set(MUPOTS_17.names), convention
