@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from data.files import atomic_path, read_npz, require, require_mask
+from pose.coordinates import VARIANTS
 from pose.errors import DataError
-from pose.joint_sets import MUPOTS_17
+from pose.joint_sets import COCO_19, MUPOTS_17
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,10 @@ class Predictions:
     poses_3d (N, 17, 3) mm in camera coordinates, MuPoTS-17; poses_3d_plain: the same before refinement.
     keypoints_2d (N, 17, 2) px, MuPoTS-17. score (N,) or (N, J): confidence of the row's detection, or of its J joints.
     fps: frames per second. K (3, 3): intrinsics in px. observed (N,): the frame held a detection.
+    What `predict` adds: observed_joints (N, 17): the joint rests on what was seen in that frame. std_mm (N, 17):
+    standard deviation of a joint's place. keypoints_coco19 (N, 19, 2) px: the detection itself, COCO-19.
+    confidence (N,): of the row's detection. n_frames: frames of the video. image_size (2,): width and height in px.
+    variant: normal or universal. notes (M,) text: what a user must know.
     source: what error messages call it; not written.
 
     Raises DataError for shapes that do not agree, values that are not finite, frames or people that are not whole
@@ -49,6 +54,14 @@ class Predictions:
     fps: float | None = None
     K: np.ndarray | None = None
     observed: np.ndarray | None = None
+    observed_joints: np.ndarray | None = None
+    std_mm: np.ndarray | None = None
+    keypoints_coco19: np.ndarray | None = None
+    confidence: np.ndarray | None = None
+    n_frames: int | None = None
+    image_size: np.ndarray | None = None
+    variant: str | None = None
+    notes: np.ndarray | None = None
     source: str = "predictions"
 
     def __post_init__(self) -> None:
@@ -64,14 +77,26 @@ class Predictions:
             "poses_3d_plain": ("N", _J, 3),
             "keypoints_2d": ("N", _J, 2),
             "score": ("N", "J") if np.ndim(self.score) == 2 else ("N",),  # type: ignore[arg-type]
+            "std_mm": ("N", _J),
+            "keypoints_coco19": ("N", len(COCO_19), 2),
+            "confidence": ("N",),
         }
         for key, pattern in per_row.items():
             if key == "poses_3d" or getattr(self, key) is not None:
                 put(key, self._finite_rows(key, pattern, sizes))
-        if self.observed is not None:
-            put("observed", require_mask(np.asarray(self.observed), self.source, "observed", ("N",), sizes, _REMEDY))
+        for key, pattern in {"observed": ("N",), "observed_joints": ("N", _J)}.items():
+            if (mask := getattr(self, key)) is not None:
+                put(key, require_mask(np.asarray(mask), self.source, key, pattern, sizes, _REMEDY))
         if self.fps is not None:
             put("fps", self._frame_rate())
+        if self.n_frames is not None:
+            put("n_frames", int(self._whole("n_frames", 1)[0]))
+        if self.image_size is not None:
+            put("image_size", self._whole("image_size", 2))
+        if self.variant is not None:
+            put("variant", self._variant())
+        if self.notes is not None:
+            put("notes", self._notes())
         if self.K is not None:
             put("K", self._intrinsics())
         self._check_unique()
@@ -126,6 +151,24 @@ class Predictions:
         if not 0 < value[0] < float("inf"):
             raise self._fail(f"fps: a positive number is expected, found {value[0]}")
         return float(value[0])
+
+    def _whole(self, key: str, count: int) -> np.ndarray:
+        value = require(np.asarray(getattr(self, key)).reshape(-1), self.source, key, (count,), None, _REMEDY)
+        if not ((value > 0) & (value < 2**53) & (value == np.floor(value))).all():
+            raise self._fail(f"{key}: {count} positive whole number(s) expected, found {value.tolist()}")
+        return value.astype(np.int64)
+
+    def _variant(self) -> str:
+        value = np.asarray(self.variant)
+        if value.shape != () or str(value) not in VARIANTS:
+            raise self._fail(f"variant: {' or '.join(VARIANTS)} is expected, found {str(value)[:40]!r}")
+        return str(value)
+
+    def _notes(self) -> np.ndarray:
+        value = np.asarray(self.notes)
+        if value.ndim != 1 or value.dtype.kind not in "US":
+            raise self._fail(f"notes: text of shape (M,) is expected, found {value.dtype}, shape {value.shape}")
+        return value.astype(str)
 
     def _intrinsics(self) -> np.ndarray:
         K = require(np.asarray(self.K), self.source, "K", (3, 3), None, _REMEDY).astype(np.float64)

@@ -1,0 +1,69 @@
+"""What all exporters share: their one method, the y-up frame and the facts of a scene in plain types."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from inference.result import PredictedPerson, PredictedScene
+from pose.errors import ConfigError, DataError
+from pose.joint_sets import COCO_19, MUPOTS_17
+
+
+class Exporter(Protocol):
+    """Writes one format."""
+
+    def write(self, scene: PredictedScene, folder: Path) -> list[Path]:
+        """Write the scene's file or files into `folder`, each complete or not at all; return their paths.
+
+        An older file of the same name is replaced, nothing else is touched. Raises DataError for a scene that the
+        format cannot hold and ConfigError for a missing library.
+        """
+        ...
+
+
+def check_scene(scene: PredictedScene) -> None:
+    """Raise DataError without people, ConfigError for a frame rate that is not positive."""
+    if not scene.people or not all(len(person) for person in scene.people):
+        raise DataError(f"{scene.source}: no person to write; check that the detector found people in this video")
+    if not (math.isfinite(scene.fps) and scene.fps > 0):
+        raise ConfigError(f"fps={scene.fps}: must be a positive number of frames per second ({scene.source})")
+
+
+def to_y_up(points: np.ndarray) -> np.ndarray:
+    """Camera coordinates (..., 3), x right, y down, z forward -> x right, y up, z backward, toward the viewer.
+
+    Half a turn about x, so right-handed stays right-handed and nobody's left becomes his right. The camera is taken to
+    be level: with a tilted one the floor of the result is tilted.
+
+    >>> to_y_up(np.array([100.0, 200.0, 3000.0]))
+    array([  100.,  -200., -3000.])
+    """
+    return points * np.array([1.0, -1.0, -1.0])
+
+
+def person_path(folder: Path, person: PredictedPerson, suffix: str) -> Path:
+    """The file of one person, in formats that hold one."""
+    return Path(folder) / f"person_{person.person}{suffix}"
+
+
+def scene_facts(scene: PredictedScene) -> dict[str, Any]:
+    """All but the people, in plain types: the head of the .json and .pkl files."""
+    camera = scene.camera
+    return {
+        "version": 1,
+        "source": scene.source,
+        "fps": float(scene.fps),
+        "n_frames": int(scene.n_frames),
+        "coordinates": str(scene.variant),
+        "units": "mm",
+        "axes": "camera: x right, y down, z forward",
+        "camera": {key: float(getattr(camera, key)) for key in ("fx", "fy", "cx", "cy")},
+        "image_size": [int(camera.width), int(camera.height)],
+        "joints": list(MUPOTS_17.names),
+        "keypoints": list(COCO_19.names),
+        "notes": list(scene.notes),
+    }

@@ -1,0 +1,107 @@
+"""`predictions.json`, readable by eye and by any language, and `predictions.csv`, one joint a row for tables.
+
+Both are written frame by frame: a long video's text never stands in memory as a whole.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+import torch
+
+from data.files import atomic_path
+from inference.export.base import check_scene, scene_facts
+from inference.result import PredictedPerson, PredictedScene
+from pose.cameras import Camera
+from pose.joint_sets import MUPOTS_17
+
+CSV_COLUMNS = ("frame", "time_s", "person", "joint", "x_mm", "y_mm", "z_mm", "observed", "std_mm", "u", "v")
+
+
+class JsonExporter:
+    """Writes `predictions.json`: facts of the scene, then people, then one line per frame; NaN becomes null."""
+
+    def write(self, scene: PredictedScene, folder: Path) -> list[Path]:
+        check_scene(scene)
+        path = Path(folder) / "predictions.json"
+        with atomic_path(path) as partial, open(partial, "w", encoding="utf-8") as file:
+            head = json.dumps(scene_facts(scene), ensure_ascii=False, allow_nan=False, indent=1)
+            file.write(head.removesuffix("\n}") + ',\n "people": [')
+            for index, person in enumerate(scene.people):
+                file.write(("," if index else "") + f'\n  {{"person": {int(person.person)}, "frames": [')
+                _write_lines(file, _frames(person, scene.fps))
+                file.write("\n  ]}")
+            file.write("\n ]\n}\n")
+        return [path]
+
+
+def _write_lines(file: TextIO, records: Iterator[dict[str, Any]]) -> None:
+    for index, record in enumerate(records):
+        text = json.dumps(record, ensure_ascii=False, allow_nan=False, separators=(", ", ": "))
+        file.write(("," if index else "") + "\n   " + text)
+
+
+def _frames(person: PredictedPerson, fps: float) -> Iterator[dict[str, Any]]:
+    for i, frame in enumerate(person.frame.tolist()):
+        yield {
+            "frame": frame,
+            "time_s": round(frame / fps, 6),
+            "confidence": _plain(person.confidence[i], 4),
+            "observed": person.observed[i].tolist(),
+            "poses_3d": _plain(person.poses_3d[i], 2),
+            "poses_3d_plain": _plain(person.poses_3d_plain[i], 2),
+            "std_mm": None if person.std_mm is None else _plain(person.std_mm[i], 2),
+            "keypoints_2d": _plain(person.keypoints_2d[i], 2),
+            "scores": _plain(person.scores[i], 4),
+        }
+
+
+def _plain(values: np.ndarray, decimals: int) -> Any:
+    """Numbers as nested lists, rounded; null for what is not finite."""
+    rounded = np.asarray(np.round(np.asarray(values, dtype=np.float64), decimals))
+    if np.isfinite(rounded).all():
+        return rounded.tolist()
+    mixed = rounded.astype(object)
+    mixed[~np.isfinite(rounded)] = None
+    return mixed.tolist()
+
+
+class CsvExporter:
+    """Writes `predictions.csv`: a row per frame, person and joint, columns CSV_COLUMNS; unknown cells are empty.
+
+    u, v: where the joint lies in the image, px, projected by the camera of the scene.
+    """
+
+    def write(self, scene: PredictedScene, folder: Path) -> list[Path]:
+        check_scene(scene)
+        path = Path(folder) / "predictions.csv"
+        with atomic_path(path) as partial, open(partial, "w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(CSV_COLUMNS)
+            for person in scene.people:
+                writer.writerows(_rows(person, scene.fps, scene.camera))
+        return [path]
+
+
+def _rows(person: PredictedPerson, fps: float, camera: Camera) -> Iterator[list[Any]]:
+    pixels = _pixels(person.poses_3d, camera)
+    std = person.std_mm if person.std_mm is not None else np.full(person.observed.shape, np.nan)
+    for i, frame in enumerate(person.frame.tolist()):
+        time = round(frame / fps, 6)
+        numbers = np.concatenate([person.poses_3d[i], std[i][:, None], pixels[i]], axis=1)
+        observed = person.observed[i].tolist()
+        for name, seen, row in zip(MUPOTS_17.names, observed, _plain(numbers, 2), strict=True):
+            x, y, z, deviation, u, v = row  # None is an empty cell
+            yield [frame, time, person.person, name, x, y, z, int(seen), deviation, u, v]
+
+
+def _pixels(poses: np.ndarray, camera: Camera) -> np.ndarray:
+    """(T, J, 3) mm -> (T, J, 2) px, NaN where a joint does not lie before the camera."""
+    before = poses[..., 2:] > 0
+    points = torch.from_numpy(np.where(before, poses, np.nan).astype(np.float64))
+    return camera.project(points).numpy()

@@ -1,0 +1,59 @@
+"""A scene as `predict` makes it: two people of different lengths, gaps in what was seen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from data.synthetic.bodies import random_body
+from data.synthetic.motions import procedural_motion
+from inference.result import PredictedPerson, PredictedScene
+from pose.cameras import Camera
+from pose.joint_sets import COCO_19, MUPOTS_17
+
+FPS = 29.97
+N_FRAMES = 60
+CAMERA = Camera(1500.0, 1500.0, 960.0, 540.0, 1920, 1080)
+
+
+def make_person(number: int, first: int, length: int, seed: int, with_std: bool = True) -> PredictedPerson:
+    """A walking person before the camera from frame `first` on; nothing is seen of frames 5 to 8, no wrist ever."""
+    rng = np.random.default_rng(seed)
+    world = procedural_motion("walk", length, FPS, random_body(rng), rng)
+    poses = world * [1.0, -1.0, -1.0] + [0.0, 1000.0, 5000.0 + 1000.0 * number]
+    poses += rng.normal(0, 5, poses.shape)  # bones of a prediction change their lengths
+    observed = np.ones((length, len(MUPOTS_17)), dtype=bool)
+    observed[:, MUPOTS_17.index("left_wrist")] = False
+    observed[5:9] = False
+    confidence = np.where(observed.any(axis=1), 0.8, 0.0)
+    names = [name if name in MUPOTS_17.names else "head" for name in COCO_19.names]
+    pixels = CAMERA.project(torch.from_numpy(poses))[:, [MUPOTS_17.index(name) for name in names]].numpy()
+    return PredictedPerson(
+        person=number,
+        frame=np.arange(first, first + length),
+        poses_3d=poses,
+        poses_3d_plain=poses + 10.0,
+        observed=observed,
+        confidence=confidence,
+        keypoints_2d=pixels * (confidence > 0)[:, None, None],
+        scores=np.repeat(confidence[:, None], len(COCO_19), axis=1),
+        std_mm=np.where(observed, 20.0, 80.0) if with_std else None,
+    )
+
+
+@pytest.fixture
+def scene() -> PredictedScene:
+    people = [make_person(0, 0, N_FRAMES, seed=1), make_person(1, 12, 30, seed=2)]
+    return PredictedScene(people, FPS, N_FRAMES, CAMERA, "normal", "café.mp4", ["The camera was guessed."])
+
+
+@pytest.fixture
+def scene_with_nan(scene: PredictedScene) -> PredictedScene:
+    """The same with the head of person 1 unknown in its third frame."""
+    person = scene.people[1]
+    poses = person.poses_3d.copy()
+    poses[2, MUPOTS_17.index("head")] = np.nan
+    return replace(scene, people=[scene.people[0], replace(person, poses_3d=poses)])

@@ -1,0 +1,32 @@
+"""The examples of docs/exports.md give what the page says, run among the files of a scene."""
+
+from __future__ import annotations
+
+import doctest
+from pathlib import Path
+
+import pytest
+
+from inference.export.bvh import BvhExporter
+from inference.export.c3d import C3dExporter
+from inference.export.json_csv import CsvExporter, JsonExporter
+from inference.export.npz import NpzExporter
+from inference.export.published import PickleExporter
+from inference.export.trc import TrcExporter
+from inference.result import PredictedScene
+
+
+def test_exports(repo: Path, scene: PredictedScene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for library in ("ezc3d", "trc", "bvh"):
+        pytest.importorskip(library)
+    for exporter in (NpzExporter, JsonExporter, CsvExporter, PickleExporter, TrcExporter, C3dExporter, BvhExporter):
+        exporter().write(scene, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    failed, tried = doctest.testfile(
+        str(repo / "docs" / "exports.md"),
+        module_relative=False,
+        globs={"scene_of_predict": scene},
+        optionflags=doctest.ELLIPSIS,
+    )
+    assert tried > 20
+    assert failed == 0
