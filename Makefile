@@ -40,6 +40,7 @@ clean:
 	$(PIP_INSTALL) --quiet --editable .
 	@touch $@
 
-.venv/installed-dev: .venv/installed
+.venv/installed-dev: .venv/installed tests/requirements-video.txt
 	$(PIP_INSTALL) --quiet --editable '.[dev]'
+	$(PIP_INSTALL) --quiet --no-deps -r tests/requirements-video.txt
 	@touch $@

@@ -43,6 +43,7 @@ class LifterDataModule(pl.LightningDataModule, ABC):
     seed: of order, flips and depth augmentation.
     augment_depth: double the set by copies at other distances; flip: mirror each window with probability 0.5.
     undetected: learn frames without a detection too, where a frame of their window has one.
+    windows_per_epoch: at most so many windows in an epoch, drawn anew each time; None: every one.
     device_resident: keep the table of frames on the training device: true, false, or "auto", if it takes at most half
     of the device's free memory.
 
@@ -63,9 +64,13 @@ class LifterDataModule(pl.LightningDataModule, ABC):
         flip: bool = True,
         device_resident: bool | Literal["auto"] = "auto",
         undetected: bool = False,
+        windows_per_epoch: int | None = None,
     ):
         super().__init__()
-        for key, value, least in (("batch_size", batch_size, 1), ("seed", seed, 0)):
+        wanted = [("batch_size", batch_size, 1), ("seed", seed, 0)]
+        if windows_per_epoch is not None:
+            wanted.append(("windows_per_epoch", windows_per_epoch, 1))
+        for key, value, least in wanted:
             if not isinstance(value, int) or value < least:
                 raise ConfigError(f"{key}={value}: must be a whole number, {least} or more")
         if device_resident not in (True, False, "auto"):
@@ -76,7 +81,7 @@ class LifterDataModule(pl.LightningDataModule, ABC):
         self.receptive_field, self.causal = receptive_field, causal
         self.batch_size, self.seed = batch_size, seed
         self.augment_depth, self.flip, self.device_resident = augment_depth, flip, device_resident
-        self.undetected = undetected
+        self.undetected, self.windows_per_epoch = undetected, windows_per_epoch
         self._table: FrameTable | None = None
         self._fps: float | None = None
         self._validation: list[PoseSequence] | None = None
@@ -161,7 +166,10 @@ class LifterDataModule(pl.LightningDataModule, ABC):
             rank, world_size = self.trainer.global_rank, self.trainer.world_size
         if self._stays_on(device):
             self._table = self.table.to(device)
-        return training_loader(self.table, EpochSampler(self.table, self.batch_size, self.seed, rank, world_size))
+        sampler = EpochSampler(
+            self.table, self.batch_size, self.seed, rank, world_size, windows=self.windows_per_epoch
+        )
+        return training_loader(self.table, sampler)
 
     def _stays_on(self, device: torch.device) -> bool:
         if self.device_resident == "auto":

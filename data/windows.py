@@ -166,24 +166,35 @@ class EpochSampler(DistributedSampler):
     """Batches of an epoch: tensors (centres (B,), flipped (B,) bool) in an order that depends on seed and epoch only.
 
     Whole batches only; every rank gets its own part of each global batch of world_size * batch_size windows. Being a
-    DistributedSampler tells Lightning to call `set_epoch` and not to split the batches again.
+    DistributedSampler tells Lightning to call `set_epoch` and not to split the batches again. windows: at most so many
+    in an epoch, drawn anew each time; None: all.
 
     Raises ConfigError if there are fewer windows than one global batch.
     """
 
-    def __init__(self, table: FrameTable, batch_size: int, seed: int = 0, rank: int = 0, world_size: int = 1):
+    def __init__(
+        self,
+        table: FrameTable,
+        batch_size: int,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        windows: int | None = None,
+    ):
         super().__init__(table, num_replicas=world_size, rank=rank, seed=seed, drop_last=True)
         self.centres, self.flip = table.centres, table.flip
-        self.batch_size = batch_size
+        self.batch_size, self.windows = batch_size, len(self.centres)
+        if windows is not None:
+            self.windows = min(windows, self.windows)
         if len(self) == 0:
             ranks = f" on each of {world_size} devices" if world_size > 1 else ""
             raise ConfigError(
-                f"batch_size={batch_size}{ranks}: the training set has only {len(self.centres)} frames with a valid "
-                "detection; use a smaller batch_size or more data"
+                f"batch_size={batch_size}{ranks}: an epoch has only {self.windows} frames with a valid detection; use "
+                "a smaller batch_size or more data"
             )
 
     def __len__(self) -> int:
-        return len(self.centres) // (self.batch_size * self.num_replicas)
+        return self.windows // (self.batch_size * self.num_replicas)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         generator = torch.Generator()

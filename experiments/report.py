@@ -76,8 +76,13 @@ def _own_rows(metrics: dict[str, Any], columns: list[str]) -> list[list[str]]:
     for protocol, kinds in protocols.items():
         pairing, _, people = protocol.partition("/")
         label = f"{people}, {pairing}" if people else pairing
-        rows += [[kind, label, *(_cell(scores, key) for key in columns)] for kind, scores in kinds.items()]
+        rows += [[kind, label, *cells(scores, columns)] for kind, scores in kinds.items()]
     return rows
+
+
+def cells(scores: Any, columns: list[str]) -> list[str]:
+    """The text of each column's number; empty where there is none."""
+    return [_cell(scores, key) for key in columns]
 
 
 def _cell(scores: Any, key: str) -> str:

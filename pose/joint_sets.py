@@ -2,7 +2,8 @@
 
 A joint set is data and lives here alone. Joints are found by name, so an array of one set is brought into another
 with `remap_index`. Sources: SPEC of the method (MuPoTS-17, COCO-19, Common-14) and the formats' own documentation
-(OpenPose BODY_25, CMU Panoptic-19, Halpe-26 of AlphaPose, MediaPipe Pose-33, 28 joints of MPI-INF-3DHP).
+(OpenPose BODY_25 and its COCO model's 18, MPII, CMU Panoptic-19, Halpe-26 of AlphaPose, MediaPipe Pose-33, 28 joints
+of MPI-INF-3DHP).
 
 >>> MUPOTS_17.names[MUPOTS_17.root]
 'hip'
@@ -125,6 +126,23 @@ BODY_25 = JointSet(
     root=8,
 )
 
+OPENPOSE_18 = JointSet(
+    "OpenPose-18",
+    _names(
+        "nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist right_hip right_knee "
+        "right_ankle left_hip left_knee left_ankle right_eye left_eye right_ear left_ear"
+    ),
+)
+
+MPII_16 = JointSet(
+    "MPII-16",
+    _names(
+        "right_ankle right_knee right_hip left_hip left_knee left_ankle hip thorax neck head_top right_wrist "
+        "right_elbow right_shoulder left_shoulder left_elbow left_wrist"
+    ),
+    root=6,
+)
+
 PANOPTIC_19 = JointSet(
     "Panoptic-19",
     _names(
@@ -153,7 +171,18 @@ MEDIAPIPE_33 = JointSet(
 
 JOINT_SETS: dict[str, JointSet] = {
     joints.name: joints
-    for joints in (MUPOTS_17, COCO_17, COCO_19, COMMON_14, BODY_25, PANOPTIC_19, HALPE_26, MEDIAPIPE_33)
+    for joints in (
+        MUPOTS_17,
+        COCO_17,
+        COCO_19,
+        COMMON_14,
+        OPENPOSE_18,
+        BODY_25,
+        MPII_16,
+        PANOPTIC_19,
+        HALPE_26,
+        MEDIAPIPE_33,
+    )
 }
 
 #: MuPoTS-17 out of the 28 joints of MPI-INF-3DHP's training annotations (0-based).

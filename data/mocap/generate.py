@@ -242,4 +242,3 @@ def _write_test(source: _Source, folder: Path, detections: Path, number: int) ->
         writers.write_mupots_occlusion(path, ~seen["visible"])
     with atomic_path(detections) as path:
         writers.write_pickle(path, {"pose": seen["detection"], "valid_pose": seen["detected"]})
-

@@ -61,14 +61,15 @@ def training_cast(
     takes: list[Take | None] = [_take(clips, n_frames, fps, rng.uniform(0.7, 1.35), rng) for _ in range(n_people)]
     others = [_take(clips, n_frames, fps, rng.uniform(0.7, 1.35), rng) for _ in range(n_people)]
     takes = [None if rng.uniform() < procedural else take for take in takes]
-    return _cast(takes, others, PICTURES[int(rng.integers(len(PICTURES)))], rng)
+    picture = PICTURES[int(rng.integers(len(PICTURES)))]
+    return _cast(takes, others, picture, float(rng.beta(0.7, 1.0)), rng)
 
 
 def test_cast(
     clips: Sequence[Clip], n_frames: int, fps: float, n_people: int, picture: tuple[int, int], rng: np.random.Generator
 ) -> Cast:
-    """A scene to measure on: the captured people as they are, any camera with that picture, any detector."""
-    return _cast([_take(clips, n_frames, fps, 1.0, rng) for _ in range(n_people)], [], picture, rng)
+    """A scene to measure on: the captured people as they are, any camera with that picture, HR-Net's detections."""
+    return _cast([_take(clips, n_frames, fps, 1.0, rng) for _ in range(n_people)], [], picture, 0.0, rng)
 
 
 def film(cast: Cast, clips: Sequence[Clip], n_frames: int, fps: float, rng: np.random.Generator) -> list[SeenPerson]:
@@ -100,11 +101,13 @@ def _take(clips: Sequence[Clip], n_frames: int, fps: float, speed: float, rng: n
     return Take(number, float(rng.uniform(0, slack)), step)
 
 
-def _cast(takes: Sequence[Take | None], others: list[Take], picture: tuple[int, int], rng: np.random.Generator) -> Cast:
+def _cast(
+    takes: Sequence[Take | None], others: list[Take], picture: tuple[int, int], weak: float, rng: np.random.Generator
+) -> Cast:
     nearest = 2400.0 + 750 * (len(takes) - 1)
     farthest = (nearest, nearest + 2400)
     view = any_view(float(rng.uniform(*farthest)), picture, rng)
-    return Cast(list(takes), others, view, bool(rng.uniform() < 0.25), any_detector(rng), farthest)
+    return Cast(list(takes), others, view, bool(rng.uniform() < 0.25), detector(weak), farthest)
 
 
 def any_view(distance: float, picture: tuple[int, int], rng: np.random.Generator) -> View:
@@ -120,18 +123,21 @@ def any_view(distance: float, picture: tuple[int, int], rng: np.random.Generator
     return look_at(camera, np.maximum(position, [0, 300, 0]), np.array([0, aim, distance]), roll=rng.normal(0, 0.025))
 
 
-def any_detector(rng: np.random.Generator) -> Detector:
-    """Between HR-Net (sure and exact) and MoveNet (half as sure, heavy-tailed errors, sides mistaken)."""
-    weak = float(rng.beta(0.7, 1.0))
+def detector(weak: float) -> Detector:
+    """From HR-Net (`weak` 0: sure and exact) to MoveNet (1: half as sure, heavy-tailed errors, sides mistaken).
+
+    benchmarks/detection_noise.py sets both beside what the real ones gave.
+    """
     return Detector(
-        lasting=0.005 + 0.003 * weak,
-        momentary=0.0025 + 0.0025 * weak,
-        guess=0.03 + 0.03 * weak,
-        offset=0.003 + 0.006 * weak,
-        tail=0.3 + 0.5 * weak,
-        score=1.0 - 0.3 * weak,
-        spread=0.035 + 0.11 * weak,
-        guess_score=0.27 - 0.1 * weak,
-        guess_spread=0.14 + 0.06 * weak,
+        lasting=0.005 - 0.001 * weak,
+        momentary=0.0025 - 0.0015 * weak,
+        guess=0.03 + 0.015 * weak,
+        offset=0.003 + 0.005 * weak,
+        tail=0.3 + 0.6 * weak,
+        score=1.0 - 0.15 * weak,
+        spread=0.035 + 0.1 * weak,
+        guess_score=0.27 - 0.5 * weak,
+        guess_spread=0.14 - 0.02 * weak,
         swaps=0.01 + 0.05 * weak,
+        lapses=0.002 + 0.08 * weak,
     )

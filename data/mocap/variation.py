@@ -49,7 +49,7 @@ def varied(poses_3d: np.ndarray, fps: float, rng: np.random.Generator, others: l
     if others and rng.uniform() < 0.4:
         poses = with_upper_body(poses, others[int(rng.integers(len(others)))])
     if rng.uniform() < 0.5:
-        poses = wandering_limbs(poses, fps, rng.uniform(0.1, 0.45), rng)
+        poses = wandering_limbs(poses, fps, rng.uniform(0.1, 0.8), rng)
     if rng.uniform() < 0.35:
         poses = leaning(poses, fps, rng.uniform(0.1, 0.5), rng)
     if rng.uniform() < 0.5:
@@ -95,12 +95,11 @@ def wandering_limbs(poses_3d: np.ndarray, fps: float, radians: float, rng: np.ra
 
 
 def leaning(poses_3d: np.ndarray, fps: float, radians: float, rng: np.random.Generator) -> np.ndarray:
-    """The whole body leant about a slowly changing horizontal axis through the lower ankle."""
+    """The whole body leant about slowly changing horizontal axes through the point between the feet."""
     vector = np.zeros((len(poses_3d), 3))
     vector[:, [0, 2]] = radians * (0.6 * _slow(len(poses_3d), 2, 1.2 * fps, rng) + rng.standard_normal(2))
-    ankles = poses_3d[:, [_AT["left_ankle"], _AT["right_ankle"]]]
-    lower = gaussian_filter1d((ankles[:, 0, 1] < ankles[:, 1, 1]).astype(float), 0.2 * fps, mode="nearest")[:, None]
-    centre = (ankles[:, 0] * lower + ankles[:, 1] * (1 - lower))[:, None]
+    feet = poses_3d[:, [_AT["left_ankle"], _AT["right_ankle"]]].mean(1)
+    centre = gaussian_filter1d(feet, 0.4 * fps, axis=0, mode="nearest")[:, None]
     turn = Rotation.from_rotvec(vector).as_matrix().swapaxes(1, 2)
     return centre + (poses_3d - centre) @ turn
 
@@ -108,9 +107,9 @@ def leaning(poses_3d: np.ndarray, fps: float, radians: float, rng: np.random.Gen
 def another_body(poses_3d: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The motion by a person of another size and build, its joints placed as another capture system might.
 
-    Bones keep their directions. Half of the people keep the proportions of the capture but for a few per cent.
+    Bones keep their directions. Two in three people keep the proportions of the capture but for a few per cent.
     """
-    wanted = _draw_proportions(rng) if rng.uniform() < 0.5 else {}
+    wanted = _draw_proportions(rng) if rng.uniform() < 0.35 else {}
     leg = float(np.clip(rng.normal(_LEG, _LEG_SPREAD), _LEG - 3 * _LEG_SPREAD, _LEG + 3 * _LEG_SPREAD))
     old = poses_3d * (leg / _leg(poses_3d))
     new = old.copy()

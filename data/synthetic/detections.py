@@ -47,7 +47,8 @@ class Detector:
     each joint of each person, as detectors and capture systems place joints differently. tail: spread of the errors'
     logarithm over time, 0 for Gaussian errors. score: factor on the scores of what is in sight; spread: of these.
     guess_score, guess_spread: scores of what is hidden. swaps: how often left and right of arms or legs that lie close
-    together in the image are exchanged, as part of that time. The values of HR-Net are the defaults.
+    together in the image are exchanged, as part of that time. lapses: share of frames in which somebody is not found
+    for no reason. The values of HR-Net are the defaults.
     """
 
     lasting: float = 0.006
@@ -60,6 +61,7 @@ class Detector:
     guess_score: float = 0.27
     guess_spread: float = 0.14
     swaps: float = 0.0
+    lapses: float = 0.0
 
 
 HRNET = Detector()
@@ -137,6 +139,8 @@ def detect(
     hidden = gaussian_filter1d(by_others[..., _BODY].mean(-1), 0.04 * fps, axis=1, mode="nearest")
     missed = hidden > _MISSED_HIDDEN + 0.1 * autoregressive(hidden.shape, 1, 0.5 * fps, rng)
     detected = ~missed & (outside[..., _FACE:].mean(-1) < 0.6)
+    if detector.lapses:
+        detected &= autoregressive(hidden.shape, 1, 0.2 * fps, rng) < norm.isf(detector.lapses)
     scores[~detected], keypoints[~detected] = 0, 0
     derived = with_derived_joints(torch.from_numpy(keypoints), torch.from_numpy(scores))
     return torch.cat([derived[0], derived[1][..., None]], dim=-1).numpy().astype(np.float32), detected

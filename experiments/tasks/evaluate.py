@@ -7,7 +7,7 @@ In the former a lifter (given, reused or trained) makes the predictions and the 
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from hydra.utils import instantiate
@@ -26,6 +26,9 @@ from pose.errors import ConfigError
 from pose.sequence import PoseSequence
 from refinement.refiner import Refiner
 
+if TYPE_CHECKING:
+    from lightning_modules.lifter import Lifter
+
 log = logging.getLogger(__name__)
 
 
@@ -38,7 +41,7 @@ def evaluate(cfg: DictConfig) -> None:
     cfg = datasets.resolve(cfg, trains=cfg.checkpoint is None, tests=True)
     settle(cfg)
     with logging_to(cfg) as logger:
-        publish(cfg, _evaluate_lifter(cfg, _read_test_set(cfg), method, logger), logger)
+        publish(cfg, _evaluate_lifter(cfg, read_test_set(cfg), method, logger), logger)
 
 
 def evaluate_predictions(cfg: DictConfig) -> None:
@@ -54,36 +57,42 @@ def evaluate_predictions(cfg: DictConfig) -> None:
     cfg = datasets.resolve(cfg, trains=False, tests=True)
     settle(cfg)
     with logging_to(cfg) as logger:
-        publish(cfg, _evaluate_file(cfg, _read_test_set(cfg), predictions), logger)
+        publish(cfg, _evaluate_file(cfg, read_test_set(cfg), predictions), logger)
 
 
-def _read_test_set(cfg: DictConfig) -> list[PoseSequence]:
+def read_test_set(cfg: DictConfig) -> list[PoseSequence]:
     with stage(f"reading {cfg.test.name}"):
         return datasets.test_reader(cfg).sequences(cfg.coordinates)
 
 
 def _evaluate_lifter(cfg: DictConfig, annotated: list[PoseSequence], method: Refiner, logger: Any) -> dict[str, Any]:
+    lifter, train_data = lifters.obtain(cfg, logger)
+    predictions, scores = test_lifter(cfg, lifter, annotated, method)
+    plain, final = predictions["plain"], predictions.get("refined", predictions["plain"])
+    write_predictions(run_folder() / "predictions.npz", rows_of(final, plain))
+    if cfg.pictures:
+        _draw(cfg, annotated, plain, final)
+    return {**_about(cfg, train_data, method.name), **scores}
+
+
+def test_lifter(
+    cfg: DictConfig, lifter: Lifter, annotated: list[PoseSequence], method: Refiner
+) -> tuple[dict[str, list[PoseSequence]], dict[str, Any]]:
+    """Lift and refine annotated people: `plain` and (unless the method is none) `refined`, and their scores."""
     from lightning_modules.prediction import lift
     from pose.metrics.scenes import predicted_scenes, scenes_from_sequences
 
-    lifter, train_data = lifters.obtain(cfg, logger)
     with stage(f"lifting {sum(map(len, annotated))} frames of {len(annotated)} people"):
         plain = lift(lifter, annotated)
     predictions = {"plain": plain}
     if method.name != "none":
         with stage(f"refining by {method.name}"):
             predictions["refined"] = method(plain).sequences
-    final = predictions.get("refined", plain)
-    write_predictions(run_folder() / "predictions.npz", rows_of(final, plain))
     if protocol_of(cfg) == "mpi_inf_3dhp":
-        scores = score_mpi_inf_3dhp(annotated, predictions)
-    else:
-        truth = scenes_from_sequences(annotated)
-        scenes = {kind: predicted_scenes(sequences, truth) for kind, sequences in predictions.items()}
-        scores = score_mupots(truth, {"given": scenes, "by2d": scenes}, **cfg.protocol)
-    if cfg.pictures:
-        _draw(cfg, annotated, plain, final)
-    return {**_about(cfg, train_data, method.name), **scores}
+        return predictions, score_mpi_inf_3dhp(annotated, predictions)
+    truth = scenes_from_sequences(annotated)
+    scenes = {kind: predicted_scenes(sequences, truth) for kind, sequences in predictions.items()}
+    return predictions, score_mupots(truth, {"given": scenes, "by2d": scenes}, **cfg.protocol)
 
 
 def _evaluate_file(cfg: DictConfig, annotated: list[PoseSequence], predictions: Predictions) -> dict[str, Any]:

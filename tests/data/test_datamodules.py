@@ -199,5 +199,5 @@ def test_use_before_setup_is_refused(cache: Path) -> None:
 def test_a_batch_larger_than_the_set_is_refused(cache: Path) -> None:
     module = SyntheticDataModule(cache, SETTINGS, receptive_field=9, batch_size=1_000_000)
     module.setup("fit")
-    with pytest.raises(ConfigError, match=rf"batch_size=1000000: the training set has only {len(module.table)} frames"):
+    with pytest.raises(ConfigError, match=rf"batch_size=1000000: an epoch has only {len(module.table)} frames"):
         module.train_dataloader()

@@ -215,10 +215,28 @@ def test_ranks_share_an_epoch() -> None:
 
 def test_fewer_windows_than_a_batch_are_refused() -> None:
     table = FrameTable([person("a", 9, undetected=(0, 1))], 3)
-    with pytest.raises(ConfigError, match=r"batch_size=8: the training set has only 7 frames"):
+    with pytest.raises(ConfigError, match=r"batch_size=8: an epoch has only 7 frames"):
         EpochSampler(table, 8)
     with pytest.raises(ConfigError, match=r"batch_size=4 on each of 2 devices"):
         EpochSampler(table, 4, world_size=2)
+
+
+def test_an_epoch_of_some_windows_draws_others_each_time() -> None:
+    table = FrameTable([person("a", 60)], 3)
+    first, second = (torch.cat([c for c, _ in batches_of(table, epoch, windows=20)]) for epoch in (0, 1))
+    assert len(first) == 20 == len(first.unique()) and set(first.tolist()) != set(second.tolist())
+    assert len(EpochSampler(table, 4, windows=1000)) == 15
+    with pytest.raises(ConfigError, match=r"batch_size=8: an epoch has only 7 frames"):
+        EpochSampler(table, 8, windows=7)
+
+
+def test_undetected_frames_are_learnt_where_their_window_holds_a_detection() -> None:
+    gap = tuple(range(4, 12))
+    usual = FrameTable([person("a", 20, undetected=gap)], 5)
+    more = FrameTable([person("a", 20, undetected=gap)], 5, undetected=True)
+    assert set(more.centres.tolist()) - set(usual.centres.tolist()) == {4, 5, 10, 11}
+    causal = FrameTable([person("a", 20, undetected=gap)], 5, causal=True, undetected=True)
+    assert set(causal.centres.tolist()) - set(usual.centres.tolist()) == {4, 5, 6, 7}
 
 
 def test_the_loader_yields_batches_and_leaves_the_global_random_state_alone() -> None:

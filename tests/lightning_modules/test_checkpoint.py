@@ -13,8 +13,10 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from lightning_modules.checkpoint import export_published, load_lifter, save_lifter
+from lightning_modules import builtin
+from lightning_modules.checkpoint import export_published, export_safetensors, load_lifter, save_lifter
 from lightning_modules.lifter import Lifter
+from lightning_modules.prediction import lift
 from pose.errors import ConfigError, DataError, MismatchError
 
 
@@ -210,3 +212,36 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     torch.save({"state_dict": {}, "hyper_parameters": {}, "more": _Runs()}, tmp_path / "other.ckpt")
     with pytest.raises(DataError, match=r"other\.ckpt: not a readable file of weights"):
         load_lifter(tmp_path / "other.ckpt")
+
+
+def test_a_safetensors_file_holds_a_lifter_in_half_precision(make_lifter, make_person, tmp_path: Path) -> None:
+    lifter = make_lifter(variant="universal", training={"data": "mocap"}).eval()
+    export_safetensors(tmp_path / "a.safetensors", lifter)
+    loaded = load_lifter(tmp_path / "a.safetensors", variant="universal")
+    assert dict(loaded.hparams) == dict(lifter.hparams) and not loaded.training
+    assert torch.equal(loaded.feature_std, lifter.feature_std)
+    for name, value in lifter.state_dict().items():
+        torch.testing.assert_close(loaded.state_dict()[name], value, rtol=5e-4, atol=1e-6)
+    before, after = (lift(one, [make_person()])[0].poses_3d for one in (lifter, loaded))
+    assert (before - after).abs().max() < 0.01 * before.std()
+    with pytest.raises(MismatchError, match="coordinates=universal given, coordinates=normal expected"):
+        load_lifter(tmp_path / "a.safetensors", variant="normal")
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"\xff" * 64])
+def test_a_damaged_safetensors_file_is_refused(make_lifter, tmp_path: Path, damage) -> None:
+    path = tmp_path / "a.safetensors"
+    export_safetensors(path, make_lifter())
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(DataError, match=r"a\.safetensors: not a lifter in a safetensors file"):
+        load_lifter(path)
+
+
+def test_lifters_that_come_with_the_package_have_names(make_lifter, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(builtin, "WEIGHTS", tmp_path)
+    with pytest.raises(ConfigError, match="checkpoint=builtin:mine: no such lifter; there are none"):
+        load_lifter("builtin:mine")
+    export_safetensors(tmp_path / "mine.safetensors", make_lifter())
+    assert load_lifter("builtin:mine").variant == "normal"
+    with pytest.raises(ConfigError, match="checkpoint=builtin:yours: no such lifter; there are mine"):
+        load_lifter("builtin:yours")

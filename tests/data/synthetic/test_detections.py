@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from data.synthetic.bodies import random_body
-from data.synthetic.detections import autoregressive, coco_points, detect
+from data.synthetic.detections import HRNET, Detector, autoregressive, coco_points, detect
 from data.synthetic.motions import procedural_motion
 from data.synthetic.occlusion import Cover
 from data.synthetic.scenes import SeenPerson, compose_scene, look_at, render_scene
@@ -158,3 +158,67 @@ def test_autoregressive_noise_is_stationary_and_lasts_as_long_as_asked() -> None
     assert noise[:, 0].std() == pytest.approx(1, abs=0.1)
     assert noise[:, -1].std() == pytest.approx(1, abs=0.1)
     assert (noise[:, 5:] * noise[:, :-5]).mean() == pytest.approx(np.exp(-1), abs=0.05)
+
+
+def scene_seen_by(detector: Detector, **options) -> list[SeenPerson]:
+    rng = np.random.default_rng(5)
+    motions = [procedural_motion(kind, 300, FPS, random_body(rng), rng) for kind in ("mixed", "cross", "walk")]
+    return render_scene(compose_scene(motions, VIEW, rng, **options), VIEW, FPS, rng, detector)
+
+
+def test_a_detector_that_lapses_misses_people_for_spells() -> None:
+    found = np.stack([person.detected for person in scene_seen_by(Detector(lapses=0.2))])
+    usual = np.stack([person.detected for person in scene_seen_by(Detector())])
+    assert 0.1 < usual.mean() - found.mean() < 0.3
+    changes = np.abs(np.diff(found.astype(int), axis=1)).sum()
+    assert changes < (~found).sum()  # of misses independent from frame to frame there would be 1.5 changes each
+
+
+def test_a_detector_that_mistakes_sides_does_so_where_legs_are_close() -> None:
+    # No noise at all, so that whatever is far from its own place lies on its mirror image's.
+    exact = {"lasting": 0.0, "momentary": 0.0, "guess": 0.0}
+    people = scene_seen_by(Detector(**exact, swaps=0.3))
+    left, right = COCO_19.index("left_knee"), COCO_19.index("right_knee")
+    exchanged, close = [], []
+    for person in people:
+        truth = person.annotation_2d[:, [MUPOTS_17.index("left_knee"), MUPOTS_17.index("right_knee")]]
+        seen = person.detection[:, [left, right], :2]
+        wrong = np.linalg.norm(seen - truth[:, ::-1], axis=-1).max(1) < 1
+        exchanged.append(wrong & (np.linalg.norm(seen - truth, axis=-1).max(1) > 2) & person.detected)
+        close.append(person.detected)
+    assert 0.02 < np.concatenate(exchanged)[np.concatenate(close)].mean() < 0.3
+    assert not any(np.array_equal(a.detection, b.detection) for a, b in zip(people, scene_seen_by(HRNET), strict=True))
+
+
+def test_offsets_stay_with_a_person_and_tails_make_errors_heavy() -> None:
+    calm = {"lasting": 0.0, "momentary": 0.0, "guess": 0.0}
+    person = scene_seen_by(Detector(**calm, offset=0.02))[0]
+    height = 1500 * 1700 / person.annotation_3d[:, MUPOTS_17.index("hip"), 2]
+    sure = person.detected & (person.detection[:, COCO, 2].min(1) > 0.6)
+    error = (person.detection[:, COCO, :2] - person.annotation_2d[:, MUPOTS])[sure] / height[sure, None, None]
+    assert error.std(0).max() < 0.001 < np.abs(error.mean(0)).max()
+    heavy, usual = (
+        np.concatenate([errors_px(p)[p.detected].ravel() for p in scene_seen_by(Detector(guess=0.0, tail=tail))])
+        for tail in (0.9, 0.0)
+    )
+    assert np.quantile(heavy, 0.99) / np.median(heavy) > 1.3 * np.quantile(usual, 0.99) / np.median(usual)
+
+
+def test_nobody_stands_behind_another_for_long_where_that_is_a_fault() -> None:
+    def longest_hidden(behind: float) -> float:
+        shares = []
+        for seed in range(8):
+            rng = np.random.default_rng(seed)
+            motions = [procedural_motion("stand", 100, FPS, random_body(rng), rng) for _ in range(3)]
+            people = render_scene(compose_scene(motions, VIEW, rng, behind=behind), VIEW, FPS, rng)
+            shares.append(max(1 - person.visible.mean() for person in people))
+        return float(np.mean(shares))
+
+    assert longest_hidden(0.25) < 0.6 * longest_hidden(1.0)
+
+
+def test_a_scene_is_as_far_away_as_asked() -> None:
+    rng = np.random.default_rng(0)
+    motions = [procedural_motion("stand", 20, FPS, random_body(rng), rng)]
+    (near,) = compose_scene(motions, VIEW, rng, farthest=(2500, 2600))
+    assert 2300 < VIEW.to_camera(near)[:, MUPOTS_17.index("hip"), 2].mean() < 2800

@@ -1,0 +1,61 @@
+"""MediaPipe Pose: one person, works offline, 25 to 50 frames a second on one core.
+
+The package mediapipe 0.10.21 carries its model (complexity 1; the others would be downloaded, and later versions carry
+none). Its own requirements ask for older libraries than it needs, so it is installed without them.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from pose.errors import ConfigError
+from pose.joint_sets import COCO_17, MEDIAPIPE_33, remap_index
+
+INSTALL = (
+    "pip install --no-deps mediapipe==0.10.21 opencv-python-headless && pip install absl-py flatbuffers "
+    "(Python 3.12 or older)"
+)
+_COCO = remap_index(MEDIAPIPE_33, COCO_17)
+
+
+class MediaPipeDetector:
+    """The person that MediaPipe follows through the frames; the score of a joint is its visibility.
+
+    min_detection_confidence, min_tracking_confidence: 0..1, below which it finds nobody, or searches anew. One object
+    is for one video. Raises ConfigError if mediapipe is not installed or a value is out of range.
+    """
+
+    name = "mediapipe"
+
+    def __init__(self, min_detection_confidence: float = 0.5, min_tracking_confidence: float = 0.5) -> None:
+        for key, value in {
+            "min_detection_confidence": min_detection_confidence,
+            "min_tracking_confidence": min_tracking_confidence,
+        }.items():
+            if not 0 <= value <= 1:
+                raise ConfigError(f"detector.{key}={value}: must be from 0 to 1")
+        self._pose = _solutions().pose.Pose(
+            model_complexity=1,
+            min_detection_confidence=min_detection_confidence,
+            min_tracking_confidence=min_tracking_confidence,
+        )
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """(H, W, 3) uint8 RGB -> (0 or 1, 17, 3)."""
+        found = self._pose.process(np.ascontiguousarray(image)).pose_landmarks
+        if found is None:
+            return np.zeros((0, len(COCO_17), 3), dtype=np.float32)
+        shares = np.array([[point.x, point.y, point.visibility] for point in found.landmark], dtype=np.float32)
+        return shares[None, _COCO] * np.array([image.shape[1], image.shape[0], 1.0], dtype=np.float32)
+
+
+def _solutions() -> Any:
+    os.environ.setdefault("GLOG_minloglevel", "2")  # its C++ part writes notes on its own graph otherwise
+    try:
+        from mediapipe import solutions
+    except ImportError as error:
+        raise ConfigError(f"detector=mediapipe: cannot be imported ({error}); install it: {INSTALL}") from error
+    return solutions
