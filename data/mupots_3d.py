@@ -97,6 +97,19 @@ class MuPoTS3D(Reader):
         ]
 
 
+def read_annotation_2d(path: Path, occlusion_path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """The 2D annotations of a sequence (T, P, 17, 2) px, and where they count (T, P) bool.
+
+    Everything else in both files is checked as for `MuPoTS3D.sequences`. Raises DataError for what cannot be used.
+    """
+    cells = _read_cell(path, "annotations", sizes := {})
+    _read_occlusions(occlusion_path, sizes)
+    annotated = _read_valid(cells, path)
+    for field in ANNOTATION_FIELD.values():
+        _read_points(cells, field, path, annotated)
+    return _read_points(cells, "annot2", path, annotated), annotated
+
+
 def _read_cell(path: Path, key: str, sizes: dict[str, int]) -> np.ndarray:
     """The cell (T, P) of that name: an array of objects."""
     cells = read_mat(path, [key])[key]

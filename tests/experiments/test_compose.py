@@ -19,9 +19,9 @@ GROUPS = [
     for path in sorted(group.glob("*.yaml"))
 ]
 #: Keys that a group's option holds beside its constructor's arguments.
-BESIDE = {"data": {"name", "require_real"}, "test": {"name"}}
+BESIDE = {"data": {"name", "require_real"}, "test": {"name"}, "prepare": {"name", "jobs", "verify"}}
 #: Arguments that a task adds.
-ADDED = {"data": {"root"}, "test": {"root"}, "model": {"variant"}}
+ADDED = {"data": {"root"}, "test": {"root"}, "prepare": {"root"}, "model": {"variant"}}
 
 
 def composed(*overrides: str) -> DictConfig:

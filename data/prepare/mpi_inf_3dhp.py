@@ -1,0 +1,274 @@
+"""MPI-INF-3DHP's training part out of its download: annotations, frames and masks of the videos, detections.
+
+The official `get_dataset.sh` leaves `S{s}/Seq{q}/` with annot.mat, camera.calibration and, in imageSequence, FGmasks
+and ChairMasks, the videos `video_{camera}.avi` or the zip archives that hold them (vnect_cameras.zip, and for cameras
+3, 9 and 10 other_angled_cameras.zip). The test part is another download: `mpi_inf_3dhp_test`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from data.files import read_mat, require, require_shape
+from data.mpi_inf_3dhp import (
+    BEHIND_CAMERA,
+    BEHIND_CAMERA_NUMBER,
+    CAMERAS,
+    IMAGE_SIZE,
+    MIRRORED,
+    MIRRORED_FRAMES,
+    ONE_ANNOTATION_TOO_MANY,
+    SEQUENCES,
+    SUBJECTS,
+    camera_of,
+    read_cameras,
+)
+from data.prepare.detections import (
+    THRESHOLD_PX,
+    Detector,
+    check_any,
+    detect,
+    detected_before,
+    matched_detections,
+    write_detections,
+)
+from data.prepare.images import JPEG_QUALITY, exactly, video_frames, write_jpeg
+from data.prepare.mpi_inf_3dhp_test import check_detection_options, mpi_inf_3dhp_test_steps
+from data.prepare.sources import Item, NumberedFiles, Shortfalls, collect, copy_checked, on_disk, source_folder
+from data.prepare.steps import Step
+from data.reader import check_numbers
+from pose.errors import ConfigError, DataError
+from pose.joint_sets import MUPOTS_17, MUPOTS_17_OF_MPI_28
+
+PARTS = ("train", "test")
+KINDS = ("imageSequence", "FGmasks", "ChairMasks")
+ORIGIN = "https://vcai.mpi-inf.mpg.de/3dhp-dataset (its own licence): mpi_inf_3dhp.zip with get_dataset.sh and conf.ig"
+
+_ANNOTATIONS = ("annot.mat", "camera.calibration")
+_WALL_CAMERAS = (3, 9, 10)
+_SIZE = (IMAGE_SIZE, IMAGE_SIZE)
+_Recording = tuple[int, int]
+
+
+def mpi_inf_3dhp_steps(
+    root: Path | str,
+    source: Path | str | None,
+    frames: bool = True,
+    detector: Detector | None = None,
+    keypoints: Path | str | None = None,
+    subjects: Iterable[int] = SUBJECTS,
+    cameras: Iterable[int] = CAMERAS,
+    parts: Iterable[str] = PARTS,
+) -> list[Step]:
+    """Steps for `run_steps(root, ...)` that make root/Mpi3DHP as data.mpi_inf_3dhp reads it.
+
+    source: the folder where get_dataset.sh and get_testset.sh put their files, unpacked or not; it may be root/Mpi3DHP.
+    frames: also take the frames and masks out of the videos (MuCo-Temp is composed of them). detector: run over the
+    videos for the 2D detections; or keypoints: a folder of detections made before, with the files
+    S{s}/Seq{q}/keypoints_{camera:02d}.json and TS{n}/keypoints.json; with neither, none are written.
+    parts: train, test. Raises ConfigError for options, and DataError that lists all that is missing or damaged in the
+    download.
+    """
+    check_detection_options(detector, keypoints)
+    chosen = set(parts)
+    if not chosen or not chosen <= set(PARTS):
+        raise ConfigError(f"parts={sorted(chosen)}: one or both of {', '.join(PARTS)} are expected")
+    root, source = Path(root), source_folder(source, "MPI-INF-3DHP")
+    folder = None if keypoints is None else Path(keypoints).absolute()
+    lacks = Shortfalls("mpi_inf_3dhp", source, ORIGIN)
+    steps: list[Step] = []
+    if "train" in chosen:
+        numbers = check_numbers("cameras", cameras, CAMERAS)
+        for subject in check_numbers("subjects", subjects, SUBJECTS):
+            for sequence in SEQUENCES:
+                plan = _Plan(root / "Mpi3DHP", source, (subject, sequence), lacks)
+                steps += plan.steps(numbers, frames, detector, folder)
+    if "test" in chosen:
+        steps += mpi_inf_3dhp_test_steps(root / "Mpi3DHP", source, lacks, frames, detector, folder)
+    lacks.check()
+    return steps
+
+
+class _Plan:
+    """The steps of one recording, and on `lacks` what its download misses."""
+
+    def __init__(self, root: Path, source: Path, recording: _Recording, lacks: Shortfalls) -> None:
+        self.root, self.recording, self.lacks = root, recording, lacks
+        self.place = "S{}/Seq{}".format(*recording)
+        # A download that was prepared and deleted is still in the data sets' folder, as far as annotations go.
+        self.homes = [home / self.place for home in (source, source / "mpi_inf_3dhp", source / "Mpi3DHP", root)]
+        self.folder = root / self.place
+
+    def steps(
+        self, cameras: tuple[int, ...], frames: bool, detector: Detector | None, keypoints: Path | None
+    ) -> list[Step]:
+        annotations = {name: self._find(name) for name in _ANNOTATIONS}
+        count = self._frame_count(annotations["annot.mat"])
+        kinds = KINDS if frames else KINDS[:1] if detector is not None else ()
+        videos = {kind: self._videos(kind, cameras) for kind in kinds}
+        if keypoints is not None:
+            for camera in cameras:
+                if not self._keypoints(keypoints, camera).is_file():
+                    self.lacks.add(str(keypoints / self.place), f"keypoints_{camera:02d}.json", "prepare.keypoints")
+        if count is None or any(path is None for path in annotations.values()):
+            return []  # `lacks` knows
+        steps = [self._annotation_step([path for path in annotations.values() if path is not None])]
+        if frames:
+            steps += [self._frames_step(kind, c, item, count) for kind in kinds for c, item in videos[kind].items()]
+        if detector is not None:
+            steps += [self._detector_step(c, item, detector) for c, item in videos[KINDS[0]].items()]
+        elif keypoints is not None:
+            steps += [self._keypoints_step(camera, self._keypoints(keypoints, camera)) for camera in cameras]
+        return steps
+
+    def _find(self, name: str) -> Path | None:
+        for home in self.homes:
+            if (home / name).is_file():
+                return home / name
+        self.lacks.add(self.place, name, "get_dataset.sh")
+        return None
+
+    def _frame_count(self, path: Path | None) -> int | None:
+        """Frames of the recording's videos."""
+        if path is not None:
+            with self.lacks.noting():
+                annotated = len(require(read_mat(path, ["frames"])["frames"], path, "frames", ("T", 1)))
+                return annotated - (self.recording == ONE_ANNOTATION_TOO_MANY)
+        return None
+
+    def _videos(self, kind: str, cameras: tuple[int, ...]) -> dict[int, Item]:
+        found: dict[str, Item] = {}
+        for home in self.homes:
+            with self.lacks.noting():
+                places = [home / kind, *sorted((home / kind).glob("*.zip"))]
+                found = {**collect(places, r"(?:^|/)(video_\d+\.avi)$"), **found}
+        for camera in cameras:
+            if f"video_{camera}.avi" not in found:
+                archive = "other_angled_cameras.zip" if camera in _WALL_CAMERAS else "vnect_cameras.zip"
+                settings = ["download_extra_wall_cameras=1"] if camera in _WALL_CAMERAS else []
+                settings += ["download_masks=1"] if kind != KINDS[0] else []
+                hint = f"; {', '.join(settings)} in conf.ig" if settings else ""
+                self.lacks.add(f"{self.place}/{kind}", f"video_{camera}.avi", f"in {archive}{hint}")
+        return {c: found[f"video_{c}.avi"] for c in cameras if f"video_{c}.avi" in found}
+
+    def _keypoints(self, folder: Path, camera: int) -> Path:
+        return folder / self.place / f"keypoints_{camera:02d}.json"
+
+    def _name(self, text: str) -> str:
+        return f"mpi_inf_3dhp {self.place}{text}"
+
+    def _annotation_step(self, sources: list[Path]) -> Step:
+        return Step(
+            self._name(": annotations"),
+            tuple(self.folder / name for name in _ANNOTATIONS),
+            partial(_copy_annotations, sources, self.folder),
+            settings={},
+            inputs=tuple(sources),
+        )
+
+    def _frames_step(self, kind: str, camera: int, item: Item, count: int) -> Step:
+        folder = self.root / "frames" / self.place / kind
+        files = NumberedFiles(folder, f"img_{camera}_{{:06d}}.jpg", 1, count)
+        return Step(
+            self._name(f" camera {camera}: {kind}"),
+            files,
+            partial(_extract_frames, item, files, folder / f".video_{camera}.avi"),
+            settings={"quality": JPEG_QUALITY, "member": item.member},
+            inputs=(item.path,),
+            after=(self._name(": annotations"),),
+        )
+
+    def _detection_step(self, camera: int, run: partial, what: str, found_in: Path) -> Step:
+        output = self.folder / "hrnet" / f"hrnet_{camera:02d}.pkl"
+        return Step(
+            self._name(f" camera {camera}: detections"),
+            (output,),
+            partial(run, self.folder / "annot.mat", self.recording, camera, output),
+            settings={"detections": what, "threshold_px": THRESHOLD_PX},
+            inputs=(found_in, self.folder / "annot.mat"),
+            after=(self._name(": annotations"),),
+        )
+
+    def _detector_step(self, camera: int, item: Item, detector: Detector) -> Step:
+        run = partial(_detect, detector, item)
+        return self._detection_step(camera, run, f"by {detector.name}", item.path)
+
+    def _keypoints_step(self, camera: int, path: Path) -> Step:
+        return self._detection_step(camera, partial(_match_keypoints, path), "keypoints.json", path)
+
+
+# --- what the steps do -----------------------------------------------------------------------------------------------
+
+
+def _copy_annotations(sources: list[Path], folder: Path) -> None:
+    copy_checked([Item(path) for path in sources], [folder / path.name for path in sources], _check_files)
+
+
+def _check_files(paths: list[Path]) -> None:
+    annotations, calibration = paths
+    _check_annotations(annotations)
+    cameras = read_cameras(calibration)
+    for number in CAMERAS:
+        camera_of(cameras, number, calibration)
+
+
+def _check_annotations(path: Path) -> None:
+    """DataError unless every camera of annot.mat has the same frames, of the documented shapes."""
+    widths = {"annot2": 28 * 2, "annot3": 28 * 3, "univ_annot3": 28 * 3}
+    content = read_mat(path, [*widths, "cameras", "frames"])
+    sizes = {"T": len(require(content["frames"], path, "frames", ("T", 1)))}
+    for key, width in widths.items():
+        cells = content[key]
+        require_shape(cells, path, key, (14, 1))
+        if cells.dtype != object:
+            raise DataError(f"{path}: {key}: a cell is expected, found an array of {cells.dtype}; fetch the file again")
+        for camera in CAMERAS:
+            require(cells[camera, 0], path, f"{key}[{camera}]", ("T", width), sizes)
+
+
+def _extract_frames(item: Item, files: NumberedFiles, temporary: Path) -> None:
+    with on_disk(item, temporary) as path:
+        images = exactly(video_frames(path, str(item), _SIZE), len(files), str(item), "annot.mat")
+        for target, image in zip(files, images, strict=True):
+            write_jpeg(target, image)
+
+
+def annotated_2d(path: Path, recording: tuple[int, int], camera: int) -> np.ndarray:
+    """annot2 of one camera as (T, 17, 2) px, MuPoTS-17, a row for each frame of the video, its faults repaired."""
+    cells = read_mat(path, ["annot2"])["annot2"]
+    require_shape(cells, path, "annot2", (14, 1))
+    flat = require(cells[camera, 0], path, f"annot2[{camera}]", ("T", 28 * 2))
+    points = flat.reshape(-1, 28, 2)[:, list(MUPOTS_17_OF_MPI_28)].astype(np.float64)
+    if recording == ONE_ANNOTATION_TOO_MANY:
+        points = points[:-1]
+    if recording == MIRRORED:
+        points[MIRRORED_FRAMES] = points[MIRRORED_FRAMES][:, list(MUPOTS_17.flip)]
+    return points
+
+
+def _detect(
+    detector: Detector, item: Item, annotations: Path, recording: _Recording, camera: int, output: Path
+) -> None:
+    people = annotated_2d(annotations, recording, camera)
+    with on_disk(item, output.with_name(f".video_{camera}.avi")) as path:
+        images = exactly(video_frames(path, str(item), _SIZE), len(people), str(item), str(annotations))
+        found = list(detect(detector, images, str(item)))
+    _write(people, found, str(item), recording, camera, output)
+
+
+def _match_keypoints(path: Path, annotations: Path, recording: _Recording, camera: int, output: Path) -> None:
+    people = annotated_2d(annotations, recording, camera)
+    _write(people, detected_before(path, len(people), first=1), str(path), recording, camera, output)
+
+
+def _write(
+    people: np.ndarray, found: list[np.ndarray], label: str, recording: _Recording, camera: int, output: Path
+) -> None:
+    poses, detected = matched_detections(people[:, None], found)
+    if (recording, camera) != (BEHIND_CAMERA, BEHIND_CAMERA_NUMBER):  # whose annotations are unusable
+        check_any(detected, label)
+    write_detections(output, poses[:, 0], detected[:, 0])

@@ -1,0 +1,126 @@
+"""`experiment=prepare`: data sets out of downloads or motion capture, and what there is of them.
+
+`prepare=check` prints two tables: the parts of every data set, and what each command still lacks. The other options
+name functions that return steps (data/prepare/steps.py), which run until all are done; the same command continues.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.progress import Progress
+
+from data.prepare.check import Overview
+from data.prepare.steps import run_steps
+from experiments.datasets import datasets_root
+from experiments.folder import run_folder, write_json, write_text
+from experiments.progress import stage
+from experiments.report import markdown
+from experiments.runner import settle
+
+log = logging.getLogger(__name__)
+
+_SECONDS_BETWEEN_LINES = 30.0
+
+
+def prepare(cfg: DictConfig) -> None:
+    """Run the preparation `cfg.prepare` on paths.datasets and leave its report."""
+    settle(cfg)
+    root = datasets_root(cfg).absolute()
+    options: Any = OmegaConf.to_container(cfg.prepare, resolve=True)
+    name = options.pop("name")
+    if name == "check":
+        _publish(instantiate(options, root=str(root)))
+        return
+    jobs, verify = options.pop("jobs"), options.pop("verify")
+    if "detector" in options:
+        options["detector"] = _detector(options["detector"])
+    with stage(f"{name}: looking at what is there"):
+        steps = instantiate({"_convert_": "object", **options}, root=str(root))
+    log.info("%s: %d steps, %d processes, into %s", name, len(steps), jobs, root)
+    with _shown(name) as progress:
+        report = run_steps(root, steps, jobs=jobs, progress=progress, verify=verify)
+    write_json(run_folder() / "report.json", {"prepare": name, "root": str(root), **vars(report)})
+    print(
+        f"{name}: {report.done} steps done, {report.skipped} found done and verified, in {report.seconds:.0f} s; "
+        f"record: {root / 'manifest.json'}"
+    )
+
+
+def _publish(overview: Overview) -> None:
+    parts = [[p.name, p.there, p.missing or "-", ", ".join(overview.enables(p)) or "-"] for p in overview.parts]
+    uses = [[use.experiment, "ready" if not use.lacks else "lacks " + ", ".join(use.lacks)] for use in overview.uses]
+    lines = [f"Data sets in {overview.root}", "", *markdown(["part", "there", "missing", "enables"], parts)]
+    lines += ["", *markdown(["experiment=", "state"], uses)]
+    if any(part.missing for part in overview.parts):
+        lines += ["", "How to get what is missing:", ""]
+        lines += [f"- {part.name}: {part.get}" for part in overview.parts if part.missing]
+    text = "\n".join(lines) + "\n"
+    print(text)
+    write_text(run_folder() / "check.md", text)
+
+
+@contextmanager
+def _shown(name: str) -> Iterator[Callable[[int, int], None]]:
+    """What takes (settled steps, all steps) and shows it: a bar on a terminal, now and then a log line elsewhere."""
+    console = Console(stderr=True)
+    if console.is_terminal:
+        with Progress(console=console) as bar:
+            task = bar.add_task(name, total=None)
+            yield lambda settled, total: bar.update(task, completed=settled, total=total)
+        return
+    last = time.monotonic()
+
+    def line(settled: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _SECONDS_BETWEEN_LINES:
+            last = time.monotonic()
+            log.info("%s: %d of %d steps", name, settled, total)
+
+    yield line
+
+
+# --- detectors -------------------------------------------------------------------------------------------------------
+
+
+class ConfiguredDetector:
+    """The detector of a configuration, built when the first picture comes and in every process and copy anew.
+
+    Networks cannot be pickled, and one that follows people must not carry them from one recording into the next.
+    """
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self.options = options
+        self._built: Callable[[np.ndarray], np.ndarray] | None = None
+
+    @property
+    def name(self) -> str:
+        """The detector's name with what decides its results."""
+        decides = {key: value for key, value in self.options.items() if key not in ("_target_", "name", "device")}
+        return f"{self.options['name']} {json.dumps(decides, sort_keys=True)}"
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        built = self._built
+        if built is None:
+            built = self._built = instantiate(self.options)
+        return built(image)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"options": self.options, "_built": None}
+
+
+def _detector(options: dict[str, Any]) -> ConfiguredDetector | None:
+    """None for `detector=none`; otherwise it is built once here, so that a library that is missing is said at once."""
+    if "_target_" not in options:
+        return None
+    instantiate(options)
+    return ConfiguredDetector(options)
