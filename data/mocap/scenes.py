@@ -58,8 +58,8 @@ def training_cast(
 ) -> Cast:
     """A scene to learn from: any people, camera and detector. procedural: share of those who move as the stand-in's."""
     n_people = _number_of_people(rng)
-    takes: list[Take | None] = [_take(clips, n_frames, fps, rng.uniform(0.7, 1.35), rng) for _ in range(n_people)]
-    others = [_take(clips, n_frames, fps, rng.uniform(0.7, 1.35), rng) for _ in range(n_people)]
+    takes: list[Take | None] = [_take(clips, n_frames, fps, _speed(rng), rng) for _ in range(n_people)]
+    others = [_take(clips, n_frames, fps, _speed(rng), rng) for _ in range(n_people)]
     takes = [None if rng.uniform() < procedural else take for take in takes]
     picture = PICTURES[int(rng.integers(len(PICTURES)))]
     return _cast(takes, others, picture, float(rng.beta(0.7, 1.0)), rng)
@@ -88,6 +88,11 @@ def film(cast: Cast, clips: Sequence[Clip], n_frames: int, fps: float, rng: np.r
     return render_scene(placed, view, fps, rng, cast.detector)
 
 
+def _speed(rng: np.random.Generator) -> float:
+    """Of a clip in a scene: also slow enough for material at 60 frames per second."""
+    return float(np.exp(rng.uniform(np.log(0.42), np.log(1.4))))
+
+
 def _number_of_people(rng: np.random.Generator) -> int:
     return 1 + int(rng.choice(len(_PEOPLE), p=_PEOPLE))
 
@@ -111,16 +116,23 @@ def _cast(
 
 
 def any_view(distance: float, picture: tuple[int, int], rng: np.random.Generator) -> View:
-    """A camera with a person at `distance` mm: any usual lens, from near the floor up to looking down by 35 degrees."""
+    """A camera with a person at `distance` mm: any usual lens, from near the floor up to looking down by 35 degrees.
+
+    It need not look straight at the person: where the person leaves room in the picture it may look past.
+    """
     width, height = picture
     # A person 1.9 m tall fills at most the picture's height.
     focal = height * rng.uniform(0.55, max(0.7, min(1.6, distance / 1900)))
     centre = rng.normal([width / 2, height / 2], [0.01 * width, 0.01 * height])
     camera = Camera(focal, focal * rng.normal(1, 0.002), *centre.tolist(), width=width, height=height)
-    down = np.radians(rng.uniform(-6, 35) if rng.uniform() < 0.6 else rng.uniform(-4, 10))
-    aim = rng.uniform(700, 1150)
-    position = np.array([0.0, aim + distance * np.tan(down), 0.0])
-    return look_at(camera, np.maximum(position, [0, 300, 0]), np.array([0, aim, distance]), roll=rng.normal(0, 0.025))
+    level = rng.uniform() < 0.4
+    room = max(distance * height / (2 * focal) - 1000, 100.0)
+    aim = 900 + rng.uniform(-1, 1) * room
+    if level:  # as most cameras are: somewhere between hip and overhead, hardly tilted
+        position = np.array([0.0, np.clip(aim + distance * np.tan(rng.normal(0, 0.05)), 400, 2600), 0.0])
+    else:
+        position = np.array([0.0, max(900 + distance * np.tan(np.radians(rng.uniform(-8, 35))), 300.0), 0.0])
+    return look_at(camera, position, np.array([0.0, aim, distance]), roll=rng.normal(0, 0.025))
 
 
 def detector(weak: float) -> Detector:
