@@ -7,7 +7,6 @@ drawn from the seed and its place, so steps may run in any order and in any numb
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -30,7 +29,7 @@ from data.synthetic.settings import GENERATOR_VERSION
 from pose.errors import ConfigError
 
 #: Raise it with every change that alters what is generated.
-MOCAP_VERSION = 1
+MOCAP_VERSION = 2
 CAMERAS = range(11)
 _TEST, _VALIDATION = range(1, 21), range(1, 7)
 #: First numbers of the random streams' keys.
@@ -216,9 +215,7 @@ def _write_camera(source: _Source, muco: Path, camera: int) -> None:
 def _write_validation(source: _Source, folder: Path, number: int) -> None:
     """A sequence of one person, as in the test set of MPI-INF-3DHP, by that set's camera."""
     chosen, rng = source.settings, source.generator("validation", number)
-    camera = test_camera(number)
-    cast = test_cast(source.test_clips, chosen.test_frames, chosen.fps, 1, (camera.width, camera.height), rng)
-    cast = dataclasses.replace(cast, view=dataclasses.replace(cast.view, camera=camera))
+    cast = test_cast(source.test_clips, chosen.test_frames, chosen.fps, 1, test_camera(number), rng)
     seen = stacked(film(cast, source.test_clips, chosen.test_frames, chosen.fps, rng))
     first = {name: values[:, 0] for name, values in seen.items()}
     with atomic_path(folder / "annot_data.mat") as path:

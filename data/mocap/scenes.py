@@ -66,9 +66,14 @@ def training_cast(
 
 
 def test_cast(
-    clips: Sequence[Clip], n_frames: int, fps: float, n_people: int, picture: tuple[int, int], rng: np.random.Generator
+    clips: Sequence[Clip],
+    n_frames: int,
+    fps: float,
+    n_people: int,
+    picture: tuple[int, int] | Camera,
+    rng: np.random.Generator,
 ) -> Cast:
-    """A scene to measure on: the captured people as they are, any camera with that picture, HR-Net's detections."""
+    """A scene to measure on: the captured people as they are, HR-Net's detections, a camera or any of that size."""
     return _cast([_take(clips, n_frames, fps, 1.0, rng) for _ in range(n_people)], [], picture, 0.0, rng)
 
 
@@ -107,26 +112,35 @@ def _take(clips: Sequence[Clip], n_frames: int, fps: float, speed: float, rng: n
 
 
 def _cast(
-    takes: Sequence[Take | None], others: list[Take], picture: tuple[int, int], weak: float, rng: np.random.Generator
+    takes: Sequence[Take | None],
+    others: list[Take],
+    picture: tuple[int, int] | Camera,
+    weak: float,
+    rng: np.random.Generator,
 ) -> Cast:
     nearest = 2400.0 + 750 * (len(takes) - 1)
     farthest = (nearest, nearest + 2400)
-    view = any_view(float(rng.uniform(*farthest)), picture, rng)
+    distance = float(rng.uniform(*farthest))
+    camera = picture if isinstance(picture, Camera) else any_camera(distance, picture, rng)
+    view = any_view(distance, camera, rng)
     return Cast(list(takes), others, view, bool(rng.uniform() < 0.25), detector(weak), farthest)
 
 
-def any_view(distance: float, picture: tuple[int, int], rng: np.random.Generator) -> View:
-    """A camera with a person at `distance` mm: any usual lens, from near the floor up to looking down by 35 degrees.
+def any_camera(distance: float, picture: tuple[int, int], rng: np.random.Generator) -> Camera:
+    """Any usual lens; a person 1.9 m tall at `distance` mm fills at most the picture's height."""
+    width, height = picture
+    focal = height * rng.uniform(0.55, max(0.7, min(1.6, distance / 1900)))
+    centre = rng.normal([width / 2, height / 2], [0.01 * width, 0.01 * height])
+    return Camera(focal, focal * rng.normal(1, 0.002), *centre.tolist(), width=width, height=height)
+
+
+def any_view(distance: float, camera: Camera, rng: np.random.Generator) -> View:
+    """A camera with a person at `distance` mm, from near the floor up to looking down by 35 degrees.
 
     It need not look straight at the person: where the person leaves room in the picture it may look past.
     """
-    width, height = picture
-    # A person 1.9 m tall fills at most the picture's height.
-    focal = height * rng.uniform(0.55, max(0.7, min(1.6, distance / 1900)))
-    centre = rng.normal([width / 2, height / 2], [0.01 * width, 0.01 * height])
-    camera = Camera(focal, focal * rng.normal(1, 0.002), *centre.tolist(), width=width, height=height)
     level = rng.uniform() < 0.4
-    room = max(distance * height / (2 * focal) - 1000, 100.0)
+    room = max(distance * camera.height / (2 * camera.fx) - 1000, 100.0)
     aim = 900 + rng.uniform(-1, 1) * room
     if level:  # as most cameras are: somewhere between hip and overhead, hardly tilted
         position = np.array([0.0, np.clip(aim + distance * np.tan(rng.normal(0, 0.05)), 400, 2600), 0.0])
