@@ -101,6 +101,14 @@ class Clips:
         return digest.hexdigest()[:12]
 
 
+def mocap_split() -> dict[str, list[str]]:
+    """`split_clips` of the CMU clips beside the checkout; empty parts where there are none."""
+    if not MOCAP.is_file():
+        return split_clips([])
+    with np.load(MOCAP) as file:
+        return split_clips(list(file))
+
+
 def mocap_clips(part: str) -> Clips:
     """The CMU clips beside the checkout that are for `train`, `tune` or `report`."""
     with np.load(MOCAP) as file:

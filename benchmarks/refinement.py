@@ -5,6 +5,7 @@
     python -m benchmarks.refinement --json FILE      # all numbers
     python -m benchmarks.refinement --write-docs     # writes docs/refinement_results.md
     python -m benchmarks.refinement --retune         # searches the settings of the re-tuned options again
+    python -m benchmarks.refinement --checkpoint PATH --trained-on train  # another lifter
 
 Data: `procedural`, the embedded stand-in's own motions, and, where ../shared/mocap is beside the checkout, `cmu`, real
 motion capture. Detections, occlusion and cameras are simulated in both. Errors: of a lifter that was trained on other
@@ -32,9 +33,12 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from benchmarks import error_sources as sources
-from benchmarks.error_sources import MOCAP, REPO, SIMULATED, LifterSettings, Motions, Scene, frame_visible
+from benchmarks.error_sources import MOCAP, REPO, LifterSettings, Motions, Scene, frame_visible
+from benchmarks.refinement_coverage import coverage_counts
+from benchmarks.refinement_page import ABOUT, DATA, ERRORS, METRICS, tables, time_table
+from pose.errors import ConfigError, PoseError
 from pose.metrics.occlusion import PARTS, occlusion_lengths
-from refinement.refiner import Refiner
+from refinement.refiner import RefinementResult, Refiner
 
 CONF = REPO / "conf" / "refinement"
 DOCS = REPO / "docs" / "refinement_results.md"
@@ -44,13 +48,7 @@ OPTIONS = (
     "none", "interpolation", "one_euro", "savitzky_golay", "gaussian", "kalman_rts", "paper", "paper_retuned",
     "energy_fast", "occlusion",
 )  # fmt: skip
-METRICS = ("mrpe_mm", "mpjpe_mm")
 COLUMNS = ("all", *PARTS)
-ERRORS = {"lifter": "a lifter's own errors, trained on other motions", **SIMULATED}
-DATA = {
-    "cmu": "real motion capture (CMU), clips that neither training nor tuning saw; simulated cameras and detections",
-    "procedural": "the embedded stand-in: procedural motions, simulated cameras and detections",
-}
 BOOTSTRAPS = 1000
 
 
@@ -101,12 +99,12 @@ def scene_sums(truth: Scene, predicted: Scene) -> np.ndarray:
     return sums
 
 
-def refined_scenes(method: Refiner, predicted: list[Scene]) -> tuple[list[Scene], float]:
-    """Refined scenes and microseconds per frame and person."""
+def refined_scenes(method: Refiner, predicted: list[Scene]) -> tuple[list[Scene], RefinementResult, float]:
+    """Refined scenes, all that the refinement says of them, microseconds per frame and person."""
     people = [person for scene in predicted for person in scene]
     result = method(people)
     refined = iter(result.sequences)
-    return [[next(refined) for _ in scene] for scene in predicted], 1e6 * result.seconds / sum(map(len, people))
+    return [[next(refined) for _ in scene] for scene in predicted], result, 1e6 * result.seconds / sum(map(len, people))
 
 
 def predictions(data: str, error: str, seed: int, size: Size, lifter: Any, part: str = "report") -> tuple:
@@ -119,9 +117,18 @@ def predictions(data: str, error: str, seed: int, size: Size, lifter: Any, part:
     return scenes, sources.simulated_errors(scenes, error, seed)
 
 
-def measure(data: str, size: Size, cache: Path) -> Iterator[tuple[str, dict[str, np.ndarray], dict[str, float]]]:
-    """For each kind of errors: its name, sums (scenes, 3, columns) of each option, microseconds of each option."""
-    lifter = sources.trained_lifter(motions(data, "train"), size.lifter, cache)
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """By option: sums (scenes, 3, columns), microseconds per frame, `coverage_counts` where it states deviations."""
+
+    sums: dict[str, np.ndarray]
+    times: dict[str, float]
+    coverage: dict[str, np.ndarray]
+
+
+def measure(data: str, size: Size, cache: Path, checkpoint: Path | None = None) -> Iterator[tuple[str, Measured]]:
+    """For each kind of errors its name and what was measured."""
+    lifter = the_lifter(data, size, cache, checkpoint)
     methods = options()
     warm = sources.make_scenes(sources.procedural_motions, 1, 1, 60)
     for method in methods.values():  # what is compiled is compiled now
@@ -129,13 +136,49 @@ def measure(data: str, size: Size, cache: Path) -> Iterator[tuple[str, dict[str,
     for error in ERRORS:
         sums: dict[str, list[np.ndarray]] = {name: [] for name in methods}
         times: dict[str, list[float]] = {name: [] for name in methods}
+        coverage: dict[str, np.ndarray] = {}
         for seed in range(size.seeds):
             scenes, predicted = predictions(data, error, seed, size, lifter)
             for name, method in methods.items():
-                refined, microseconds = refined_scenes(method, predicted)
+                refined, result, microseconds = refined_scenes(method, predicted)
+                if result.std_mm is not None and result.observed is not None:
+                    people = [person for scene in scenes for person in scene]
+                    counts = coverage_counts(people, result.sequences, result.std_mm, result.observed)
+                    coverage[name] = coverage.get(name, 0) + counts
                 sums[name] += [scene_sums(*pair) for pair in zip(scenes, refined, strict=True)]
                 times[name].append(microseconds)
-        yield error, {n: np.stack(s) for n, s in sums.items()}, {n: float(np.median(t)) for n, t in times.items()}
+        yield (
+            error,
+            Measured(
+                {name: np.stack(values) for name, values in sums.items()},
+                {name: float(np.median(values)) for name, values in times.items()},
+                coverage,
+            ),
+        )
+
+
+def the_lifter(data: str, size: Size, cache: Path, checkpoint: Path | None) -> Any:
+    """The lifter of `checkpoint`, else a small one trained on the motions for training, which is kept in `cache`."""
+    if checkpoint is None:
+        return sources.trained_lifter(motions(data, "train"), size.lifter, cache)
+    from lightning_modules.checkpoint import load_lifter
+
+    return load_lifter(checkpoint, variant="normal")
+
+
+def check_unseen(trained_on: list[str], split: dict[str, list[str]]) -> None:
+    """ConfigError where a lifter trained on these clips, or parts of the split, or `none`, knows clips of the report.
+
+    Clips for tuning may be among them: no figure of the report rests on those.
+    """
+    clips = {name for part in split.values() for name in part}
+    seen: set[str] = set()
+    for word in trained_on:
+        if word not in clips and word not in split and word != "none":
+            raise ConfigError(f"--trained-on {word}: must be none, {', '.join(split)} or clips of ../shared/mocap")
+        seen |= set(split.get(word, [word]))
+    if known := sorted(seen & set(split["report"])):
+        raise ConfigError(f"--trained-on: {', '.join(known)} are in the report; take a lifter that was trained without")
 
 
 # --- statistics ------------------------------------------------------------------------------------------------------
@@ -158,12 +201,12 @@ def interval(values: np.ndarray) -> list[float]:
     return np.nanpercentile(values, [2.5, 97.5], axis=0).tolist()
 
 
-def summary(sums: dict[str, np.ndarray], times: dict[str, float]) -> dict[str, Any]:
+def summary(measured: Measured) -> dict[str, Any]:
     """All numbers of one table: per option and metric the parts with mean and interval, and changes in percent."""
-    table: dict[str, Any] = {}
+    sums, table = measured.sums, {}
     draws = {name: resampled(values) for name, values in sums.items()}
     for name, values in sums.items():
-        row: dict[str, Any] = {"microseconds_per_frame": times[name]}
+        row: dict[str, Any] = {"microseconds_per_frame": measured.times[name]}
         for m, metric in enumerate(METRICS):
             row[metric] = {}
             for c, column in enumerate(COLUMNS):
@@ -174,72 +217,10 @@ def summary(sums: dict[str, np.ndarray], times: dict[str, float]) -> dict[str, A
                 change = 100 * (means(values)[m, c] / means(sums[other])[m, c] - 1)
                 spread = interval(100 * (draws[name][:, m, c] / draws[other][:, m, c] - 1))
                 row[metric][f"{column}_against_{other}_pct"] = {"mean": float(change), "interval": spread}
+        if name in measured.coverage:
+            row["coverage"] = measured.coverage[name].tolist()
         table[name] = row
     return {"frames": dict(zip(COLUMNS, sums["none"][:, 2].sum(0).tolist(), strict=True)), "options": table}
-
-
-# --- telling ---------------------------------------------------------------------------------------------------------
-
-
-def tables(data: str, error: str, found: dict[str, Any]) -> list[str]:
-    """Markdown lines of one kind of errors."""
-    frames = found["frames"]
-    lines = [f"### {data}: {ERRORS[error]}", ""]
-    lines += ["Frames: " + ", ".join(f"{name} {int(n)}" for name, n in frames.items() if n) + ".", ""]
-    lengths = [column for column in list(PARTS)[2:] if frames[column]]
-    for metric in METRICS:
-        head = [metric, "all", "visible", "occluded", *(c.removeprefix("occluded_").replace("_", "-") for c in lengths)]
-        head += ["visible against none, %", "visible against paper, %", "occluded against paper, %"]
-        rows = []
-        for name, row in found["options"].items():
-            cells = [_cell(row[metric].get(column), 0) for column in ("all", "visible", "occluded")]
-            cells += [f"{row[metric][column]['mean']:.0f}" for column in lengths]
-            changes = ("visible_against_none_pct", "visible_against_paper_pct", "occluded_against_paper_pct")
-            rows.append([name, *cells, *(_cell(row[metric][change], 1) for change in changes)])
-        lines += [*_markdown(head, rows), ""]
-    return lines
-
-
-def _cell(value: dict[str, Any] | None, digits: int) -> str:
-    if value is None or not np.isfinite(value["mean"]):
-        return ""
-    low, high = value["interval"]
-    return f"{value['mean']:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
-
-
-def _markdown(head: list[str], rows: list[list[str]]) -> list[str]:
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-
-    def line(cells: list[str]) -> str:
-        return "| " + " | ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)) + " |"
-
-    return [line(head), line(["-" * width for width in widths]), *map(line, rows)]
-
-
-def time_table(results: dict[str, Any]) -> list[str]:
-    found = {data: per_error["lifter"]["options"] for data, per_error in results.items()}
-    head = ["microseconds per frame and person", *found]
-    names = next(iter(found.values()))
-    rows = [[name, *(f"{rows[name]['microseconds_per_frame']:.0f}" for rows in found.values())] for name in names]
-    return ["### Time, one thread", "", *_markdown(head, rows), ""]
-
-
-ABOUT = """# Results of the refinements
-
-Written by `python -m benchmarks.refinement --write-docs`; do not edit. mm, mean with 95% bootstrap interval over
-scenes; `mrpe_mm` is the error of the hip, `mpjpe_mm` that of the joints relative to it. **Nothing here is MuPoTS-3D or
-any other published benchmark**: cameras, occlusion and 2D detections are simulated.
-
-- `cmu`: {cmu}.
-  Six clips of three people: the intervals say how sure the numbers are for these clips, not for people at large. The
-  lifter is a small one, trained for minutes.
-- `procedural`: {procedural}.
-- A frame is occluded where the person is not detected or less than half of the joints are in sight. Columns such as
-  `6-15`: occlusions that last so many frames (30 per second).
-- `paper_retuned`, and the settings of the baselines, were found by a search on the lifter's errors on the `cmu` clips
-  for tuning (`--retune`), which are other clips than those of training and of this report.
-- `paper` and `energy_fast` have the same energy; where its caps are active the two may end in different minima.
-"""
 
 
 def main(words: list[str] | None = None) -> None:
@@ -253,7 +234,18 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, help="how many seeds")
     parser.add_argument("--lifter-scenes", type=int, help="scenes that the lifter is trained on")
     parser.add_argument("--lifter-epochs", type=int, help="epochs that it is trained for")
+    parser.add_argument("--checkpoint", type=Path, help="errors of this lifter instead of a small one trained here")
+    parser.add_argument("--trained-on", nargs="+", help="its clips of ../shared/mocap: names, train, tune or none")
     arguments = parser.parse_args(words)
+    lifter_text = "a small one, trained for minutes"
+    if arguments.checkpoint is not None:
+        if not arguments.trained_on or arguments.retune:
+            parser.error("--checkpoint: say with --trained-on which clips it knows; not together with --retune")
+        try:
+            check_unseen(arguments.trained_on, sources.mocap_split())
+        except PoseError as error:
+            parser.error(str(error))
+        lifter_text = f"`{arguments.checkpoint.name}`, trained on: {', '.join(arguments.trained_on)}"
     torch.set_num_threads(1)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     size = QUICK if arguments.quick else Size()
@@ -274,8 +266,8 @@ def main(words: list[str] | None = None) -> None:
         results[data] = {}
         lines += [f"## {data}", "", f"{DATA[data]}.", ""]
         print("\n".join(lines[-4:]))
-        for error, sums, times in measure(data, size, arguments.cache):
-            results[data][error] = summary(sums, times)
+        for error, measured in measure(data, size, arguments.cache, arguments.checkpoint):
+            results[data][error] = summary(measured)
             lines += (new := tables(data, error, results[data][error]))
             print("\n".join(new), flush=True)
     lines += time_table(results)
@@ -283,7 +275,7 @@ def main(words: list[str] | None = None) -> None:
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=1))
     if arguments.write_docs:
-        DOCS.write_text("\n".join([ABOUT.format(**DATA), *lines]).rstrip() + "\n")
+        DOCS.write_text("\n".join([ABOUT.format(**DATA, lifter=lifter_text), *lines]).rstrip() + "\n")
 
 
 if __name__ == "__main__":

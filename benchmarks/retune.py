@@ -93,7 +93,7 @@ def retune(size: benchmark.Size, cache: Any) -> None:
     plain = np.sum([benchmark.scene_sums(*pair) for pair in zip(scenes, predicted, strict=True)], axis=0)
 
     def cost(name: str, settings: dict[str, Any]) -> float:
-        refined, _ = benchmark.refined_scenes(benchmark.option(name, **settings), predicted)
+        refined, *_ = benchmark.refined_scenes(benchmark.option(name, **settings), predicted)
         sums = np.sum([benchmark.scene_sums(*pair) for pair in zip(scenes, refined, strict=True)], axis=0)
         return float((sums[:2, 0] / plain[:2, 0]).sum())
 

@@ -10,7 +10,8 @@ Where to look:
     plug_in.py      `refine`: plain arrays of any skeleton and unit, NaN where nothing was found
     gaps.py, skeleton.py   what it needs for that: missing joints filled in, bones -> joint set
     refiner.py      sequences in, sequences out: `NoRefinement`, `PaperRefinement`
-    occlusion.py    `OcclusionRefinement`, the default: the model; blocks.py solves it, fixed_lag.py runs it on streams
+    occlusion.py    `OcclusionRefinement`, the default: the model; with occlusion_model.py (what it knows of a person),
+                    wrong_spans.py (whom the detections show), blocks.py (the solver), fixed_lag.py (on streams)
     baselines.py    interpolation, 1-Euro, Savitzky-Golay, Gaussian, Kalman smoother
     energy.py       the terms of the published energy, their gradient, and `PublishedEnergy`, which joins them
     fast.py         the same energy by banded solves: `FastRefinement`; with windows.py, robust.py and banded.py

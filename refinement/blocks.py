@@ -6,7 +6,7 @@ For each point j this minimises over x (T, 3)
 
 a symmetric positive definite system of half-bandwidth 6 in (frame, coordinate) order: two passes over the frames, about
 200 operations a frame. The inverse's diagonal (the variances) comes from the same factor by the recursion of Takahashi
-et al. (1973), also in two passes.
+et al. (1973), also in two passes. Bones between the points are dealt with one point at a time (`sweep_skeleton`).
 """
 
 from __future__ import annotations
@@ -58,21 +58,47 @@ def _factorise(A, w1, w2, band):
 
 
 @compiled
+def _solve_point(A, b, w1, w2, band, x):
+    """One point: A (T, 3, 3), b (T, 3) -> x (T, 3), in place."""
+    n = 3 * A.shape[0]
+    _factorise(A, w1, w2, band)
+    y = x.reshape(n)
+    y[:] = b.reshape(n)
+    for i in range(n):
+        for k in range(1, min(_P, n - 1 - i) + 1):
+            y[i + k] -= band[i, k] * y[i]
+    for i in range(n - 1, -1, -1):
+        y[i] /= band[i, 0]
+        for k in range(1, min(_P, n - 1 - i) + 1):
+            y[i] -= band[i, k] * y[i + k]
+
+
+@compiled
 def _solve(A, b, w1, w2, x):
     points, T = b.shape[:2]
-    n = 3 * T
-    band = np.empty((n, _P + 1))
+    band = np.empty((3 * T, _P + 1))
     for j in range(points):
-        _factorise(A[j], w1[j], w2[j], band)
-        y = x[j].reshape(n)
-        y[:] = b[j].copy().reshape(n)
-        for i in range(n):
-            for k in range(1, min(_P, n - 1 - i) + 1):
-                y[i + k] -= band[i, k] * y[i]
-        for i in range(n - 1, -1, -1):
-            y[i] /= band[i, 0]
-            for k in range(1, min(_P, n - 1 - i) + 1):
-                y[i] -= band[i, k] * y[i + k]
+        _solve_point(A[j], b[j], w1[j], w2[j], band, x[j])
+
+
+@compiled
+def _sweep(A, b, w1, w2, bones, lengths, weight, order, x):
+    T = b.shape[1]
+    band = np.empty((3 * T, _P + 1))
+    for j in order:
+        for k in range(len(bones)):
+            if bones[k, 0] != j and bones[k, 1] != j:
+                continue
+            other = bones[k, 0] + bones[k, 1] - j
+            for t in range(T):
+                length = 0.0
+                for c in range(3):
+                    length += (x[j, t, c] - x[other, t, c]) ** 2
+                stretch = lengths[k] / max(np.sqrt(length), 1e-6)
+                for c in range(3):
+                    A[j, t, c, c] += weight[t]
+                    b[j, t, c] += weight[t] * (x[other, t, c] + stretch * (x[j, t, c] - x[other, t, c]))
+        _solve_point(A[j], b[j], w1[j], w2[j], band, x[j])
 
 
 @compiled
@@ -100,6 +126,29 @@ def solve_points(A: np.ndarray, b: np.ndarray, w1: np.ndarray, w2: np.ndarray) -
     A, b = np.ascontiguousarray(A), np.ascontiguousarray(b)
     x = np.empty(b.shape)
     _solve(A, b, w1, w2, x)
+    return x
+
+
+def sweep_skeleton(
+    A: np.ndarray,
+    b: np.ndarray,
+    w1: np.ndarray,
+    w2: np.ndarray,
+    bones: np.ndarray,
+    lengths: np.ndarray,
+    weight: np.ndarray,
+    order: np.ndarray,
+    start: np.ndarray,
+) -> np.ndarray:
+    """`solve_points` with bones between the points, one after the other: one Gauss-Seidel sweep from start (J, T, 3).
+
+    To each bone k (points bones[k] = (i, j)) belongs the term sum_t weight_t (|x_it - x_jt| - lengths_k)^2. A point is
+    solved for with its neighbours fixed and each bone's term replaced by weight_t |x_i - x_j - lengths_k d|^2, d the
+    bone's present direction: never below the term and equal to it now, so no step raises the energy. order: the points
+    to move; the others stay.
+    """
+    x = np.array(start, dtype=np.float64, order="C")
+    _sweep(np.array(A, order="C"), np.array(b, order="C"), w1, w2, bones, lengths, weight, order, x)
     return x
 
 

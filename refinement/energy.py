@@ -72,6 +72,7 @@ class PublishedEnergy:
     """The energy of the published method; the fields are the keys of its configurations.
 
     pose_loss: `capped_l2`, `gm` (Geman-McClure) or `capped_l2_euc_err`; l2_cap in m^2, gm_alpha in m^2.
+    weigh_by_visibility: weigh the pose loss by the visibility; false: every frame alike (the large steps keep theirs).
     smooth_visibility: filter the visibility with a median over 9 frames.
     smoothness_loss_hip, smoothness_loss_rel: `step_zero_velocity_loss` (first differences) or
         `step_const_velocity_loss` (second differences), for the root and for the relative joints.
@@ -85,6 +86,7 @@ class PublishedEnergy:
     pose_loss: str = "capped_l2"
     l2_cap: float = 1.0
     gm_alpha: float = 1.0
+    weigh_by_visibility: bool = True
     smooth_visibility: bool = True
     smoothness_loss_hip: str = "step_zero_velocity_loss"
     smoothness_loss_rel: str = "step_zero_velocity_loss"
@@ -99,6 +101,7 @@ class PublishedEnergy:
             ("pose_loss", POSE_LOSSES),
             ("smoothness_loss_hip", tuple(SMOOTHNESS_ORDER)),
             ("smoothness_loss_rel", tuple(SMOOTHNESS_ORDER)),
+            ("weigh_by_visibility", (True, False)),
             ("smooth_visibility", (True, False)),
         ):
             if getattr(self, key) not in allowed:
@@ -139,7 +142,9 @@ class BoundEnergy:
         self.energy, self.x0_m, self.people = energy, x0_m, len(lengths)
         people = torch.arange(self.people, device=x0_m.device)
         self.person = torch.repeat_interleave(people, lengths.to(x0_m.device))  # (N,) the person of each frame
-        self.visibility = v.to(x0_m)[:, None, None].expand_as(x0_m).contiguous()
+        self.hidden = 1 - v.to(x0_m)  # (N,)
+        believed = v.to(x0_m) if energy.weigh_by_visibility else torch.ones_like(self.hidden)
+        self.weight = believed[:, None, None].expand_as(x0_m).contiguous()  # of the pose loss
         hip, rel = SMOOTHNESS_ORDER[energy.smoothness_loss_hip], SMOOTHNESS_ORDER[energy.smoothness_loss_rel]
         parts = [(slice(None), hip)] if hip == rel else [(slice(0, 1), hip), (slice(1, None), rel)]
         self.terms = [term for joints, order in parts for term in self._smoothness(joints, order)]
@@ -160,17 +165,16 @@ class BoundEnergy:
         step = e.smoothness_loss_hip_largestep
         small = per_joint(e.smoothness_weight_hip, e.smoothness_weight_rel)
         large = per_joint(e.smoothness_weight_hip_large, e.smoothness_weight_rel_large)
-        hidden = 1 - self.visibility[:, 0, 0]
         return [
-            (joints, 1, order, full(small, 1, torch.ones_like(hidden))),
-            (joints, step, order, full(large, step, hidden)),
+            (joints, 1, order, full(small, 1, torch.ones_like(self.hidden))),
+            (joints, step, order, full(large, step, self.hidden)),
         ]
 
     def values(self, x_m: Tensor) -> Tensor:
         """Energy of each person (P,); summed in float64, in which a small decrease of a large energy still shows."""
         e, x = self.energy, x_m.double()
         loss = data_loss(x - self.x0_m.double(), e.pose_loss, e.l2_cap, e.gm_alpha)
-        frames = (self.visibility[..., : loss.shape[-1]] * loss).sum((1, 2))
+        frames = (self.weight[..., : loss.shape[-1]] * loss).sum((1, 2))
         for joints, step, order, weight in self.terms:
             term = (weight * difference(x[:, joints], step, order).square()).sum((1, 2))
             frames = frames + torch.cat([frames.new_zeros(len(frames) - len(term)), term])
@@ -188,7 +192,7 @@ class BoundEnergy:
             total[:, joints] += difference_transposed(d, step, order, len(x_m))
         residual = x_m - self.x0_m
         slope = data_slope(residual, e.pose_loss, e.l2_cap, e.gm_alpha)
-        return total + self.visibility * slope * (2 * residual)
+        return total + self.weight * slope * (2 * residual)
 
 
 def _is_number(value: object) -> bool:

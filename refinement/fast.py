@@ -143,6 +143,7 @@ class _Part:
         self.gm = energy.pose_loss == "gm"
         self.scale = float(energy.gm_alpha if self.gm else energy.l2_cap)
         self.width = 3 if energy.pose_loss == "capped_l2_euc_err" else 1
+        v = v if energy.weigh_by_visibility else np.ones_like(v)  # from here on, of the pose loss
         self.x0, self.v = np.ascontiguousarray(x0, dtype=np.float64), v
         #: The quadratic that touches the data term at residual zero and lies above it everywhere.
         self.w = np.maximum(v / self.scale if self.gm else v, FLOOR)

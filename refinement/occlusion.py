@@ -7,14 +7,21 @@ For each person the refined trajectory is the most probable one under a Gaussian
   neighbours); the root's depth is trusted apart from its sideways place;
 - the 2D keypoints: root plus relative joint, seen through the camera, should meet the detected joint;
 - motion: the root's and the joints' velocities are Ornstein-Uhlenbeck processes, given by a speed and the time for
-  which it lasts. That is a weight on first and on second differences, in physical units whatever the frame rate;
+  which it lasts. That is a weight on first and on second differences, in physical units whatever the frame rate. Joints
+  far out on the body move and err more: their speeds and deviations are in proportion to their distance from the root;
 - each bone has one length per person, its weighted median.
+
+Before that, spans in which the detections jump to somebody else and back lose their scores (refinement/wrong_spans.py).
 
 Root and relative joints are solved for in turn, a few times, with robust weights from the last solution: a lifter's
 root or a keypoint far from everything else loses its say, which is what happens where a detection belongs to another
 person. Every solve is a banded system (refinement/blocks.py), so the cost is linear in the frames. The result is a
 local minimum of a model, not the truth. Without a camera or 2D keypoints these terms are left out; coordinates that are
 not in front of a camera get no separate depth.
+
+The model takes errors of different frames as independent; a lifter's last. So the deviations that follow from it are
+multiplied by three factors, for which root mean square errors lie within one deviation in 68% of cases on the errors
+that the other values were tuned on. A lifter with other errors asks for others.
 
 The values were tuned by random search on errors of a small lifter on CMU motion capture (simulated cameras and
 detections) that neither its training nor the figures in docs/refinement_results.md use; among settings that did about
@@ -30,28 +37,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.ndimage import uniform_filter1d
 
 from pose.errors import ConfigError
-from pose.joint_sets import JointSet
 from pose.sequence import PoseSequence
-from refinement.blocks import point_variances, solve_points
+from refinement.blocks import point_variances, solve_points, sweep_skeleton
+from refinement.occlusion_model import Bones, Noise, Person, given_poses
 from refinement.refiner import Progress, RefinementResult, check_refinable
 
-#: A score of zero still weighs a little, so that every system can be solved.
-SCORE_FLOOR = 0.03
-#: The rate of the material that data weights were tuned on; weights are per second, so others are scaled to it.
-TUNED_FPS = 30.0
-#: Depth noise grows with distance; `root_depth_mm` is at this one.
-TUNED_DISTANCE_MM = 4000.0
-#: A root nearer than this, or behind, means that the coordinates are not a camera's.
-NEAREST_MM = 300.0
-#: Below this score a keypoint is not used at all, and a joint counts as inferred below the second.
-MIN_KEYPOINT_SCORE, MIN_OBSERVED_SCORE = 0.05, 0.3
-#: Window of the mean score around a frame, in seconds.
-AROUND_S = 2 / 3
-#: Detections do not have these joints; files hold some other joint in their place (docs/formats.md).
-NOT_DETECTED = {"head_top", "head", "spine"}
+#: Below this score a joint counts as inferred.
+MIN_OBSERVED_SCORE = 0.3
+#: The lifter's root is never believed to be farther off than 100 m, which keeps long unseen spans solvable.
+LEAST_PRECISION = 1e-10
 
 
 @dataclass(frozen=True)
@@ -59,40 +55,50 @@ class OcclusionRefinement:
     """The product's refinement. See the module's docstring for the model; fields are the keys of its configuration.
 
     *_mm: standard deviations at full scores: of the lifter's root sideways and in depth (at 4 m), `alone` where there
-    are no 2D keypoints; of its relative joints; of a keypoint, for the root and for its joint, at the body's distance.
-    *_power: how fast 1/variance falls with a score (joint, keypoint: its own; frame: the frame's mean; around: the mean
-    over 2/3 s). *_outlier_mm: a keypoint that far off has lost three quarters of its weight; root_outlier: the same for
-    the lifter's root, in squared standard deviations. *_speed (mm/s), *_lasting (s): the motion model. bone_share: how
-    much of a bone's deviation from its person's length is removed. rounds: how often root and joints are solved.
+    are no 2D keypoints; of its relative joints; of a keypoint, for the root and for its joint, at the body's distance;
+    of a bone's length. *_power: how fast 1/variance falls with a score (joint, keypoint: its own; frame: the frame's
+    mean; around: the mean over 2/3 s; bone: with the joints' trust in the frame). *_outlier_mm: a keypoint that far off
+    has lost three quarters of its weight; root_outlier, joint_outlier: the same for the lifter's root and joints, in
+    squared standard deviations. *_speed (mm/s), *_lasting (s): the motion model. bone_share: how much of a bone's
+    remaining deviation from its person's length is removed at the end. wrong_span_s: the longest span that is taken for
+    somebody else's, 0 for none. std_root, std_observed, std_inferred: factors on the stated deviations of the root and
+    of the other joints, observed or inferred. rounds: how often root and joints are solved.
     lag: null, or the number of later frames that a frame may be refined from (refinement/fixed_lag.py).
 
     Raises ConfigError naming the key for a value that cannot be used; called, as `PaperRefinement`.
     """
 
-    root_side_mm: float = 3000.0
-    root_depth_mm: float = 370.0
+    root_side_mm: float = 4400.0
+    root_depth_mm: float = 470.0
     root_side_alone_mm: float = 30.0
     root_depth_alone_mm: float = 120.0
-    root_frame_power: float = 2.2
-    root_around_power: float = 0.6
-    root_outlier: float = 0.73
+    root_frame_power: float = 2.3
+    root_around_power: float = 0.0
+    root_outlier: float = 0.68
     root_speed: float = 780.0
     root_lasting: float = 1.7
-    joint_mm: float = 48.0
-    joint_power: float = 1.7
-    joint_frame_power: float = 1.2
-    joint_around_power: float = 3.1
-    joint_speed: float = 2700.0
+    joint_mm: float = 46.0
+    joint_power: float = 2.1
+    joint_frame_power: float = 2.3
+    joint_around_power: float = 2.9
+    joint_speed: float = 1050.0
     joint_lasting: float = 0.15
-    keypoint_root_mm: float = 110.0
-    keypoint_root_power: float = 2.7
-    keypoint_root_outlier_mm: float = 107.0
-    keypoint_joint_mm: float = 35.0
-    keypoint_joint_power: float = 5.2
-    keypoint_frame_power: float = 1.4
-    keypoint_joint_outlier_mm: float = 310.0
-    bone_share: float = 0.6
-    rounds: int = 4
+    joint_outlier: float = 3.0
+    keypoint_root_mm: float = 122.0
+    keypoint_root_power: float = 2.35
+    keypoint_root_outlier_mm: float = 166.0
+    keypoint_joint_mm: float = 36.0
+    keypoint_joint_power: float = 3.8
+    keypoint_frame_power: float = 1.6
+    keypoint_joint_outlier_mm: float = 254.0
+    bone_mm: float = 111.0
+    bone_frame_power: float = 0.5
+    bone_share: float = 0.44
+    wrong_span_s: float = 5.0
+    std_root: float = 2.9
+    std_observed: float = 2.3
+    std_inferred: float = 1.06
+    rounds: int = 7
     lag: int | None = None
 
     name = "occlusion"
@@ -106,7 +112,7 @@ class OcclusionRefinement:
             elif key == "rounds":
                 if not isinstance(value, int) or value < 1:
                     raise ConfigError(f"rounds={value}: must be a whole number >= 1")
-            elif key.endswith("power") or key == "bone_share":
+            elif key.endswith("power") or key in ("bone_share", "wrong_span_s"):
                 highest = 1.0 if key == "bone_share" else np.inf
                 if not 0 <= value <= highest:
                     raise ConfigError(f"{key}={value}: must be between 0 and {highest:g}")
@@ -122,179 +128,83 @@ class OcclusionRefinement:
         refined, observed, deviations = [], [], []
         for sequence in sequences:
             person = Person.of(sequence)
-            poses, std = self.solve(person) if self.lag is None else solve_fixed_lag(self, person, self.lag)
-            given = _given(sequence)
-            refined.append(dataclasses.replace(sequence, poses_3d=torch.from_numpy(poses).to(given)))
-            observed.append(torch.from_numpy(person.joint_score >= MIN_OBSERVED_SCORE))
-            deviations.append(torch.from_numpy(std).to(given))
+            found = self.solve(person) if self.lag is None else solve_fixed_lag(self, person, self.lag)
+            given = given_poses(sequence)
+            refined.append(dataclasses.replace(sequence, poses_3d=torch.from_numpy(found.poses).to(given)))
+            observed.append(torch.from_numpy(found.observed))
+            deviations.append(torch.from_numpy(found.std).to(given))
             if progress is not None:
                 progress(len(refined), len(sequences))
         return RefinementResult(refined, time.perf_counter() - start, observed=observed, std_mm=deviations)
 
-    def solve(self, person: Person) -> tuple[np.ndarray, np.ndarray]:
-        """Refined poses (T, J, 3) mm and their standard deviations (T, J) mm."""
-        noise = _Noise.of(self, person)
+    def solve(self, person: Person, rounds: int | None = None) -> Solution:
+        """One person's solution after `rounds`, or as many as the key says."""
+        person = person.without_wrong_spans(self.wrong_span_s)
+        noise = Noise.of(self, person)
+        bones = Bones.of(person, noise.frames)
         root0, relative0 = person.root, person.relative
         root, relative = root0, relative0
-        root_prior = _motion_weights(self.root_speed, self.root_lasting, person.fps)
-        joint_prior = _motion_weights(self.joint_speed, self.joint_lasting, person.fps)
-        joints = np.ones(relative.shape[1])
+        root_prior = _motion_weights(np.ones(1), self.root_speed, self.root_lasting, person.fps)
+        joint_prior = _motion_weights(person.reach, self.joint_speed, self.joint_lasting, person.fps)
         A_root = A_joints = np.zeros(0)
-        for _ in range(self.rounds):
+        for _ in range(rounds or self.rounds):
             off = _keypoint_residuals(person, root, relative)
-            trust = (
-                1
-                / (1 + np.einsum("ti,tij,tj->t", root - root0, noise.root_full, root - root0) / self.root_outlier) ** 2
-            )
-            A_root = noise.root * trust[:, None, None]
+            away = np.einsum("ti,tij,tj->t", root - root0, noise.root_full, root - root0)
+            A_root = noise.root * ((1 + away / self.root_outlier) ** -2)[:, None, None] + LEAST_PRECISION * np.eye(3)
             b = np.einsum("tij,tj->ti", A_root, root0)
             if person.rays is not None:
                 weights = noise.keypoint_root / (1 + off / self.keypoint_root_outlier_mm**2) ** 2
                 # Root + relative joint on the ray: (X + r)_xy = ray_xy (Z + r_z).
                 lines, target = _ray_terms(person.rays, -_across(person.rays, relative[:, person.matched]), weights)
                 A_root, b = A_root + lines.sum(1), b + target.sum(1)
-            root = solve_points(A_root[None], b[None], joints[:1] * root_prior[0], joints[:1] * root_prior[1])[0]
+            root = solve_points(A_root[None], b[None], *root_prior)[0]
 
-            A_joints = noise.joints.T[..., None, None] * np.eye(3)
-            b_joints = (noise.joints[..., None] * relative0).transpose(1, 0, 2)
+            away = ((relative - relative0) ** 2).sum(axis=-1) * noise.joints_full
+            believed = noise.joints * (1 + away / self.joint_outlier) ** -2
+            A_joints = believed.T[..., None, None] * np.eye(3)
+            b_joints = (believed[..., None] * relative0).transpose(1, 0, 2)
             if person.rays is not None:
                 weights = noise.keypoint_joints / (1 + off / self.keypoint_joint_outlier_mm**2) ** 2
                 lines, target = _ray_terms(person.rays, -_across(person.rays, root[:, None]), weights)
                 A_joints[person.matched] += lines.transpose(1, 0, 2, 3)
                 b_joints[person.matched] += target.transpose(1, 0, 2)
-            relative = solve_points(A_joints, b_joints, joints * joint_prior[0], joints * joint_prior[1]).transpose(
-                1, 0, 2
-            )
-            relative[:, person.joints.root] = 0.0
-        relative = _steady_bones(relative, relative0, noise.frames, person.joints, self.bone_share)
-        variance = point_variances(A_joints, joints * joint_prior[0], joints * joint_prior[1])
-        variance[person.joints.root] = 0.0
-        variance += point_variances(A_root[None], joints[:1] * root_prior[0], joints[:1] * root_prior[1])
-        return root[:, None] + relative, np.sqrt(variance.T / 3)
+            relative = sweep_skeleton(
+                A_joints,
+                b_joints,
+                joint_prior[0],
+                joint_prior[1],
+                bones.pairs,
+                bones.lengths,
+                noise.bones,
+                bones.order,
+                relative.transpose(1, 0, 2),
+            ).transpose(1, 0, 2)
+        observed = person.joint_score >= MIN_OBSERVED_SCORE
+        variance = point_variances(A_joints, *joint_prior).T / 3
+        variance[:, person.joints.root] = 0.0
+        variance += point_variances(A_root[None], *root_prior).T / 3
+        factor = np.where(observed, self.std_observed, self.std_inferred)
+        factor[:, person.joints.root] = self.std_root
+        return Solution(
+            poses=root[:, None] + bones.steady(relative, self.bone_share),
+            observed=observed,
+            std=factor * np.sqrt(variance),
+        )
 
 
 @dataclass(frozen=True, eq=False)
-class Person:
-    """What the solver needs of a sequence, float64 NumPy.
-
-    poses (T, J, 3) mm; score (T,) and joint_score (T, J) in 0..1, zero where undetected; rays (T, M, 2), the detected
-    joints' x/z and y/z, with keypoint_score (T, M) and `matched` (M,), their places in the skeleton, or None without.
-    """
+class Solution:
+    """poses (T, J, 3) mm; observed (T, J) bool; std (T, J): standard deviation of each coordinate, mm."""
 
     poses: np.ndarray
-    score: np.ndarray
-    joint_score: np.ndarray
-    rays: np.ndarray | None
-    keypoint_score: np.ndarray
-    matched: np.ndarray
-    joints: JointSet
-    fps: float
-
-    @classmethod
-    def of(cls, sequence: PoseSequence) -> Person:
-        scores = sequence.confidence.double().clamp(max=1.0).cpu().numpy() * sequence.detected.cpu().numpy()[:, None]
-        frame = scores.mean(axis=1)
-        names, detected = sequence.joints_3d.names, sequence.joints_2d.names
-        pairs = [
-            (j, detected.index(name)) for j, name in enumerate(names) if name in detected and name not in NOT_DETECTED
-        ]
-        joint_score = np.repeat(frame[:, None], len(names), axis=1)
-        matched, columns = (np.array(values, dtype=int) for values in (zip(*pairs, strict=True) if pairs else ((), ())))
-        joint_score[:, matched] = scores[:, columns]
-        points = sequence.keypoints_2d.double().cpu().numpy()
-        rays = None
-        if sequence.camera is not None and len(matched) and np.any(points):
-            camera = sequence.camera
-            rays = (points[:, columns] - [camera.cx, camera.cy]) / [camera.fx, camera.fy]
-        poses = _given(sequence).double().cpu().numpy()
-        return cls(poses, frame, joint_score, rays, scores[:, columns], matched, sequence.joints_3d, sequence.fps)
-
-    @property
-    def root(self) -> np.ndarray:
-        return self.poses[:, self.joints.root]
-
-    @property
-    def relative(self) -> np.ndarray:
-        return self.poses - self.root[:, None]
-
-    def __getitem__(self, frames: slice) -> Person:
-        """The same person in a stretch of frames."""
-        cut = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in ("matched",)}
-        return dataclasses.replace(
-            self, **{key: value[frames] for key, value in cut.items() if isinstance(value, np.ndarray)}
-        )
+    observed: np.ndarray
+    std: np.ndarray
 
 
-@dataclass(frozen=True, eq=False)
-class _Noise:
-    """1/variance of everything said about a person, 1/mm².
-
-    root (T, 3, 3) and root_full, the same at full scores; joints (T, J); keypoint_root and keypoint_joints (T, M);
-    frames (T,): how much each frame is worth, relative.
-    """
-
-    root: np.ndarray
-    root_full: np.ndarray
-    joints: np.ndarray
-    keypoint_root: np.ndarray
-    keypoint_joints: np.ndarray
-    frames: np.ndarray
-
-    @classmethod
-    def of(cls, keys: OcclusionRefinement, person: Person) -> _Noise:
-        per_frame = TUNED_FPS / person.fps
-        score, floor = person.score, SCORE_FLOOR
-        around = uniform_filter1d(score, 2 * round(AROUND_S * person.fps / 2) + 1, mode="nearest") + floor
-        frame = score + floor
-        seen = person.rays is not None
-        side = keys.root_side_mm if seen else keys.root_side_alone_mm
-        depth = keys.root_depth_mm if seen else keys.root_depth_alone_mm
-        root_full = _root_precision(person.root, side, depth) * per_frame
-        root_trust = frame**keys.root_frame_power * around**keys.root_around_power
-        frames = frame**keys.joint_frame_power * around**keys.joint_around_power
-        joints = (person.joint_score + floor) ** keys.joint_power * frames[:, None] / keys.joint_mm**2 * per_frame
-        used = np.where(person.keypoint_score > MIN_KEYPOINT_SCORE, person.keypoint_score, 0.0)
-        return cls(
-            root=root_full * root_trust[:, None, None],
-            root_full=root_full / per_frame,
-            joints=joints,
-            keypoint_root=_power(used, keys.keypoint_root_power) / keys.keypoint_root_mm**2 * per_frame,
-            keypoint_joints=_power(used, keys.keypoint_joint_power)
-            * (frame**keys.keypoint_frame_power)[:, None]
-            / keys.keypoint_joint_mm**2
-            * per_frame,
-            frames=frames,
-        )
-
-
-def _given(sequence: PoseSequence) -> torch.Tensor:
-    poses = sequence.poses_3d
-    if poses is None:
-        raise ConfigError(f"{sequence.name}: no 3D poses to refine")
-    return poses
-
-
-def _power(scores: np.ndarray, power: float) -> np.ndarray:
-    """scores ** power, zero staying zero."""
-    return np.where(scores > 0, np.maximum(scores, 1e-9) ** power, 0.0)
-
-
-def _motion_weights(speed: float, lasting: float, fps: float) -> tuple[float, float]:
-    """Weights of |first| and |second differences|² of a velocity with this standard deviation and correlation time."""
-    diffusion = 2 * speed**2 / lasting
+def _motion_weights(reach: np.ndarray, speed: float, lasting: float, fps: float) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (J,) of |first| and |second differences|² of velocities that last so long, `reach` (J,) * speed fast."""
+    diffusion = 2 * (reach * speed) ** 2 / lasting
     return fps / (diffusion * lasting**2), fps**3 / diffusion
-
-
-def _root_precision(root: np.ndarray, side_mm: float, depth_mm: float) -> np.ndarray:
-    """(T, 3, 3): side_mm across the viewing ray, depth_mm (at 4 m, growing with distance) along it."""
-    across = np.broadcast_to(np.eye(3) / side_mm**2, (len(root), 3, 3))
-    if root[:, 2].min() < NEAREST_MM:
-        return across.copy()
-    distance = np.linalg.norm(root, axis=1)
-    ray = root / distance[:, None]
-    along = ray[:, :, None] * ray[:, None, :]
-    depth = depth_mm * root[:, 2] / TUNED_DISTANCE_MM
-    return across - along / side_mm**2 + along / depth[:, None, None] ** 2
 
 
 def _across(rays: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -319,28 +229,3 @@ def _ray_terms(rays: np.ndarray, target: np.ndarray, weights: np.ndarray) -> tup
     A[..., 2, 2] = weights * (u * u + v * v)
     b = np.stack([target[..., 0], target[..., 1], -(u * target[..., 0] + v * target[..., 1])], axis=-1)
     return A, b * weights[..., None]
-
-
-def _steady_bones(
-    relative: np.ndarray, given: np.ndarray, frames: np.ndarray, joints: JointSet, share: float
-) -> np.ndarray:
-    """Move each bone's length by `share` toward its weighted median over the frames, from the root outward."""
-    if share == 0 or not joints.parents:
-        return relative
-    parents = list(joints.parents)
-    length = np.linalg.norm(given - given[:, parents], axis=-1)
-    order = np.argsort(length, axis=0)
-    below = np.cumsum(frames[order], axis=0)
-    middle = (below >= below[-1] / 2).argmax(axis=0)
-    typical = np.take_along_axis(length, np.take_along_axis(order, middle[None], axis=0), axis=0)[0]
-    bones = relative - relative[:, parents]
-    now = np.linalg.norm(bones, axis=-1)
-    bones *= (1 - share + share * typical / np.maximum(now, 1e-6))[..., None]
-    steady = relative.copy()
-    placed = {joints.root}
-    while len(placed) < len(parents):
-        for joint, parent in enumerate(parents):
-            if joint not in placed and parent in placed:
-                steady[:, joint] = steady[:, parent] + bones[:, joint]
-                placed.add(joint)
-    return steady

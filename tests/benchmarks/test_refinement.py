@@ -10,7 +10,9 @@ import torch
 
 from benchmarks import refinement as benchmark
 from benchmarks import retune
-from benchmarks.error_sources import make_scenes, procedural_motions
+from benchmarks.error_sources import LifterSettings, make_scenes, procedural_motions, split_clips, trained_lifter
+from benchmarks.refinement_coverage import coverage_counts, coverage_rows
+from pose.errors import ConfigError
 
 
 def test_a_quick_run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,3 +89,47 @@ def test_what_is_searched_is_in_the_files() -> None:
     for name, space in retune.SPACES.items():
         text = (benchmark.CONF / f"{name}.yaml").read_text()
         assert all(f"\n{key}: " in text for key in space), name
+
+
+def test_coverage_by_hand() -> None:
+    (scene,) = make_scenes(procedural_motions, 1, seed=0, frames=30)
+    person = dataclasses.replace(
+        scene[0],
+        detected=torch.arange(30) >= 10,
+        visible=torch.ones(30, 17, dtype=torch.bool),
+        annotated=torch.arange(30) != 20,
+    )
+    assert person.poses_3d is not None
+    guess = person.with_poses(person.poses_3d + 10.0, "normal")
+    std, observed = torch.full((30, 17), 11.0), torch.ones(30, 17, dtype=torch.bool)
+    std[:, 14], observed[:10] = 6.0, False
+    std[:10, 0] = 4.0
+    counts = coverage_counts([person], [guess], [std], [observed])
+    assert counts[0].tolist() == [[19, 0, 19], [10, 0, 10]]
+    assert counts[1].tolist() == [[19 * 16] * 3, [0, 0, 0]]
+    assert counts[2].tolist() == [[0, 0, 0], [160, 150, 150]]
+    rows = coverage_rows(counts)
+    assert rows[0] == ["hip", "0, 100", "0, 100", "0, 100"]
+    assert rows[1][3] == "" and rows[2][1] == "94, 94"
+
+
+def test_a_lifter_that_knows_the_report_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    split = split_clips([f"{i:02d}" for i in range(8)])
+    for words in (["none"], ["train"], ["train", "tune"], ["00", "01"]):
+        benchmark.check_unseen(words, split)
+    for words, says in ((["report"], "03, 07"), (["00", "07"], "07"), (["0"], "--trained-on 0")):
+        with pytest.raises(ConfigError, match=says):
+            benchmark.check_unseen(words, split)
+    with pytest.raises(SystemExit):
+        benchmark.main(["--quick", "--checkpoint", "x.ckpt"])
+    assert "--trained-on" in capsys.readouterr().err
+
+
+def test_a_given_lifter_is_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trained_lifter(procedural_motions, LifterSettings(2, 60, 8, (3, 3), 1, 64), tmp_path)
+    (file,) = tmp_path.iterdir()
+    none = tmp_path / "none"
+    words = f"--quick --data procedural --checkpoint {file} --trained-on none --cache {none}"
+    benchmark.main(words.split())
+    assert not none.exists()
+    assert "mpjpe_mm" in capsys.readouterr().out

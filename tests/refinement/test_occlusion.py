@@ -71,7 +71,9 @@ def test_an_occlusion_is_bridged_and_the_rest_is_left() -> None:
 
 
 def test_flags_and_deviations_tell_what_was_inferred() -> None:
-    result = OcclusionRefinement()([walk(120, noise=5, hidden=slice(50, 70))])
+    given = walk(120, noise=5, hidden=slice(50, 70))
+    plain = {"std_root": 1.0, "std_observed": 1.0, "std_inferred": 1.0}
+    result = OcclusionRefinement(**plain)([given])  # type: ignore[arg-type]
     assert result.observed is not None and result.std_mm is not None
     observed, std = result.observed[0], result.std_mm[0]
     assert observed.shape == std.shape == (120, 17)
@@ -79,6 +81,9 @@ def test_flags_and_deviations_tell_what_was_inferred() -> None:
     assert observed[:50].all() and observed[70:].all()
     assert float(std[60].mean()) > 2 * float(std[20].mean())
     assert bool((std > 0).all())
+    calibrated = OcclusionRefinement(**{key: 3 * value for key, value in plain.items()})([given])  # type: ignore[arg-type]
+    assert calibrated.std_mm is not None
+    torch.testing.assert_close(calibrated.std_mm[0], 3 * std)
 
 
 def test_people_do_not_influence_each_other() -> None:
@@ -120,7 +125,7 @@ def test_mirror() -> None:
 def test_shift_without_a_camera() -> None:
     given = dataclasses.replace(walk(90, noise=30, hidden=slice(30, 45)), camera=None)
     low = dataclasses.replace(given, poses_3d=given.poses_3d - torch.tensor([0.0, 0.0, 4000.0]))  # type: ignore[operator]
-    far = dataclasses.replace(low, poses_3d=low.poses_3d + torch.tensor([5000.0, 7000.0, 0.0]))
+    far = dataclasses.replace(low, poses_3d=low.poses_3d + torch.tensor([5000.0, 7000.0, 0.0]))  # type: ignore[operator]
     assert error(refined(far) - torch.tensor([5000.0, 7000.0, 0.0]), refined(low)) < 0.01
 
 
@@ -169,7 +174,7 @@ def test_short_unseen_and_other_skeletons() -> None:
 )
 def test_unusable_keys_are_named(key: str, value: float) -> None:
     with pytest.raises(ConfigError, match=f"{key}={value}"):
-        OcclusionRefinement(**{key: value})
+        OcclusionRefinement(**{key: value})  # type: ignore[arg-type]
 
 
 def test_fixed_lag_is_near_the_offline_result_and_sees_no_further() -> None:
@@ -203,3 +208,20 @@ def test_below_every_published_refinement_on_the_reference_noise(conformance: Pa
         scores = score_scenes(scenes, result, pairings=["given"])["given/all"]["metrics"]
         assert scores["mrpe_mm"] < min(values["test_mrpe"] for values in published)
         assert scores["mpjpe_mm"] < min(values["test_rel_error"] for values in published)
+
+
+def test_the_middles_of_hips_and_shoulders_are_not_taken_for_hip_and_neck() -> None:
+    given = walk(60, noise=10)
+    points = given.keypoints_2d.clone()
+    points[:, [COCO_19.index("hip"), COCO_19.index("neck")]] += 50.0
+    assert torch.equal(refined(dataclasses.replace(given, keypoints_2d=points)), refined(given))
+    points[:, COCO_19.index("left_hip")] += 50.0
+    assert error(refined(dataclasses.replace(given, keypoints_2d=points)), refined(given)) > 1
+
+
+def test_a_single_root_behind_the_camera_is_an_error_like_others() -> None:
+    truth, given = walk(100).poses_3d, walk(100, noise=5)
+    poses = given.poses_3d.clone()  # type: ignore[union-attr]
+    poses[50] -= torch.tensor([0.0, 0.0, 6000.0])
+    found = refined(dataclasses.replace(given, poses_3d=poses))
+    assert error(found[40:60], truth[40:60]) < 40  # type: ignore[index]
