@@ -166,9 +166,7 @@ class LifterDataModule(pl.LightningDataModule, ABC):
             rank, world_size = self.trainer.global_rank, self.trainer.world_size
         if self._stays_on(device):
             self._table = self.table.to(device)
-        sampler = EpochSampler(
-            self.table, self.batch_size, self.seed, rank, world_size, windows=self.windows_per_epoch
-        )
+        sampler = EpochSampler(self.table, self.batch_size, self.seed, rank, world_size, windows=self.windows_per_epoch)
         return training_loader(self.table, sampler)
 
     def _stays_on(self, device: torch.device) -> bool:
@@ -212,20 +210,34 @@ class BothDataModule(LifterDataModule):
 class SyntheticDataModule(LifterDataModule):
     """The embedded stand-in for MPI-INF-3DHP and MuCo-Temp, generated into `cache` when it is first needed.
 
-    settings: what is generated. root: where real data sets are; not used, accepted because every set is built with it.
-    Further arguments are those of LifterDataModule.
+    settings: what is generated. parts: mpi_inf_3dhp, muco_temp or both: which of the two to train on. root: where real
+    data sets are; not used, accepted because every set is built with it. Further arguments are those of
+    LifterDataModule.
     """
 
     train_name = "synthetic"
 
-    def __init__(self, cache: str | Path, settings: SyntheticSettings, root: str | Path | None = None, **options: Any):
+    def __init__(
+        self,
+        cache: str | Path,
+        settings: SyntheticSettings,
+        parts: str = "both",
+        root: str | Path | None = None,
+        **options: Any,
+    ):
         super().__init__(root=cache if root is None else root, **options)
-        self.cache, self.settings = Path(cache), settings
+        if parts not in (allowed := ("mpi_inf_3dhp", "muco_temp", "both")):
+            raise ConfigError(f"data.parts={parts}: must be one of {', '.join(allowed)}")
+        self.cache, self.settings, self.parts = Path(cache), settings, parts
 
     def train_readers(self) -> list[Reader]:
         folder = ensure_synthetic(self.cache, self.settings)
         mpi, muco, videos = folder / MPI_FOLDER, folder / MUCO_FOLDER, range(self.settings.muco_videos)
-        return [MpiInf3dhpTrain(mpi), MuCoTemp(muco, mpi, videos=videos)]
+        readers: dict[str, Reader] = {
+            "mpi_inf_3dhp": MpiInf3dhpTrain(mpi),
+            "muco_temp": MuCoTemp(muco, mpi, videos=videos),
+        }
+        return list(readers.values()) if self.parts == "both" else [readers[self.parts]]
 
     def validation_reader(self) -> Reader:
         return MpiInf3dhpTest(ensure_synthetic(self.cache, self.settings) / MPI_FOLDER)

@@ -20,7 +20,9 @@ class EpochCheckpoint(Checkpoint):
         self.path = path
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Every rank takes part, since saving ends in a barrier; rank 0 alone writes."""
         if trainer.is_global_zero:
             with atomic_path(self.path) as part:
                 trainer.save_checkpoint(part)
-        trainer.strategy.barrier()
+        else:
+            trainer.save_checkpoint(self.path)

@@ -90,7 +90,9 @@ def _stand_in(cfg: DictConfig, folders: list[str]) -> DictConfig:
         "numbers say nothing about the real data sets. Put those into ./datasets or set paths.datasets (README).",
         ", ".join(folders),
     )
-    words = ["data=synthetic", "test=synthetic", f"test.benchmark={benchmark}", *([] if sized else ["size=small"])]
+    parts = cfg.data.name if cfg.data.name in ("mpi_inf_3dhp", "muco_temp") else "both"
+    words = ["data=synthetic", f"data.parts={parts}", "test=synthetic", f"test.benchmark={benchmark}"]
+    words += [] if sized else [f"size={cfg.stand_in}"]
     return compose("config", overrides=[*kept, *words])
 
 

@@ -1,43 +1,201 @@
-"""Experiment loggers that need more than a constructor call."""
+"""Who is told about a run: the experiment loggers that need more than a constructor call.
+
+wandb only ever watches. If it is not installed, cannot start or fails on the way, that is said once and the run goes
+on; curves then go to a CSV file, where they still can.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from pose.errors import ConfigError
 
+if TYPE_CHECKING:
+    from experiments.tables import Table
 
-def wandb_logger(mode: str, project: str, group: str, save_dir: str):
-    """A Lightning logger of one wandb run; `mode` is offline (the default, sent later with `wandb sync`) or online."""
+log = logging.getLogger(__name__)
+
+#: Seconds that an unreachable server may hold up the start and the end of a run; what is not sent then is on disk.
+_PATIENCE: dict[str, Any] = {"init_timeout": 30, "finish_timeout": 120}
+
+
+def wandb_logger(
+    mode: str, project: str, group: str, save_dir: str, job_type: str | None = None, tags: Sequence[str] = ()
+) -> Any:
+    """A Lightning logger of one wandb run; `mode` is offline (the default, sent later with `wandb sync`) or online.
+
+    A CSV logger where wandb cannot be had. Only the main process of a training on many devices has a run.
+    """
     if mode not in ("offline", "online"):
         raise ConfigError(f"logger.mode={mode}: must be offline or online")
-    import wandb
+    from pytorch_lightning.loggers import CSVLogger
+
+    try:
+        import wandb
+
+        logger = _watching_logger()(
+            project=project,
+            group=group,
+            save_dir=save_dir,
+            job_type=job_type,
+            tags=list(tags),
+            mode=mode,
+            settings=wandb.Settings(silent=True, console="off", **(_PATIENCE if mode == "online" else {})),
+        )
+        _ = logger.experiment  # starts it
+    except Exception as error:
+        # wandb raises a different type for each of the many things that may be wrong with it.
+        log.warning("wandb cannot be used (%s): curves go to %s", _short(error), Path(save_dir) / "curves")
+        return CSVLogger(save_dir, name="", version="curves")
+    return logger
+
+
+@functools.cache
+def _watching_logger() -> type:
+    """Lightning's wandb logger, whose calls never raise."""
     from pytorch_lightning.loggers import WandbLogger
 
-    return WandbLogger(
-        project=project,
-        group=group,
-        save_dir=save_dir,
-        offline=mode == "offline",
-        settings=wandb.Settings(silent=True, console="off"),
-    )
+    class WatchingLogger(WandbLogger):
+        def __init__(self, **options: Any):
+            super().__init__(**options)
+            self._wandb_init.pop("anonymous", None)  # wandb complains about it even where it is None
+
+        def log_metrics(self, *args: Any, **kwargs: Any) -> None:
+            watch(super().log_metrics, *args, **kwargs)
+
+        def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
+            watch(super().log_hyperparams, *args, **kwargs)
+
+        def after_save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
+            watch(super().after_save_checkpoint, *args, **kwargs)
+
+        def finalize(self, *args: Any, **kwargs: Any) -> None:
+            watch(super().finalize, *args, **kwargs)
+
+    return WatchingLogger
+
+
+def watch(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """`call(...)`, a failure of which is only said."""
+    try:
+        return call(*args, **kwargs)
+    except Exception as error:
+        log.warning("wandb: %s failed (%s); the run goes on", getattr(call, "__name__", "a call"), _short(error))
+        return None
+
+
+def _short(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 @contextmanager
 def logging_to(cfg: DictConfig) -> Iterator[Any]:
     """The experiment logger of this run, told its configuration, and closed whatever happens."""
-    logger = instantiate(cfg.logger)
+    logger = instantiate(cfg.logger, **(_about(cfg) if _is_wandb(cfg) else {}))
+    status = "failed"
     try:
         logger.log_hyperparams(OmegaConf.to_container(cfg, resolve=True))
         yield logger
+        status = "success"
     finally:
-        logger.finalize("success")
-        if cfg.logger._target_.endswith("wandb_logger"):
-            import wandb
+        logger.finalize(status)
+        if _is_wandb(cfg):
+            _finish(failed=status == "failed")
 
-            wandb.finish()
+
+def log_files(logger: Any, name: str, files: list[Path]) -> None:
+    """Keep those of the files that exist with the run, if its logger is wandb."""
+    if _is_watching(logger):
+        watch(_keep, name, files)
+
+
+def log_sweep(cfg: DictConfig, folder: Path, table: Table, files: list[Path]) -> None:
+    """The table of a sweep as a wandb run of its own in the sweep's group, where that is its logger.
+
+    cfg: of the multirun. files: table and figure, kept as one artifact.
+    """
+    if not _is_wandb(cfg):
+        return
+    options: Any = OmegaConf.to_container(cfg.logger, resolve=False)
+    options = {**options, "group": cfg.name, "save_dir": str(folder), "job_type": "table", "tags": [cfg.name]}
+    logger = instantiate(options)
+    try:
+        if _is_watching(logger):
+            logger.log_hyperparams({"table": OmegaConf.to_container(cfg.table, resolve=True), "notes": table.notes})
+            watch(_show, table, files)
+            watch(_keep, cfg.name, files)
+    finally:
+        _finish(failed=table.failed)
+
+
+def _show(table: Table, files: list[Path]) -> None:
+    import wandb
+
+    from experiments.table_files import headings, labels
+
+    def number(row: Any, column: str) -> float | None:
+        return row.cells[column].mean if column in row.cells else None
+
+    rows = [[*labels(table, row), *(number(row, column) for column in table.columns), row.note] for row in table.rows]
+    shown: dict[str, Any] = {"table": wandb.Table(columns=[*headings(table), "state"], data=rows)}
+    shown |= {path.stem: wandb.Image(str(path)) for path in files if path.suffix == ".png"}
+    _run().log(shown)
+
+
+def _keep(name: str, files: list[Path]) -> None:
+    import wandb
+
+    artifact = wandb.Artifact(f"{name}-{_run().id}", type="result")
+    # Copies wait for `wandb sync` beside the run, not in the user's home.
+    before, os.environ["WANDB_DATA_DIR"] = os.environ.get("WANDB_DATA_DIR"), str(Path(_run().dir).parent / "staging")
+    try:
+        for path in files:
+            if path.is_file():
+                artifact.add_file(str(path))
+        _run().log_artifact(artifact)
+    finally:
+        os.environ.pop("WANDB_DATA_DIR")
+        if before is not None:
+            os.environ["WANDB_DATA_DIR"] = before
+
+
+def _run() -> Any:
+    import wandb
+
+    if wandb.run is None:
+        raise RuntimeError("no run is open")
+    return wandb.run
+
+
+def _finish(failed: bool) -> None:
+    """Without it the next job of a sweep would write into this run."""
+    try:
+        import wandb
+    except ImportError:
+        return
+    watch(wandb.finish, exit_code=int(failed))
+
+
+def _about(cfg: DictConfig) -> dict[str, Any]:
+    """Verb and tags of a run."""
+    tags = {f"data={cfg.data.name}", f"test={cfg.test.name}", str(cfg.coordinates), str(cfg.name)}
+    tags.add(f"refinement={HydraConfig.get().runtime.choices.get('refinement')}")
+    return {"job_type": cfg.task._target_.rpartition(".")[2], "tags": sorted(tags)}
+
+
+def _is_wandb(cfg: DictConfig) -> bool:
+    return cfg.logger._target_ == f"{__name__}.wandb_logger"
+
+
+def _is_watching(logger: Any) -> bool:
+    return type(logger).__name__ == "WatchingLogger"

@@ -1,10 +1,14 @@
-"""What a run leaves to read: metrics.json, table.md, and the table on the screen."""
+"""What a run leaves to read: metrics.json, table.md, and the table on the screen.
+
+The table of a sweep over many runs is that of experiments/tables.py, with the same columns.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from experiments.folder import run_folder, write_json, write_text
+from experiments.loggers import log_files
 from pose.errors import ConfigError
 
 Scores = dict[str, float]
@@ -29,14 +33,37 @@ COLUMNS = {
     "detected_pct": "detected %",
 }
 
+#: Columns of the part of table.md that tells visible from occluded frames.
+_OCCLUSION_COLUMNS = ("mrpe_mm", "mpjpe_mm")
+
+
+def column_title(column: str) -> tuple[str, str]:
+    """Heading and better direction (↑, ↓ or empty) of a column: a metric key, or one of a part of the frames.
+
+    >>> column_title("mrpe_mm/occluded_6_15")
+    ('MRPE mm, occluded 6-15', '↓')
+    """
+    key, _, part = column.partition("/")
+    text, arrow = COLUMNS[key], ""
+    if text[-1] in "↑↓":
+        text, arrow = text[:-2], text[-1]
+    return (f"{text}, {part_title(part)}" if part else text), arrow
+
+
+def part_title(part: str) -> str:
+    """Of a part of the frames: `occluded_6_15` -> "occluded 6-15"."""
+    name, _, length = part.partition("_")
+    return f"{name} {'> 60' if length == 'over_60' else length.replace('_', '-')}".strip()
+
 
 def table(cfg: Any, metrics: dict[str, Any]) -> str:
     """The Markdown table of one run.
 
     cfg: `cfg.table` (title, columns, people) and `cfg.published`. metrics: the content of metrics.json. Rows: plain and
-    refined for each kind of people, then the published rows, whose numbers stand in columns of their own.
+    refined for each kind of people, then the published rows, whose numbers stand in columns of their own. Columns of
+    visible or occluded frames alone are for sweeps; here these have a part of their own.
     """
-    columns = list(cfg.table.columns)
+    columns = list(dict.fromkeys(key.partition("/")[0] for key in cfg.table.columns))
     unknown = [key for key in columns if key not in COLUMNS]
     if unknown:
         raise ConfigError(f"table.columns={unknown}: known columns are {', '.join(COLUMNS)}")
@@ -49,6 +76,7 @@ def table(cfg: Any, metrics: dict[str, Any]) -> str:
         head = ["published system", "protocol as published", *(COLUMNS[key] + " (publ.)" for key in shown)]
         rows = [[row["system"], row["protocol"], *(_cell(row["values"], key) for key in shown)] for row in published]
         lines += markdown(head, rows)
+    lines += _occlusion(metrics.get("occlusion", {"frames": {}}))
     protocol, kinds = metrics["protocol"], list(metrics["metrics"])
     lines += ["", f"Per sequence ({protocol['people']} people, pairing {protocol['pairing']}):", ""]
     head = ["sequence", *(f"{COLUMNS[key]} {kind}" for key in columns for kind in kinds)]
@@ -57,6 +85,21 @@ def table(cfg: Any, metrics: dict[str, Any]) -> str:
         for name, scores in metrics["per_sequence"].items()
     ]
     return "\n".join([*lines, *markdown(head, rows)]) + "\n"
+
+
+def _occlusion(occlusion: dict[str, Any]) -> list[str]:
+    frames = occlusion["frames"]
+    if not frames:
+        return []
+    head = ["", *(f"{part_title(part)} ({count})" for part, count in frames.items())]
+    rows = [
+        [f"{COLUMNS[key]} {kind}", *(_cell(metrics[key], part) for part in frames)]
+        for key in _OCCLUSION_COLUMNS
+        for kind, metrics in occlusion.items()
+        if kind != "frames"
+    ]
+    return ["", "Visible and occluded frames, by the length of the occlusion (and how many frames):", "",
+            *markdown(head, rows)]  # fmt: skip
 
 
 def _caption(metrics: dict[str, Any]) -> list[str]:
@@ -103,9 +146,10 @@ def publish(cfg: Any, metrics: dict[str, Any], logger: Any) -> None:
     """Write metrics.json and table.md into the run's folder, show the table, tell the logger."""
     folder = run_folder()
     text = table(cfg, metrics)
-    write_json(folder / "metrics.json", metrics)
     write_text(folder / "table.md", text)
+    write_json(folder / "metrics.json", metrics)  # last: its presence says that the run is finished
     print(text)
     if logger is not None:
         flat = {f"{kind}/{key}": value for kind, scores in metrics["metrics"].items() for key, value in scores.items()}
         logger.log_metrics(flat)
+        log_files(logger, cfg.name, [folder / name for name in ("metrics.json", "table.md", "trajectory.png")])

@@ -1,7 +1,8 @@
 """What surrounds every task: its folder, its seed, its logger, and the errors that a user can cause.
 
 Every run leaves `config.yaml` (resolved), `run.json` (command, overrides, commit, seed, versions, time) and its log in
-its folder. A `PoseError` ends the run with one line and exit code 2; `debug=true` shows the traceback instead.
+its folder. A `PoseError` ends the run with one line and exit code 2; `debug=true` shows the traceback instead. A job of
+a sweep never raises: see experiments/sweep.py.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
@@ -21,24 +23,36 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.folder import run_folder, write_json, write_text
+from experiments.sweep import Finished, in_sweep, note_failure, skip_if_finished
 from pose.errors import PoseError
 
 log = logging.getLogger(__name__)
 
 
-def run(cfg: DictConfig) -> None:
-    """Run `cfg.task` in its folder. Raises SystemExit(2) for an error in the user's input."""
+def run(cfg: DictConfig) -> Any:
+    """Run `cfg.task` in its folder; what it returns. Raises SystemExit(2) for an error in the user's input.
+
+    As a job of a sweep: skip what is finished, and write failed.json and return None instead of raising.
+    """
     try:
-        _run(cfg)
+        return _run(cfg)
+    except Finished:
+        log.info("finished before: %s", run_folder())
+        return None
     except Exception as error:
         cause = _user_error(error)
+        if in_sweep():
+            message = str(cause) if cause is not None else f"{type(error).__name__}: {error}"
+            log.error("%s", message, exc_info=cause is None or cfg.debug)
+            note_failure(message)
+            return None
         if cause is None or cfg.debug:
             raise
         log.error("%s", cause)
         raise SystemExit(2) from None
 
 
-def _run(cfg: DictConfig) -> None:
+def _run(cfg: DictConfig) -> Any:
     started, clock = time.strftime("%Y-%m-%dT%H:%M:%S%z"), time.perf_counter()
     folder = run_folder()
     log.info("%s -> %s", cfg.name, folder)
@@ -46,7 +60,7 @@ def _run(cfg: DictConfig) -> None:
 
     _quieten()
     seed_everything(cfg.seed, workers=True, verbose=False)
-    instantiate(cfg.task)(cfg)
+    value = instantiate(cfg.task)(cfg)
     write_json(
         folder / "run.json",
         {
@@ -61,12 +75,17 @@ def _run(cfg: DictConfig) -> None:
         },
     )
     log.info("done in %.0f s: %s", time.perf_counter() - clock, folder)
+    return value
 
 
 def settle(cfg: DictConfig) -> None:
-    """What a task does once its configuration changes no more: write it, resolved, and take the threads it names."""
+    """What a task does once its configuration changes no more: write it, resolved, and take the threads it names.
+
+    Leaves the task by Finished if this is a job of a sweep that was finished before.
+    """
     import torch
 
+    skip_if_finished(cfg)
     write_text(run_folder() / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
     if cfg.size.threads is not None:
         torch.set_num_threads(cfg.size.threads)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from omegaconf import DictConfig
+from torch import Tensor
 
 from pose.errors import ConfigError, DataError
-from pose.metrics.errors import mpi_inf_3dhp_scores
+from pose.metrics.errors import ROOT, SCORED_JOINTS, joint_errors, mpi_inf_3dhp_scores, root_relative, within
 from pose.metrics.mupots import PAIRINGS, PEOPLE, AnnotatedScene, PredictedScene, mean_scores, score_scenes
+from pose.metrics.occlusion import PARTS, occlusion_lengths, split_errors
 from pose.sequence import PoseSequence
 
 #: plain / refined -> sequence name -> scene
@@ -57,12 +60,56 @@ def score_mpi_inf_3dhp(annotated: list[PoseSequence], predicted: Mapping[str, li
             mask = truth.annotated & truth.detected
             if not bool(mask.any()):
                 raise DataError(f"{truth.sequence}: no frame has both a valid annotation and a valid detection")
-            if sequence.poses_3d is None or truth.poses_3d is None:
-                raise DataError(f"{truth.sequence}: has no 3D poses to compare")
-            per_sequence[truth.sequence][kind] = mpi_inf_3dhp_scores(sequence.poses_3d, truth.poses_3d, mask)
+            per_sequence[truth.sequence][kind] = mpi_inf_3dhp_scores(_poses(sequence), _poses(truth), mask)
     return {
         "protocol": {"people": "all", "pairing": "given"},
         "metrics": {kind: mean_scores(scores[kind] for scores in per_sequence.values()) for kind in predicted},
         "protocols": {},
         "per_sequence": per_sequence,
     }
+
+
+def score_occlusion(annotated: list[PoseSequence], predicted: Mapping[str, list[PoseSequence]]) -> dict[str, Any]:
+    """Errors of visible and occluded frames, and by the length of the occlusion: `occlusion` of metrics.json.
+
+    `frames`: how many annotated frames each part has; plain / refined -> metric -> part -> mean over those frames of
+    all sequences (not a mean of sequences: few have a long occlusion). Given pairs, no bone rescaling. A frame is
+    occluded where the person is not detected or less than half of the joints are in sight; lengths are in frames.
+    """
+    lengths = torch.cat([occlusion_lengths(_in_sight(person))[person.annotated] for person in annotated]).cpu()
+    if not len(lengths):
+        return {"frames": {}}
+    target = torch.cat([_poses(person)[person.annotated] for person in annotated]).cpu()
+    result: dict[str, Any] = {"frames": {"all": len(lengths), **_frames(lengths)}}
+    for kind, people in predicted.items():
+        poses = torch.cat([_poses(p)[truth.annotated] for p, truth in zip(people, annotated, strict=True)]).to(target)
+        absolute = joint_errors(poses, target)
+        relative = joint_errors(root_relative(poses), root_relative(target))
+        values = {
+            "mpjpe_mm": relative.mean(1),
+            "a_mpjpe_mm": absolute.mean(1),
+            "mrpe_mm": absolute[:, ROOT],
+            "r_pck_raw_pct": within(relative[:, list(SCORED_JOINTS)]).mean(1),
+            "a_pck_raw_pct": within(absolute[:, list(SCORED_JOINTS)]).mean(1),
+        }
+        result[kind] = {key: {"all": float(v.mean()), **split_errors(v, lengths)} for key, v in values.items()}
+    return result
+
+
+def _in_sight(person: PoseSequence) -> Tensor:
+    return person.detected & (person.visible.float().mean(1) >= 0.5)
+
+
+def _frames(lengths: Tensor) -> dict[str, int]:
+    """Number of frames in each part that has any."""
+    counts = {}
+    for part, (shortest, longest) in PARTS.items():
+        most = int(lengths.max()) if longest is None else longest
+        counts[part] = int(((lengths >= shortest) & (lengths <= most)).sum())
+    return {part: count for part, count in counts.items() if count}
+
+
+def _poses(person: PoseSequence) -> Tensor:
+    if person.poses_3d is None:
+        raise DataError(f"{person.name}: has no 3D poses to compare")
+    return person.poses_3d

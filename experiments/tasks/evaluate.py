@@ -21,7 +21,7 @@ from experiments.progress import stage
 from experiments.report import publish
 from experiments.rows import rows_of, scenes_of_file
 from experiments.runner import settle
-from experiments.scoring import check_protocol, score_mpi_inf_3dhp, score_mupots
+from experiments.scoring import check_protocol, score_mpi_inf_3dhp, score_mupots, score_occlusion
 from pose.errors import ConfigError
 from pose.sequence import PoseSequence
 from refinement.refiner import Refiner
@@ -88,11 +88,13 @@ def test_lifter(
     if method.name != "none":
         with stage(f"refining by {method.name}"):
             predictions["refined"] = method(plain).sequences
+    occlusion = score_occlusion(annotated, predictions)
     if protocol_of(cfg) == "mpi_inf_3dhp":
-        return predictions, score_mpi_inf_3dhp(annotated, predictions)
+        return predictions, {**score_mpi_inf_3dhp(annotated, predictions), "occlusion": occlusion}
     truth = scenes_from_sequences(annotated)
     scenes = {kind: predicted_scenes(sequences, truth) for kind, sequences in predictions.items()}
-    return predictions, score_mupots(truth, {"given": scenes, "by2d": scenes}, **cfg.protocol)
+    scores = score_mupots(truth, {"given": scenes, "by2d": scenes}, **cfg.protocol)
+    return predictions, {**scores, "occlusion": occlusion}
 
 
 def _evaluate_file(cfg: DictConfig, annotated: list[PoseSequence], predictions: Predictions) -> dict[str, Any]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import math
 from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
-from hydra.utils import get_object
+from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
+
+from experiments.report import COLUMNS
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
@@ -84,3 +87,80 @@ def test_published_defaults_are_those_of_the_method() -> None:
 def test_every_experiment_file_is_short() -> None:
     for name in EXPERIMENTS:
         assert len((CONF / "experiment" / f"{name}.yaml").read_text().splitlines()) <= 40, name
+
+
+# --- tables ----------------------------------------------------------------------------------------------------------
+
+TABLES = [name for name in EXPERIMENTS if name.startswith("table_")]
+
+
+def grid(name: str) -> dict[str, list[str]]:
+    """The sweep inside a table's file: key -> values."""
+    hydra = OmegaConf.load(CONF / "experiment" / f"{name}.yaml").hydra
+    assert hydra.mode == "MULTIRUN"
+    return {key: values.split(",") for key, values in hydra.sweeper.params.items()}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_row_of_a_table_composes_and_differs(name: str) -> None:
+    ((key, values),) = grid(name).items()
+    rows = [composed(f"experiment={name}", f"{key}={value}") for value in values]
+    assert len({OmegaConf.to_yaml(row) for row in rows}) >= len(rows) - 1, "the default may be one of them"
+    for row in rows:
+        assert row.logger._target_.endswith("wandb_logger")
+        assert {column.split("/")[0] for column in row.table.columns} <= set(COLUMNS)
+        shown = set(row.table.columns) | {column.split("/")[0] for column in row.table.columns}
+        assert row.table.figure.kind != "none" and set(row.table.figure.columns) <= shown
+
+
+def test_tables_have_the_rows_that_they_promise() -> None:
+    refinements = {path.stem for path in (CONF / "refinement").glob("*.yaml")}
+    others = {"paper_retuned", "energy_fast"}  # the energy of `paper` once more
+    assert set(grid("table_interpolation")["refinement"]) == refinements - others
+    assert set(grid("table_refinement_terms")["terms"]) == {path.stem for path in (CONF / "terms").glob("*.yaml")}
+    assert set(grid("table_lifter")["network"]) == {path.stem for path in (CONF / "network").glob("*.yaml")}
+
+
+@pytest.mark.parametrize("refinement", ["paper", "energy_fast"])
+def test_terms_change_what_they_say(refinement: str) -> None:
+    whole = instantiate(composed(f"refinement={refinement}").refinement).energy
+    changed = {}
+    for option in grid("table_refinement_terms")["terms"]:
+        energy = instantiate(composed(f"refinement={refinement}", f"terms={option}").refinement).energy
+        differing = {key: value for key, value in vars(energy).items() if value != getattr(whole, key)}
+        changed[option] = {key.removeprefix("smoothness_weight_"): value for key, value in differing.items()}
+    assert changed == {
+        "all": {},
+        "no_visibility_weight": {"weigh_by_visibility": False},
+        "no_median_filter": {"smooth_visibility": False},
+        "no_robust_cap": {"l2_cap": 1e6},
+        "no_one_frame_term": {"hip": 0.0, "rel": 0.0},
+        "no_large_step_term": {"hip_large": 0.0, "rel_large": 0.0},
+        "no_hip_terms": {"hip": 0.0, "hip_large": 0.0},
+        "no_relative_terms": {"rel": 0.0, "rel_large": 0.0},
+        "geman_mcclure": {"pose_loss": "gm"},
+        "capped_euclidean": {"pose_loss": "capped_l2_euc_err"},
+    }
+
+
+@pytest.mark.parametrize("size", ["tiny", "sketch", "full"])
+def test_networks_change_one_thing(size: str) -> None:
+    whole = dict(composed(f"size={size}").model.network)
+    for option in grid("table_lifter")["network"]:
+        network = composed(f"size={size}", f"network={option}").model.network
+        differing = {key: value for key, value in network.items() if value != whole[key]}
+        assert len(differing) <= 1, option
+        if option.startswith("frames_"):
+            assert math.prod(network.filter_widths) == int(option.removeprefix("frames_"))
+        if option.endswith("_channels"):
+            assert network.channels * {"half": 2, "quarter": 4}[option.removesuffix("_channels")] == whole["channels"]
+        assert network.causal == (option == "causal")
+
+
+def test_folders_of_a_sweep_are_named_by_what_decides_numbers() -> None:
+    excluded = OmegaConf.load(CONF / "config.yaml").hydra.job.config.override_dirname
+    assert (excluded.kv_sep, excluded.item_sep) == ("-", "_")
+    assert {"experiment", "paths.datasets", "paths.outputs", "checkpoint", "logger", "logger.mode", "trainer"} <= set(
+        excluded.exclude_keys
+    )
+    assert {f"paths.{key}" for key in OmegaConf.load(CONF / "paths" / "default.yaml")} <= set(excluded.exclude_keys)

@@ -1,0 +1,61 @@
+"""`experiment=tables runs=DIR`: the tables and the figure of a finished sweep once more; nothing is run.
+
+The rows are those of the sweep that last ended in DIR. A folder in which no sweep has ended, such as one that was
+killed or one of single runs put together by hand, gives a row for each run folder in it that holds a metrics.json.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from experiments.runner import settle
+from experiments.sweep import SWEEP_FILE
+from experiments.table_files import write_table
+from experiments.tables import Job, sweep_table
+from pose.errors import ConfigError, DataError
+
+
+def tables(cfg: DictConfig) -> None:
+    """Write table.md, table.csv, table.tex and the figure into `runs`, with `table` as it was or as given here."""
+    if cfg.runs is None:
+        raise ConfigError("runs=null: give the folder of a sweep, such as runs=outputs/table_interpolation/sweep")
+    folder = Path(cfg.runs).resolve()
+    if not folder.is_dir():
+        raise ConfigError(f"runs={cfg.runs}: no such folder; give the one that a sweep ran in")
+    settle(cfg)
+    settings: Any = OmegaConf.to_container(cfg.table, resolve=True)
+    saved, jobs = _sweep(folder)
+    if saved and not settings["columns"]:
+        settings = saved
+    if not settings["columns"]:
+        raise ConfigError(
+            "table.columns=[]: no sweep has ended here to take them from; give table.columns=[mrpe_mm,...]"
+        )
+    table = sweep_table(settings, jobs)
+    if table is None:
+        raise DataError(f"{folder}: none of its {len(jobs)} runs holds metrics that a table could show")
+    write_table(table, folder)
+
+
+def _sweep(folder: Path) -> tuple[dict[str, Any], list[Job]]:
+    """The `table` settings of the sweep that ended here (empty if none did) and its jobs."""
+    path = folder / SWEEP_FILE
+    if path.is_file():
+        try:
+            sweep = json.loads(path.read_text(encoding="utf-8"))
+            return sweep["table"], [Job.read(folder / row["folder"], list(row["overrides"])) for row in sweep["rows"]]
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{path}: cannot be used ({error}); run the sweep again to write it anew") from error
+    runs = sorted({found.parent for name in ("metrics.json", "failed.json") for found in folder.glob(f"**/{name}")})
+    return {}, [Job.read(run, _overrides(run)) for run in runs]
+
+
+def _overrides(run: Path) -> list[str]:
+    """What Hydra noted beside the run; its folder's name where that is missing."""
+    path = run / ".hydra" / "overrides.yaml"
+    words = OmegaConf.load(path) if path.is_file() else None
+    return [str(word) for word in words] if isinstance(words, ListConfig) else [f"run={run.name}"]
