@@ -1,7 +1,6 @@
-"""From predictions to what a person looks at. Imports data and pose; only experiments import it.
+"""From a video or 2D keypoints to metric 3D trajectories, files of other programs and pictures.
 
-visualise   `choose_occlusion`, `trajectory_figure` (PNG) and `scene_clip` (GIF): PoseSequences in, files out
-stage       floor, view and skeletons of the clip: arrays in, Pillow images out
-
-Detectors, trackers and the pipeline from a video to 3D trajectories will live here too.
+`inputs` and `detectors` find people in frames, `trackers` tell who is who, `camera` finds the intrinsics,
+`pipeline.predict` does it all in one call; `export`, `page`, `overlay`, `animation` write the result. cv2, av and
+matplotlib load only where they are used.
 """

@@ -30,7 +30,8 @@ def builtin_names() -> list[str]:
 def builtin_path(name: str) -> Path:
     """The file of the lifter of that name; ConfigError listing the names if there is none."""
     if name not in builtin_names():
-        raise ConfigError(f"checkpoint={PREFIX}{name}: no such lifter; there are {', '.join(builtin_names()) or 'none'}")
+        there = ", ".join(builtin_names()) or "none"
+        raise ConfigError(f"checkpoint={PREFIX}{name}: no such lifter; there are {there}")
     return WEIGHTS / f"{name}.safetensors"
 
 

@@ -1,8 +1,8 @@
 """Trained lifters on disk: published folders, ours, run folders, `.ckpt` and `.safetensors` files in; and all out.
 
-`builtin:NAME` is a lifter that comes with the package. A published folder holds `config.json`, `model_params.pkl` and `preprocess_params.pkl`; one of ours `lifter.ckpt`; a run
-folder `lifter.json`, which says where its lifter's folder is. No file is trusted: pickles and checkpoints are read by
-loaders that construct tensors, arrays and plain containers only.
+`builtin:NAME` is a lifter that comes with the package. A published folder holds `config.json`, `model_params.pkl` and
+`preprocess_params.pkl`; one of ours `lifter.ckpt`; a run folder `lifter.json`, which says where its lifter's folder is.
+No file is trusted: pickles and checkpoints are read by loaders that make tensors, arrays and plain containers only.
 """
 
 from __future__ import annotations
