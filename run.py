@@ -4,15 +4,17 @@ Composes the configuration in conf/ and hands it to the task of the chosen exper
 the task, so that `--help` and mistakes on the command line answer at once.
 """
 
+from typing import Any
+
 import hydra
 from omegaconf import DictConfig
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
-def main(cfg: DictConfig) -> None:
+def main(cfg: DictConfig) -> Any:
     from experiments.runner import run
 
-    run(cfg)
+    return run(cfg)
 
 
 if __name__ == "__main__":

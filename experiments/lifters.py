@@ -8,8 +8,11 @@ of the training code. It covers no path, logger, device or number of workers. A 
     last.ckpt     the state after the last finished epoch; a killed training goes on from it
     lifter.ckpt   the finished lifter: weights, statistics, joint sets, variant, frame rate
     done.json     written last: the folder is complete; holds the final validation metrics
+    lock          held by the run that trains here: of several that want the same lifter one trains, the others wait
 
-Randomness is derived from seed and epoch, so a continued training ends in the same weights as an unbroken one.
+Randomness is derived from seed and epoch, so a continued training ends in the same weights as an unbroken one. On
+several devices, or in accumulated parts, every step learns from the same windows as on one; the weights differ a little
+all the same, since batch normalisation and dropout work on each part by itself.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import json
 import logging
 import math
 import shutil
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +30,12 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.datasets import data_module
+from experiments.devices import Plan, plan
+from experiments.distributed import CURVES_FILE, curves_logger, train_elsewhere
 from experiments.folder import run_folder, write_json
+from experiments.locks import waiting_for
 from experiments.progress import stage
+from pose.errors import ConfigError, MismatchError
 
 if TYPE_CHECKING:
     from lightning_modules.lifter import Lifter
@@ -40,6 +48,7 @@ _NOT_IN_HASH = {
     "trainer": {
         "_target_", "accelerator", "devices", "num_nodes", "log_every_n_steps", "num_sanity_val_steps",
         "enable_model_summary", "enable_checkpointing", "enable_progress_bar", "use_distributed_sampler",
+        "strategy", "accumulate_grad_batches",
     },
 }  # fmt: skip
 
@@ -57,27 +66,70 @@ def obtain(cfg: DictConfig, logger: Any = None) -> tuple[Lifter, str]:
 
 def train(cfg: DictConfig, logger: Any = None) -> tuple[Path, dict[str, Any]]:
     """Train the lifter of this configuration unless it is there; its folder and the content of done.json."""
+    split = plan(cfg.trainer, cfg.data.batch_size)
+    module, spec, digest = _identify(cfg, split)
+    folder = Path(cfg.paths.lifters) / digest
+    write_json(run_folder() / "lifter.json", {"folder": str(folder.resolve()), "hash": digest})
+    done, wanted_since = folder / "done.json", time.time()
+    if cfg.fresh or not done.exists():
+        with waiting_for(folder / "lock", f"the lifter {digest}"):
+            if cfg.fresh and not (done.exists() and done.stat().st_mtime >= wanted_since):
+                _empty(folder)  # unless it was trained while this run waited
+            if not done.exists():
+                write_json(folder / "spec.json", spec)
+                if split.elsewhere:
+                    train_elsewhere(cfg, split, folder, digest, logger)
+                else:
+                    _train_in(folder, cfg, split, module, digest, logger)
+                return folder, json.loads(done.read_text())
+    log.info("reusing the lifter %s", folder)
+    return folder, json.loads(done.read_text())
+
+
+def train_as_rank(cfg: DictConfig, folder: Path, digest: str, rank: int) -> None:
+    """The part of one process in the training of `folder`, which another run holds the lock of.
+
+    MismatchError if this configuration is not that of the lifter `digest`.
+    """
+    split = plan(cfg.trainer, cfg.data.batch_size)
+    module, _, found = _identify(cfg, split)
+    if found != digest:
+        raise MismatchError(f"lifter {digest}: process {rank} found {found}; the training data changed, start again")
+    _train_in(folder, cfg, split, module, digest, curves_logger(run_folder() / CURVES_FILE), rank)
+
+
+def _identify(cfg: DictConfig, split: Plan) -> tuple[Any, dict[str, Any], str]:
+    """The data module of one process, what decides the weights, and its hash."""
     network = cfg.model.network
     with stage("training data"):
         module = data_module(
-            cfg, receptive_field=math.prod(network.filter_widths), causal=network.causal, variant=cfg.coordinates
+            cfg,
+            receptive_field=math.prod(network.filter_widths),
+            causal=network.causal,
+            variant=cfg.coordinates,
+            batch_size=split.batch_size,
         )
         spec = _spec(cfg, module)
-    digest = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:12]
-    folder = Path(cfg.paths.lifters) / digest
-    write_json(run_folder() / "lifter.json", {"folder": str(folder.resolve()), "hash": digest})
-    if cfg.fresh and folder.exists():
-        log.info("fresh=true: training again in %s", folder)
-        shutil.rmtree(folder)
-    done = folder / "done.json"
-    if done.exists():
-        log.info("reusing the lifter %s", folder)
-        return folder, json.loads(done.read_text())
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "spec.json", spec)
-    metrics = {"train_data": module.train_name, "hash": digest, **_fit(cfg, module, folder, logger)}
-    write_json(done, metrics)
-    return folder, metrics
+    return module, spec, hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _empty(folder: Path) -> None:
+    """Remove what is in a lifter folder, done.json first and all but the lock, which is held."""
+    (folder / "done.json").unlink(missing_ok=True)
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != "lock":
+            path.unlink()
+    log.info("fresh=true: training from the start in %s", folder)
+
+
+def _train_in(folder: Path, cfg: DictConfig, split: Plan, module: Any, digest: str, logger: Any, rank: int = 0) -> None:
+    """Train, and as rank 0 write lifter.ckpt and done.json."""
+    metrics = _fit(cfg, split, module, folder, logger, rank)
+    if metrics is not None:
+        about = {"processes": split.processes, "accumulate": split.accumulate, "batch_size": split.batch_size}
+        write_json(folder / "done.json", {"train_data": module.train_name, "hash": digest, "split": about, **metrics})
 
 
 def _spec(cfg: DictConfig, module: Any) -> dict[str, Any]:
@@ -99,8 +151,10 @@ def _spec(cfg: DictConfig, module: Any) -> dict[str, Any]:
     }
 
 
-def _fit(cfg: DictConfig, module: Any, folder: Path, logger: Any) -> dict[str, Any]:
-    """Train in `folder`, going on from its last.ckpt; the final validation metrics."""
+def _fit(cfg: DictConfig, split: Plan, module: Any, folder: Path, logger: Any, rank: int) -> dict[str, Any] | None:
+    """Train in `folder`, going on from its last.ckpt; as rank 0 the final validation metrics."""
+    import pytorch_lightning as pl
+
     from experiments.callbacks import EpochCheckpoint
     from experiments.scoring import score_mpi_inf_3dhp
     from lightning_modules.checkpoint import save_lifter
@@ -115,8 +169,11 @@ def _fit(cfg: DictConfig, module: Any, folder: Path, logger: Any) -> dict[str, A
         logger=logger if logger is not None else False,
         callbacks=[callback for callback in callbacks if callback is not None] + [EpochCheckpoint(last)],
         default_root_dir=str(folder),
+        **_how(split, module),
         _convert_="all",
     )
+    # The first weights must not depend on what this process did before.
+    pl.seed_everything(cfg.seed, workers=True, verbose=False)
     # A partial, because Hydra would turn the standardisers, dataclasses, into dicts.
     lifter = instantiate(cfg.model, _partial_=True, _convert_="all")(
         variant=cfg.coordinates,
@@ -132,6 +189,8 @@ def _fit(cfg: DictConfig, module: Any, folder: Path, logger: Any) -> dict[str, A
     )  # fmt: skip
     with stage("training"):
         trainer.fit(lifter, datamodule=module, ckpt_path=str(last) if last.exists() else None)
+    if rank != 0:
+        return None
     sequences = module.validation_sequences
     validation = score_mpi_inf_3dhp(sequences, {"plain": lift(lifter, sequences)})
     save_lifter(folder / "lifter.ckpt", lifter)
@@ -141,3 +200,26 @@ def _fit(cfg: DictConfig, module: Any, folder: Path, logger: Any) -> dict[str, A
             "per_sequence": {name: scores["plain"] for name, scores in validation["per_sequence"].items()},
         }
     }
+
+
+def _how(split: Plan, module: Any) -> dict[str, Any]:
+    """Arguments of the trainer that share a batch among processes and accumulated parts."""
+    how: dict[str, Any] = {"strategy": "auto", "devices": split.processes, "accumulate_grad_batches": split.accumulate}
+    if split.elsewhere:
+        from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+
+        # What this process belongs to, say a Slurm job of another shape, is none of the training's business.
+        how["plugins"] = [LightningEnvironment()]
+    if split.processes > 1:
+        how["strategy"] = "ddp"
+    if split.accumulate > 1:
+        # Lightning would step on the incomplete last batch, which is to be dropped.
+        windows, whole = module.windows_per_epoch or len(module.table), split.processes * split.accumulate
+        batches = min(windows, len(module.table)) // (split.batch_size * whole)
+        if batches == 0:
+            raise ConfigError(
+                f"data.batch_size={split.batch_size * whole}: an epoch has only {min(windows, len(module.table))} "
+                "frames with a valid detection; use a smaller batch_size or more data"
+            )
+        how["limit_train_batches"] = batches * split.accumulate
+    return how

@@ -1,0 +1,155 @@
+"""A real person with real 3D truth: each camera of ../shared/multiview alone through `predict`, given its intrinsics.
+
+    python -m benchmarks.multiview
+    python -m benchmarks.multiview --checkpoint outputs/lifters/0123456789ab --distorted
+
+Printed per camera, plain and refined, over the frames with truth: MPJPE over the twelve joints common to COCO and
+MuPoTS-17 (shoulders, elbows, wrists, hips, knees, ankles), relative to the middle of the hips, and the error of that
+middle in the room. The truth is the triangulated world points brought into each camera by its extrinsics. The keypoints
+are freed of the lens's distortion first, because the pipeline takes cameras without; `--distorted` leaves them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from inference.camera import CameraSettings
+from inference.detections import VideoDetections
+from inference.inputs import read_detections
+from inference.pipeline import DEFAULT_LIFTER, Pipeline
+from inference.result import PredictedPerson
+from lightning_modules.checkpoint import load_lifter
+from lightning_modules.lifter import Lifter
+from pose.joint_sets import COCO_17, MUPOTS_17
+from refinement import Refiner
+from refinement.occlusion import OcclusionRefinement
+
+FOLDER = Path(__file__).resolve().parents[2] / "shared" / "multiview"
+JOINTS = COCO_17.names[5:]
+_HIPS = [JOINTS.index(f"{side}_hip") for side in ("left", "right")]
+_OF_COCO = [COCO_17.index(name) for name in JOINTS]
+_OF_MUPOTS = [MUPOTS_17.index(name) for name in JOINTS]
+
+
+@dataclass(frozen=True)
+class CameraScore:
+    """Errors in mm of one camera; people: tracks found; track: frames of the person's; frames: of these with truth."""
+
+    camera: str
+    people: int
+    track: int
+    frames: int
+    mpjpe_plain: float
+    mpjpe_refined: float
+    hip_plain: float
+    hip_refined: float
+
+
+def measure(
+    lifter: Lifter, folder: Path, undistort: bool = True, refinement: Refiner | None = None
+) -> list[CameraScore]:
+    """Every camera's score; the person is the track that covers most of the frames in which he was matched."""
+    truth = dict(np.load(folder / "truth.npz"))
+    width, height = (int(side) for side in np.ravel(truth["image_size"])[:2])
+    world = truth["poses_3d_world"][:, 0][:, _OF_COCO]
+    scores = []
+    for number, (K, extrinsics) in enumerate(zip(truth["K"], truth["extrinsics"], strict=True)):
+        found = read_detections(
+            folder / f"cam{number + 1}_keypoints.json", fps=float(truth["fps"]), image_size=(width, height)
+        )
+        if undistort:
+            pixels = without_distortion(found.keypoints_2d.astype(float), K, truth["distortion"][number])
+            seen = found.confidence[..., None] > 0
+            found = dataclasses.replace(found, keypoints_2d=np.where(seen, pixels, 0.0).astype(np.float32))
+        camera = CameraSettings(K[0, 0], K[1, 1], K[0, 2], K[1, 2], image_size=(width, height))
+        people = (
+            Pipeline(lifter=lifter, camera=camera, refinement=refinement or OcclusionRefinement())
+            .run(found)
+            .scene.people
+        )
+        target = world @ extrinsics[:, :3].T + extrinsics[:, 3]
+        person = _the_person(people, found, truth["detection"].reshape(len(world), -1, len(truth["K"]))[:, 0, number])
+        scores.append(_score(f"cam{number + 1}", len(people), person, target))
+    return scores
+
+
+def without_distortion(pixels: np.ndarray, K: np.ndarray, distortion: np.ndarray) -> np.ndarray:
+    """Where a lens without distortion would see pixels (..., 2). distortion: k1 k2 p1 p2 k3, OpenCV's model."""
+    k1, k2, p1, p2, k3 = distortion
+    seen = (pixels - K[:2, 2]) / K[[0, 1], [0, 1]]
+    ideal = seen
+    for _ in range(8):
+        x, y = ideal[..., 0], ideal[..., 1]
+        r2 = x * x + y * y
+        radial = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
+        tangential = np.stack([2 * p1 * x * y + p2 * (r2 + 2 * x * x), p1 * (r2 + 2 * y * y) + 2 * p2 * x * y], axis=-1)
+        ideal = (seen - tangential) / radial[..., None]
+    return ideal * K[[0, 1], [0, 1]] + K[:2, 2]
+
+
+def _the_person(people: Sequence[PredictedPerson], found: VideoDetections, matched: np.ndarray) -> PredictedPerson:
+    """matched (T,): which of a frame's detections is the person, -1 none."""
+    starts = np.searchsorted(found.frame, np.arange(len(matched)))
+    frames = np.flatnonzero(matched >= 0)
+    hips = {frame: found.keypoints_2d[starts[frame] + matched[frame], 17] for frame in frames.tolist()}
+
+    def covered(person: PredictedPerson) -> int:
+        return sum(
+            np.array_equal(own, hips[frame])
+            for frame, own in zip(person.frame.tolist(), person.keypoints_2d[:, 17], strict=True)
+            if frame in hips
+        )
+
+    return max(people, key=covered)
+
+
+def _score(camera: str, people: int, person: PredictedPerson, target: np.ndarray) -> CameraScore:
+    here = target[person.frame]
+    good = np.isfinite(here[:, _HIPS]).all(axis=(1, 2))
+    errors = []
+    for poses in (person.poses_3d_plain, person.poses_3d):
+        own, want = poses[good][:, _OF_MUPOTS], here[good]
+        own_hip, want_hip = (points[:, _HIPS].mean(axis=1, keepdims=True) for points in (own, want))
+        relative = np.linalg.norm((own - own_hip) - (want - want_hip), axis=-1)
+        frames = np.nanmean(relative, axis=1)  # joints that were not triangulated are left out
+        errors.append((float(frames.mean()), float(np.linalg.norm(own_hip - want_hip, axis=-1).mean())))
+    (mpjpe_plain, hip_plain), (mpjpe_refined, hip_refined) = errors
+    return CameraScore(camera, people, len(person), int(good.sum()), mpjpe_plain, mpjpe_refined, hip_plain, hip_refined)
+
+
+def table(scores: Sequence[CameraScore]) -> str:
+    """A Markdown table with the mean of the cameras below."""
+    lines = [
+        "| camera | people | track | with truth | MPJPE plain, mm | refined | hip centre plain, mm | refined |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    columns = ("mpjpe_plain", "mpjpe_refined", "hip_plain", "hip_refined")
+    for one in scores:
+        numbers = " | ".join(f"{getattr(one, key):.1f}" for key in columns)
+        lines.append(f"| {one.camera} | {one.people} | {one.track} | {one.frames} | {numbers} |")
+    means = " | ".join(f"{np.mean([getattr(one, key) for one in scores]):.1f}" for key in columns)
+    return "\n".join([*lines, f"| mean | | | | {means} |"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--checkpoint", default=DEFAULT_LIFTER, help="a lifter, as checkpoint= takes it")
+    parser.add_argument("--distorted", action="store_true", help="keypoints as detected, with the lens's distortion")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    if not (FOLDER / "truth.npz").is_file():
+        print("Skipped: needs the reference data in ../shared/multiview, which is not here.")
+        return
+    print(f"{arguments.checkpoint}, keypoints {'as detected' if arguments.distorted else 'freed of distortion'}\n")
+    print(table(measure(load_lifter(arguments.checkpoint), FOLDER, not arguments.distorted)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,243 @@
+"""From a video or its 2D keypoints to everybody's trajectory in one metric space, in one call.
+
+>>> from inference.pipeline import predict                                                          # doctest: +SKIP
+>>> scene = predict("keypoints.json", fps=30, camera=CameraSettings(image_size=(1920, 1080)))       # doctest: +SKIP
+>>> scene.people[0].poses_3d.shape                                                                  # doctest: +SKIP
+(201, 17, 3)
+
+The stages: detect, or read keypoints; track; find the camera; lift everybody in one call, at the lifter's frame rate;
+refine everybody in one call, at the video's; fix the scale. docs/own_videos.md shows how to use it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from inference.camera import CameraEstimate, CameraSettings, KnownHeights
+from inference.detections import VideoDetections
+from inference.detectors import Detector, detect_video, load_detector
+from inference.inputs import is_keypoints_input, read_detections
+from inference.lifting import lift_tracks
+from inference.rate import check_rate, same_rate
+from inference.result import PredictedPerson, PredictedScene
+from inference.trackers import OfflineTracker, Tracker, sequences
+from lightning_modules.checkpoint import load_lifter
+from pose.errors import ConfigError, DataError, MismatchError
+from pose.sequence import PoseSequence
+from refinement import OcclusionRefinement
+from refinement.refiner import RefinementResult, Refiner
+
+if TYPE_CHECKING:
+    from lightning_modules.lifter import Lifter
+
+log = logging.getLogger(__name__)
+
+DEFAULT_LIFTER = "builtin:mocap_normal"
+#: Where nothing tells the frame rate.
+DEFAULT_FPS = 30.0
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """scene: the result. camera: how it was found. stage_seconds: wall time of each stage, in order."""
+
+    scene: PredictedScene
+    camera: CameraEstimate
+    stage_seconds: dict[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Pipeline:
+    """Everything that `predict` takes beside its source.
+
+    lifter: a trained one, or what `load_lifter` takes. refinement, tracker: by default the product's. camera: what is
+    known of the camera. detector: for videos, its name or the thing itself. fps: frames per second, before what the
+    source says. people: keep that many, those seen longest. heights: known statures in mm by person number (longest
+    track first), which fix the scale. input_options: further arguments of `read_detections`.
+    """
+
+    lifter: Lifter | str | Path = DEFAULT_LIFTER
+    refinement: Refiner = field(default_factory=OcclusionRefinement)
+    tracker: Tracker = field(default_factory=OfflineTracker)
+    camera: CameraSettings = field(default_factory=CameraSettings)
+    detector: Detector | str | None = None
+    fps: float | None = None
+    people: int | None = None
+    heights: Mapping[int, float] = field(default_factory=dict)
+    input_options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.fps is not None:
+            check_rate(self.fps)
+        if self.people is not None and self.people < 1:
+            raise ConfigError(f"people={self.people}: must be at least 1, or null to keep everybody")
+
+    def run(self, source: str | Path | VideoDetections) -> Prediction:
+        """See `predict`."""
+        clock, notes = _Clock(), []
+        heights = KnownHeights(dict(self.heights))
+        with clock("lifter"):
+            lifter = load_lifter(self.lifter) if isinstance(self.lifter, str | Path) else self.lifter
+        if heights.heights and lifter.variant != "normal":
+            raise ConfigError("heights: fix the size of people, which universal coordinates do not have; use normal")
+        with clock("keypoints"):
+            detections = self._detections(source, notes)
+        fps = self._frame_rate(detections, notes)
+        with clock("tracking"):
+            tracks = self.tracker(detections)
+            seen = sequences(detections, tracks, None, fps, self.people)
+        if not seen:
+            raise DataError(
+                f"{detections.source}: no person was found in {detections.n_frames} frames; check the video and the "
+                "detector's scores"
+            )
+        with clock("camera"):
+            size = self.camera.size(detections.image_size, detections.source)
+            camera = self.camera.resolve(size, seen)
+        log.info(camera.note)
+        notes.append(camera.note)
+        seen = sequences(detections, tracks, camera.camera, fps, self.people)
+        if lifter.fps is None:
+            notes.append("Rate: the lifter does not tell which rate it was trained at, so nothing was resampled.")
+        elif not same_rate(fps, lifter.fps):
+            notes.append(
+                f"Rate: resampled from {fps:g} to {lifter.fps:g} frames per second for the lifter, which was trained "
+                "at that rate, and back."
+            )
+        with clock("lifting"):
+            lifted = lift_tracks(lifter, seen)
+        with clock("refinement"):
+            refined = self.refinement(lifted)
+        with clock("result"):
+            people = _people(lifted, refined)
+            people = _scaled(people, heights, notes)
+        scene = PredictedScene(
+            people, fps, detections.n_frames, camera.camera, lifter.variant, Path(detections.source).name, notes
+        )
+        clock.log(sum(map(len, people)), len(people))
+        return Prediction(scene, camera, clock.seconds)
+
+    def _detections(self, source: str | Path | VideoDetections, notes: list[str]) -> VideoDetections:
+        if isinstance(source, VideoDetections):
+            return source
+        path = Path(source)
+        if not path.exists():
+            raise DataError(f"input={source}: no such file or folder")
+        if is_keypoints_input(path):
+            return read_detections(path, fps=self.fps, image_size=self.camera.image_size, **self.input_options)
+        return self._detect(path, notes)
+
+    def _detect(self, path: Path, notes: list[str]) -> VideoDetections:
+        from inference.video import probe, read_video
+
+        info = probe(path, self.fps)
+        if self.detector is None:
+            raise ConfigError(
+                f"detector: {path} is a video, and none is given; give detector=rtmpose or detector=mediapipe, or 2D "
+                "keypoints as the input"
+            )
+        if self.camera.image_size not in (None, (info.width, info.height)):
+            raise MismatchError(
+                f"camera.image_size={list(self.camera.image_size or ())}: {path} has {info.width} x {info.height}; "
+                "leave it out for a video"
+            )
+        detector = load_detector(self.detector) if isinstance(self.detector, str) else self.detector
+        notes += info.notes
+        frames = (frame.image for frame in read_video(path, self.fps))
+        return detect_video(frames, detector, info.fps, source=path.name)
+
+    def _frame_rate(self, detections: VideoDetections, notes: list[str]) -> float:
+        fps = self.fps if self.fps is not None else detections.fps
+        if fps is None:
+            notes.append(f"Rate: not known, {DEFAULT_FPS:g} frames per second are assumed; give fps= if it is another.")
+            log.warning("%s: %s", detections.source, notes[-1])
+            return DEFAULT_FPS
+        check_rate(fps)
+        return float(fps)
+
+
+def predict(source: str | Path | VideoDetections, **settings: Any) -> PredictedScene:
+    """Everybody's 3D trajectory in a video.
+
+    source: a video file, a folder of images, a file or folder of 2D keypoints (docs/inputs.md), or detections.
+    settings: the fields of `Pipeline`, such as lifter="builtin:mocap_normal", fps=30, people=3.
+
+    Raises ConfigError for a setting and DataError for a source that cannot be used, DataError if nobody is found.
+    """
+    return Pipeline(**settings).run(source).scene
+
+
+def _people(lifted: list[PoseSequence], refined: RefinementResult) -> list[PredictedPerson]:
+    people = []
+    for number, (plain, final) in enumerate(zip(lifted, refined.sequences, strict=True)):
+        if plain.poses_3d is None or final.poses_3d is None:
+            raise MismatchError(f"{plain.name}: the refinement gave no poses")
+        scores = plain.confidence.numpy()
+        if refined.observed is not None:
+            observed = refined.observed[number].numpy()
+        else:
+            observed = np.repeat(plain.detected.numpy()[:, None], len(plain.joints_3d), axis=1)
+        people.append(
+            PredictedPerson(
+                person=number,
+                frame=plain.frame.numpy(),
+                poses_3d=final.poses_3d.float().numpy(),
+                poses_3d_plain=plain.poses_3d.float().numpy(),
+                observed=observed,
+                confidence=scores.mean(axis=1),
+                keypoints_2d=plain.keypoints_2d.numpy(),
+                scores=scores,
+                std_mm=None if refined.std_mm is None else refined.std_mm[number].float().numpy(),
+            )
+        )
+    return people
+
+
+def _scaled(people: list[PredictedPerson], heights: KnownHeights, notes: list[str]) -> list[PredictedPerson]:
+    """Everybody at the scale of the known statures: moved along the line of sight, so that the picture stays."""
+    if not heights.heights:
+        return people
+    factors = heights.factors([(person.poses_3d, person.observed) for person in people])
+    given = ", ".join(f"{mm:g} mm for person {person}" for person, mm in sorted(heights.heights.items()))
+    notes.append(
+        f"Scale: fixed by the given stature, {given}; positions were multiplied by "
+        + ", ".join(f"{factor:.3f}" for factor in factors[:8])
+        + (", ..." if len(factors) > 8 else "")
+        + "."
+    )
+    return [_times(person, factor) for person, factor in zip(people, factors.tolist(), strict=True)]
+
+
+def _times(person: PredictedPerson, factor: float) -> PredictedPerson:
+    return dataclasses.replace(
+        person,
+        poses_3d=person.poses_3d * np.float32(factor),
+        poses_3d_plain=person.poses_3d_plain * np.float32(factor),
+        std_mm=None if person.std_mm is None else person.std_mm * np.float32(factor),
+    )
+
+
+class _Clock:
+    """Wall time of named stages."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[stage] = time.perf_counter() - start
+
+    def log(self, frames: int, people: int) -> None:
+        each = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in self.seconds.items())
+        log.info("%d people, %d frames of them: %.1f s (%s)", people, frames, sum(self.seconds.values()), each)

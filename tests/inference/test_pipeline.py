@@ -1,0 +1,329 @@
+"""From keypoints to a scene: what comes out, what is said, what is refused, and how fast it goes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.multiview import measure, without_distortion
+from data.windows import FrameTable
+from inference.camera import CameraSettings
+from inference.detections import VideoDetections
+from inference.lifting import lift_tracks, with_hips
+from inference.pipeline import Pipeline, predict
+from lightning_modules.checkpoint import load_lifter
+from lightning_modules.lifter import Lifter
+from pose.cameras import Camera
+from pose.errors import ConfigError, DataError, MismatchError
+from pose.joint_sets import COCO_19, MUPOTS_17
+from pose.sequence import PoseSequence
+from refinement import NoRefinement
+
+CAMERA = CameraSettings(fx=1500.0, image_size=(1920, 1080))
+
+
+@pytest.fixture(scope="module")
+def scene_file(made_scene, tmp_path_factory) -> Path:
+    """60 frames of three people as keypoints.json, rows shuffled."""
+    scene, rng = made_scene(60), np.random.default_rng(0)
+    frames: dict[str, list] = {f"{i:04d}.jpg": [] for i in range(60)}
+    for person in scene.people:
+        for row, frame in enumerate(person.frame):
+            if person.confidence[row] > 0:
+                points = np.concatenate([person.keypoints_2d[row], person.scores[row][:, None]], axis=1)[:17]
+                frames[f"{frame:04d}.jpg"].append({"keypoints": points.ravel().tolist(), "score": 1.0})
+    for rows in frames.values():
+        rng.shuffle(rows)
+    path = tmp_path_factory.mktemp("keypoints") / "people.json"
+    path.write_text(json.dumps(frames))
+    return path
+
+
+@pytest.fixture(scope="module")
+def lifter() -> Lifter:
+    """Random weights, statistics of people 4 m away, 25 frames per second."""
+    torch.manual_seed(0)
+    generator = torch.Generator().manual_seed(1)
+    poses = 300 * torch.randn(40, 17, 3, generator=generator) + torch.tensor([0.0, 0.0, 4000.0])
+    camera = Camera(1500.0, 1500.0, 960.0, 540.0, 1920, 1080)
+    keypoints = 1000 * torch.rand(40, 19, 2, generator=generator)
+    person = PoseSequence(
+        "made", 0, camera, 25.0, keypoints, torch.rand(40, 19, generator=generator), poses_3d=poses, variant="normal"
+    )
+    table = FrameTable([person], 9)
+    network = {"channels": 8, "filter_widths": [3, 3], "dropout": 0.25}
+    return Lifter(
+        network, "normal", 25.0, features=table.feature_standardiser, targets=table.target_standardiser
+    ).eval()
+
+
+def test_everybody_in_one_space(scene_file: Path, lifter: Lifter, caplog) -> None:
+    caplog.set_level(logging.INFO)
+    prediction = Pipeline(lifter=lifter, camera=CAMERA, fps=30).run(scene_file)
+    scene = prediction.scene
+    assert (scene.fps, scene.n_frames, scene.variant, scene.source) == (30, 60, "normal", "people.json")
+    assert [person.person for person in scene.people] == [0, 1, 2]
+    assert [len(person) for person in scene.people] == sorted((len(p) for p in scene.people), reverse=True)
+    for person in scene.people:
+        np.testing.assert_array_equal(person.frame, np.arange(person.frame[0], person.frame[-1] + 1))
+        assert np.isfinite(person.poses_3d).all()
+        assert np.isfinite(person.poses_3d_plain).all()
+        assert person.std_mm is not None
+        unseen = person.confidence == 0
+        assert not person.observed[unseen].any()
+        assert not person.keypoints_2d[unseen].any()
+        assert person.observed[~unseen].mean() > 0.5
+    assert any((person.confidence == 0).any() for person in scene.people), "somebody was hidden"
+    assert prediction.camera.how == "given"
+    assert "resampled from 30 to 25" in " ".join(scene.notes)
+    assert list(prediction.stage_seconds) == [
+        "lifter", "keypoints", "tracking", "camera", "lifting", "refinement", "result",
+    ]  # fmt: skip
+    assert "3 people" in caplog.text
+    assert "lifting" in caplog.text
+
+
+def test_people_keeps_those_seen_longest(scene_file: Path, lifter: Lifter) -> None:
+    everybody = predict(scene_file, lifter=lifter, camera=CAMERA, fps=30)
+    two = predict(scene_file, lifter=lifter, camera=CAMERA, fps=30, people=2)
+    assert len(two.people) == 2
+    np.testing.assert_array_equal(two.people[1].frame, everybody.people[1].frame)
+
+
+def test_depth_is_in_proportion_to_the_focal_length_that_the_note_tells(scene_file: Path, lifter: Lifter) -> None:
+    scene = predict(scene_file, lifter=lifter, fps=30, camera=CameraSettings(image_size=(1920, 1080)))
+    assert "Depth is in proportion" in scene.notes[0]
+    assert str(round(scene.camera.fx)) in scene.notes[0]
+
+
+def test_known_heights_move_people_along_the_line_of_sight(scene_file: Path, lifter: Lifter) -> None:
+    free = predict(scene_file, lifter=lifter, camera=CAMERA, fps=30)
+    fixed = predict(scene_file, lifter=lifter, camera=CAMERA, fps=30, heights={1: 1700.0})
+    factor = fixed.people[0].poses_3d[0, 0, 2] / free.people[0].poses_3d[0, 0, 2]
+    for before, after in zip(free.people, fixed.people, strict=True):
+        np.testing.assert_allclose(after.poses_3d, before.poses_3d * factor, rtol=1e-5)
+        np.testing.assert_allclose(after.poses_3d_plain, before.poses_3d_plain * factor, rtol=1e-5)
+        np.testing.assert_allclose(after.std_mm, before.std_mm * factor, rtol=1e-5)
+    assert "Scale: fixed by the given stature, 1700 mm for person 1" in fixed.notes[-1]
+
+
+def test_no_refinement_leaves_the_plain_poses(scene_file: Path, lifter: Lifter) -> None:
+    scene = predict(scene_file, lifter=lifter, camera=CAMERA, fps=30, refinement=NoRefinement())
+    for person in scene.people:
+        np.testing.assert_array_equal(person.poses_3d, person.poses_3d_plain)
+        np.testing.assert_array_equal(person.observed.all(1), person.confidence > 0)
+        assert person.std_mm is None
+
+
+def test_at_the_lifters_rate_nothing_is_resampled(scene_file: Path, lifter: Lifter) -> None:
+    assert len(predict(scene_file, lifter=lifter, camera=CAMERA, fps=25).notes) == 1
+
+
+def test_without_a_frame_rate_thirty_are_assumed_and_said(scene_file: Path, lifter: Lifter, caplog) -> None:
+    scene = predict(scene_file, lifter=lifter, camera=CAMERA)
+    assert scene.fps == 30
+    assert any("30 frames per second are assumed" in note for note in scene.notes)
+    assert "30 frames per second are assumed" in caplog.text
+
+
+def detections(n_frames: int, rows: list[int], fps: float | None = 30.0) -> VideoDetections:
+    """Somebody who stands still, found in the frames `rows`."""
+    pose = np.random.default_rng(0).uniform(300, 700, (len(COCO_19), 2)).astype(np.float32)
+    return VideoDetections(
+        np.array(rows, dtype=int),
+        np.repeat(pose[None], len(rows), axis=0),
+        np.ones((len(rows), len(COCO_19)), dtype=np.float32),
+        np.ones(len(rows), dtype=np.float32),
+        n_frames,
+        fps,
+        (1920, 1080),
+    )
+
+
+def test_one_frame(lifter: Lifter) -> None:
+    (person,) = predict(detections(1, [0]), lifter=lifter, camera=CAMERA).people
+    assert person.poses_3d.shape == (1, 17, 3)
+    assert np.isfinite(person.poses_3d).all()
+
+
+def test_who_leaves_and_comes_back_is_filled_in(lifter: Lifter) -> None:
+    rows = [*range(5, 30), *range(50, 80)]
+    (person,) = predict(detections(100, rows), lifter=lifter, camera=CAMERA).people
+    assert (person.frame[0], person.frame[-1], len(person)) == (5, 79, 75)
+    gap = slice(25, 45)
+    assert not person.observed[gap].any()
+    assert not person.confidence[gap].any()
+    hip = person.poses_3d[:, MUPOTS_17.index("hip")]
+    assert np.abs(np.diff(hip, axis=0)).max() < 120, "the gap is bridged, not jumped"
+
+
+def test_nobody_is_one_clear_line(lifter: Lifter) -> None:
+    with pytest.raises(DataError, match="no person was found in 7 frames"):
+        predict(detections(7, []), lifter=lifter, camera=CAMERA)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"fps": 0}, "fps=0: must be a positive number"),
+        ({"fps": float("nan")}, "fps=nan"),
+        ({"people": 0}, "people=0: must be at least 1"),
+        ({"heights": {0: 17.0}}, r"heights\[0\]=17.0: must be between"),
+        ({"heights": {9: 1700.0}}, r"heights\[9\]: there is no such person"),
+    ],
+)
+def test_settings_that_cannot_be_used(lifter: Lifter, settings: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        predict(detections(5, [0, 1, 2, 3, 4]), lifter=lifter, camera=CAMERA, **settings)
+
+
+def test_a_video_rate_of_zero(lifter: Lifter) -> None:
+    with pytest.raises(ConfigError, match="fps=0"):
+        predict(detections(3, [0, 1], fps=0.0), lifter=lifter, camera=CAMERA)
+
+
+def test_sources_that_cannot_be_used(lifter: Lifter, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such file or folder"):
+        predict(tmp_path / "absent.mp4", lifter=lifter)
+    (tmp_path / "broken.mp4").write_bytes(b"not a video")
+    with pytest.raises((DataError, ConfigError), match=r"broken\.mp4|PyAV"):
+        predict(tmp_path / "broken.mp4", lifter=lifter)
+
+
+def test_heights_need_normal_coordinates(lifter: Lifter) -> None:
+    universal = Lifter(
+        lifter.network.config, "universal", features=lifter.feature_standardiser, targets=lifter.target_standardiser
+    )
+    with pytest.raises(ConfigError, match="heights: fix the size of people, which universal coordinates do not have"):
+        predict(detections(3, [0, 1]), lifter=universal, camera=CAMERA, heights={0: 1700.0})
+
+
+class Flat:
+    """A detector that finds one person in each picture, where the picture is bright."""
+
+    name = "flat"
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        return np.concatenate([np.random.default_rng(0).uniform(50, 90, (17, 2)), np.ones((17, 1))], axis=1)[None]
+
+
+def test_a_folder_of_images_through_a_detector(lifter: Lifter, tmp_path: Path) -> None:
+    from PIL import Image
+
+    for number in range(4):
+        Image.new("RGB", (160, 120), "gray").save(tmp_path / f"img_{number}.png")
+    with pytest.raises(ConfigError, match=r"detector: .* is a video, and none is given"):
+        predict(tmp_path, lifter=lifter, fps=25)
+    scene = predict(tmp_path, lifter=lifter, fps=25, detector=Flat())
+    assert (scene.n_frames, len(scene.people[0])) == (4, 4)
+    assert (scene.camera.width, scene.camera.height) == (160, 120)
+    with pytest.raises(MismatchError, match="160 x 120"):
+        predict(tmp_path, lifter=lifter, fps=25, detector=Flat(), camera=CameraSettings(image_size=(1920, 1080)))
+
+
+def test_missing_hips_get_a_place_for_the_network_and_no_score() -> None:
+    keypoints = torch.zeros(5, 19, 2) + torch.tensor([100.0, 100.0])
+    scores = torch.ones(5, 19)
+    hip, left, neck = (COCO_19.index(name) for name in ("hip", "left_hip", "neck"))
+    keypoints[:, hip] += torch.tensor([3.0, 60.0])
+    for frame, joints in ((1, ["hip", "left_hip", "right_hip"]), (2, ["hip", "right_hip"])):
+        index = [COCO_19.index(name) for name in joints]
+        keypoints[frame, index], scores[frame, index] = 0, 0
+    keypoints[1, neck] += 10
+    keypoints[2, left] = torch.tensor([95.0, 158.0])
+    person = PoseSequence("made", 0, None, 25.0, keypoints, scores)
+    filled = with_hips(person)
+    assert filled.keypoints_2d[1, hip].tolist() == [113.0, 170.0]
+    assert filled.keypoints_2d[2, hip].tolist() == [95.0, 158.0]
+    assert torch.equal(filled.confidence, person.confidence)
+    assert not person.keypoints_2d[1, hip].any(), "the caller's array is left alone"
+    assert with_hips(filled.__class__("made", 0, None, 25.0, keypoints[3:], scores[3:])).keypoints_2d[0, hip, 0] == 103
+
+
+def test_lifting_at_another_rate_differs_little_from_the_same_rate(lifter: Lifter) -> None:
+    camera = Camera(1500.0, 1500.0, 960.0, 540.0, 1920, 1080)
+
+    def person(fps: float) -> PoseSequence:
+        time = torch.arange(int(4 * fps) + 1) / fps
+        base = 500 + 300 * torch.rand(19, 2, generator=torch.Generator().manual_seed(2))
+        keypoints = base + 60 * torch.sin(time)[:, None, None]
+        return PoseSequence("made", 0, camera, fps, keypoints, torch.full((len(time), 19), 0.9))
+
+    (slow,) = lift_tracks(lifter, [person(25.0)])
+    (fast,) = lift_tracks(lifter, [person(100.0)])
+    assert fast.poses_3d is not None
+    assert slow.poses_3d is not None
+    assert float((fast.poses_3d[::4] - slow.poses_3d)[4:-4].norm(dim=-1).max()) < 5
+    assert lift_tracks(lifter, []) == []
+    with pytest.raises(MismatchError, match="fps: sequences of one video"):
+        lift_tracks(lifter, [person(25.0), person(50.0)])
+
+
+def test_ts1_three_tracks_from_first_to_last_frame(shared: Path, lifter: Lifter) -> None:
+    """201 frames, four boxes in three of them; the fourth is no track of its own length and in nobody's."""
+    source = shared / "detections" / "ts1_keypoints.json"
+    scene = predict(source, lifter=lifter, fps=30, camera=CameraSettings(image_size=(2048, 2048)))
+    assert [len(person) for person in scene.people[:3]] == [201, 201, 201]
+    assert all(len(person) < 10 for person in scene.people[3:])
+    for person in scene.people[:3]:
+        step = np.linalg.norm(np.diff(person.keypoints_2d[:, COCO_19.index("hip")], axis=0), axis=-1)
+        assert np.median(step) < 20
+
+
+def test_multiview_benchmark_measures_each_camera(shared: Path, lifter: Lifter) -> None:
+    scores = measure(lifter, shared / "multiview")
+    assert [one.camera for one in scores] == ["cam1", "cam2", "cam3", "cam4"]
+    assert all(one.track >= 95 and one.frames > 80 for one in scores), "one track over all frames"
+    assert np.mean([one.hip_refined for one in scores]) > 0
+
+
+@pytest.mark.parametrize("name", ["builtin:mocap_normal"])
+def test_refined_is_better_than_plain_on_real_truth(shared: Path, name: str) -> None:
+    from lightning_modules.builtin import builtin_names
+
+    if name.removeprefix("builtin:") not in builtin_names():
+        pytest.skip(f"needs the weights {name}, which are not here")
+    scores = measure(load_lifter(name), shared / "multiview")
+    assert np.mean([one.mpjpe_refined for one in scores]) < np.mean([one.mpjpe_plain for one in scores])
+    assert np.mean([one.hip_refined for one in scores]) < np.mean([one.hip_plain for one in scores])
+
+
+def test_distortion_is_removed() -> None:
+    K = np.array([[1000.0, 0, 640], [0, 1000.0, 360], [0, 0, 1]])
+    k1, k2, p1, p2, k3 = distortion = np.array([-0.2, 0.05, 0.001, -0.002, 0.01])
+    x, y = ideal = np.array([0.3, -0.2])
+    r2 = x * x + y * y
+    radial = 1 + k1 * r2 + k2 * r2**2 + k3 * r2**3
+    seen = [
+        x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x),
+        y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y,
+    ]
+    pixels = np.array(seen) * 1000 + [640, 360]
+    np.testing.assert_allclose(without_distortion(pixels, K, distortion), ideal * 1000 + [640, 360], atol=1e-3)
+
+
+def test_memory_stays_in_proportion_to_the_frames(lifter: Lifter, made_scene) -> None:
+    """1,000 person-frames take below 60 MB, so the 30,000 that are promised stay below 2 GiB."""
+    people = made_scene(360).people
+    frame = np.concatenate([p.frame for p in people])
+    order = np.argsort(frame, kind="stable")
+    found = VideoDetections(
+        frame[order],
+        *(np.concatenate([getattr(p, key) for p in people])[order] for key in ("keypoints_2d", "scores", "confidence")),
+        n_frames=360,
+        fps=25.0,
+        image_size=(1920, 1080),
+    )
+    tracemalloc.start()
+    scene = predict(found, lifter=lifter, camera=CAMERA)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    frames = sum(map(len, scene.people))
+    assert frames > 800
+    assert peak / frames < 60e3, f"{peak / 1e6:.0f} MB for {frames} frames"
