@@ -16,7 +16,8 @@ from data.windows import FrameTable
 from inference.camera import CameraSettings
 from inference.detections import VideoDetections
 from inference.lifting import lift_tracks, with_hips
-from inference.pipeline import Pipeline, predict
+from inference.pipeline import DEFAULT_LIFTER, Pipeline, predict
+from lightning_modules.builtin import builtin_names
 from lightning_modules.checkpoint import load_lifter
 from lightning_modules.lifter import Lifter
 from pose.cameras import Camera
@@ -283,15 +284,27 @@ def test_multiview_benchmark_measures_each_camera(shared: Path, lifter: Lifter) 
     assert np.mean([one.hip_refined for one in scores]) > 0
 
 
-@pytest.mark.parametrize("name", ["builtin:mocap_normal"])
-def test_refined_is_better_than_plain_on_real_truth(shared: Path, name: str) -> None:
-    from lightning_modules.builtin import builtin_names
+@pytest.fixture(scope="module")
+def builtin() -> Lifter:
+    if "mocap_normal" not in builtin_names():
+        pytest.skip("needs the built-in weights mocap_normal, which are not here")
+    return load_lifter(DEFAULT_LIFTER)
 
-    if name.removeprefix("builtin:") not in builtin_names():
-        pytest.skip(f"needs the weights {name}, which are not here")
-    scores = measure(load_lifter(name), shared / "multiview")
+
+def test_refined_is_better_than_plain_on_real_truth(shared: Path, builtin: Lifter) -> None:
+    scores = measure(builtin, shared / "multiview")
     assert np.mean([one.mpjpe_refined for one in scores]) < np.mean([one.mpjpe_plain for one in scores])
     assert np.mean([one.hip_refined for one in scores]) < np.mean([one.hip_plain for one in scores])
+
+
+def test_ts1_reprojected_hips_stay_on_the_detected_ones(shared: Path, builtin: Lifter) -> None:
+    """Within 2 % of the image's width. COCO's hip is the middle of the hips; MuPoTS-17's lies above it."""
+    source = shared / "detections" / "ts1_keypoints.json"
+    scene = predict(source, lifter=builtin, fps=30, camera=CameraSettings(image_size=(2048, 2048)))
+    for person in scene.people[:3]:
+        hips = person.poses_3d[:, [MUPOTS_17.index("left_hip"), MUPOTS_17.index("right_hip")]].mean(axis=1)
+        off = scene.camera.project(torch.from_numpy(hips)).numpy() - person.keypoints_2d[:, COCO_19.index("hip")]
+        assert np.linalg.norm(off[person.confidence > 0.5], axis=1).max() < 0.02 * 2048
 
 
 def test_distortion_is_removed() -> None:
