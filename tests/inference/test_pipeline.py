@@ -17,7 +17,6 @@ from inference.camera import CameraSettings
 from inference.detections import VideoDetections
 from inference.lifting import lift_tracks, with_hips
 from inference.pipeline import DEFAULT_LIFTER, Pipeline, predict
-from lightning_modules.builtin import builtin_names
 from lightning_modules.checkpoint import load_lifter
 from lightning_modules.lifter import Lifter
 from pose.cameras import Camera
@@ -286,8 +285,6 @@ def test_multiview_benchmark_measures_each_camera(shared: Path, lifter: Lifter) 
 
 @pytest.fixture(scope="module")
 def builtin() -> Lifter:
-    if "mocap_normal" not in builtin_names():
-        pytest.skip("needs the built-in weights mocap_normal, which are not here")
     return load_lifter(DEFAULT_LIFTER)
 
 
