@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from data.files import read_hdf5, read_mat, reading, require, require_mask, require_shape, to_tensor
 from data.reader import Reader, check_numbers, read_detections
@@ -122,7 +121,7 @@ class MpiInf3dhpTrain(Reader):
         annotations = calibration.with_name("annot.mat")
         logger.debug("reading %s", calibration.parent)
         cameras, numbers = read_cameras(calibration), self._cameras_of(subject, sequence)
-        poses = _read_poses(annotations, (subject, sequence), numbers, variant)
+        poses = read_annotations(annotations, (subject, sequence), numbers, ANNOTATION_FIELD[variant])
         fps = 50 if (subject, sequence) in FILMED_AT_50_FPS else 25
         step = 2 * (fps // MAX_FPS)
         found = []
@@ -138,7 +137,7 @@ class MpiInf3dhpTrain(Reader):
                     keypoints_2d=keypoints_2d[::step].clone(),
                     confidence=confidence[::step].clone(),
                     detected=detected[::step].clone(),
-                    poses_3d=poses[number][::step].clone(),
+                    poses_3d=torch.from_numpy(poses[number][::step].copy()),
                     frame=torch.arange(0, len(detected), step),
                     variant=variant,
                 )
@@ -146,28 +145,33 @@ class MpiInf3dhpTrain(Reader):
         return found
 
 
-def _read_poses(path: Path, recording: tuple[int, int], numbers: list[int], variant: Variant) -> dict[int, Tensor]:
-    """Annotated poses (T, 17, 3) in mm of each camera, at the raw rate, faults repaired."""
-    key = ANNOTATION_FIELD[variant]
+def read_annotations(path: Path, recording: tuple[int, int], numbers: list[int], key: str) -> dict[int, np.ndarray]:
+    """A field of annot.mat for some cameras, as MuPoTS-17, at the raw rate, the published faults repaired: float32.
+
+    key: `annot2`, px, each camera (T, 17, 2); `annot3` or `univ_annot3`, mm, (T, 17, 3). recording: (subject,
+    sequence). Raises DataError naming the file for what is missing, damaged or of another shape.
+    """
+    axes = 2 if key == "annot2" else 3
     cells = read_mat(path, [key])[key]
     require_shape(cells, path, key, ("cameras", 1))
     if cells.dtype != object or len(cells) <= max(numbers):
         raise DataError(
-            f"{path}: {key}: a cell with the poses of cameras 0 to {max(numbers)} is expected, found an array of "
+            f"{path}: {key}: a cell with the annotations of cameras 0 to {max(numbers)} is expected, found an array of "
             f"{cells.dtype}, shape {cells.shape}; fetch the file again"
         )
-    poses, sizes = {}, {}
+    found, sizes = {}, {}
     for number in numbers:
         label = f"{key}[{number}]"
-        flat = require(cells[number, 0], path, label, ("T", 28 * 3), sizes)
-        chosen = to_tensor(flat.reshape(-1, 28, 3)[:, list(MUPOTS_17_OF_MPI_28)])
-        check_finite(f"{path}: {label} (frame, joint of MuPoTS-17, axis)", chosen, "fetch the file again")
+        flat = require(cells[number, 0], path, label, ("T", 28 * axes), sizes)
+        joints = flat.reshape(-1, 28, axes)[:, list(MUPOTS_17_OF_MPI_28)].astype(np.float32)
+        where = f"{path}: {label} (frame, joint of MuPoTS-17, axis)"
+        check_finite(where, torch.from_numpy(joints), "fetch the file again")
         if recording == ONE_ANNOTATION_TOO_MANY:
-            chosen = chosen[:-1]
+            joints = joints[:-1]
         if recording == MIRRORED:
-            chosen[MIRRORED_FRAMES] = chosen[MIRRORED_FRAMES][:, list(MUPOTS_17.flip)]
-        poses[number] = chosen
-    return poses
+            joints[MIRRORED_FRAMES] = joints[MIRRORED_FRAMES][:, list(MUPOTS_17.flip)]
+        found[number] = joints
+    return found
 
 
 #: The rate of the test recordings is documented nowhere that we could read; 25 fps is the training cameras' own rate.

@@ -13,21 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from data.files import read_mat, require, require_shape
 from data.mpi_inf_3dhp import (
     BEHIND_CAMERA,
     BEHIND_CAMERA_NUMBER,
     FILMED_AT_50_FPS,
-    MIRRORED,
-    MIRRORED_FRAMES,
-    ONE_ANNOTATION_TOO_MANY,
     SEQUENCES,
     calibration_path,
+    read_annotations,
 )
-from pose.errors import DataError, check_finite
-from pose.joint_sets import MUPOTS_17, MUPOTS_17_OF_MPI_28
+from pose.errors import DataError
+from pose.joint_sets import MUPOTS_17
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +40,7 @@ _NO_CROSSING = 0.05
 _JUDGED_FRAMES = 400
 
 _HIP = MUPOTS_17.index("hip")
-_FIELDS = {"annot2": 2, "annot3": 3, "univ_annot3": 3}
+_FIELDS = ("annot2", "annot3", "univ_annot3")
 
 Recording = tuple[int, int]  # (subject, sequence)
 
@@ -82,32 +78,10 @@ def annotations_path(mpi_root: Path, recording: Recording) -> Path:
     return calibration_path(mpi_root, *recording).with_name("annot.mat")
 
 
-def read_annotations(mpi_root: Path, recording: Recording, camera: int) -> dict[str, np.ndarray]:
-    """annot2 (T, 17, 2) px, annot3 and univ_annot3 (T, 17, 3) mm of one camera at the raw rate, faults repaired.
-
-    float32, MuPoTS-17. Raises DataError naming the file for what is missing, damaged or of another shape.
-    """
+def clip_annotations(mpi_root: Path, recording: Recording, camera: int) -> dict[str, np.ndarray]:
+    """annot2 (T, 17, 2) px, annot3 and univ_annot3 (T, 17, 3) mm of one camera, at the raw rate, faults repaired."""
     path = annotations_path(mpi_root, recording)
-    found: dict[str, np.ndarray] = {}
-    sizes: dict[str, int] = {}
-    for key, axes in _FIELDS.items():
-        cells = read_mat(path, [key])[key]  # one at a time: the cell holds all cameras
-        require_shape(cells, path, key, ("cameras", 1))
-        if cells.dtype != object or len(cells) <= camera:
-            raise DataError(
-                f"{path}: {key}: a cell with the annotations of cameras 0 to {camera} is expected, found an array of "
-                f"{cells.dtype}, shape {cells.shape}; fetch the file again"
-            )
-        label = f"{key}[{camera}]"
-        flat = require(cells[camera, 0], path, label, ("T", 28 * axes), sizes)
-        joints = flat.reshape(len(flat), 28, axes)[:, list(MUPOTS_17_OF_MPI_28)].astype(np.float32)
-        check_finite(f"{path}: {label} (frame, joint of MuPoTS-17, axis)", torch.from_numpy(joints), "fetch it again")
-        if recording == ONE_ANNOTATION_TOO_MANY:
-            joints = joints[:-1]
-        if recording == MIRRORED:
-            joints[MIRRORED_FRAMES] = joints[MIRRORED_FRAMES][:, list(MUPOTS_17.flip)]
-        found[key] = joints
-    return found
+    return {key: read_annotations(path, recording, [camera], key)[camera] for key in _FIELDS}
 
 
 def composed_annotations(

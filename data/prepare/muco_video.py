@@ -20,7 +20,7 @@ from data.prepare.detections import (
     write_detections,
 )
 from data.prepare.images import write_jpeg
-from data.prepare.muco_clips import Clip, choose_clips, composed_annotations, read_annotations, recordings_of
+from data.prepare.muco_clips import Clip, choose_clips, clip_annotations, composed_annotations, recordings_of
 from data.prepare.muco_composition import back_to_front, check_sources, compose, read_rgb, source_files
 from data.prepare.muco_detections import clip_detections, hidden_by_capsules, hidden_by_masks, with_hidden
 from data.prepare.muco_layout import MucoFiles, read_clips, read_video_annotations, write_clips
@@ -82,7 +82,7 @@ class Video:
 
 def choose_and_annotate(files: MucoFiles, choice: Choice, camera: int) -> None:
     """Write clips.json and gt.pkl of a camera."""
-    found = {r: read_annotations(files.mpi, r, camera) for r in recordings_of(choice.subjects, camera)}
+    found = {r: clip_annotations(files.mpi, r, camera) for r in recordings_of(choice.subjects, camera)}
     hips = {recording: fields["annot3"][:, _HIP] for recording, fields in found.items()}
     videos = []
     for number in range(choice.videos):

@@ -211,7 +211,10 @@ BAD_RECORDINGS = [
         r"annot\.mat: annot3\[0\]: expected shape \(T, 84\), found \(10, 51\)",
     ),
     (lambda f: write_annotations(f, {1: raw_poses(10)}), r"annot3\[0\]: empty"),
-    (lambda f: scipy.io.savemat(f / "annot.mat", {"annot3": np.zeros((14, 1))}), "a cell with the poses of cameras 0"),
+    (
+        lambda f: scipy.io.savemat(f / "annot.mat", {"annot3": np.zeros((14, 1))}),
+        "a cell with the annotations of cameras 0",
+    ),
     (lambda f: scipy.io.savemat(f / "annot.mat", {"annot2": np.zeros(3)}), "has no variable 'annot3'"),
     (lambda f: (f / "annot.mat").write_bytes((f / "annot.mat").read_bytes()[:300]), "annot.mat: not a MATLAB v5 file"),
     (

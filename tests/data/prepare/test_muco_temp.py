@@ -16,7 +16,7 @@ from scipy.ndimage import gaussian_filter1d, maximum_filter, minimum_filter
 
 from data.files import read_pickle
 from data.muco_temp import MuCoTemp
-from data.prepare.muco_clips import Clip, choose_clips, read_annotations, recordings_of
+from data.prepare.muco_clips import Clip, choose_clips, clip_annotations, recordings_of
 from data.prepare.muco_composition import back_to_front, paste, read_mask, source_path
 from data.prepare.muco_detections import HIDDEN_SCORE, hidden_by_capsules, with_hidden
 from data.prepare.muco_temp import muco_temp_steps
@@ -610,7 +610,7 @@ def test_faults_of_the_annotations_are_repaired(tmp_path):
         folder.mkdir(parents=True)
         pixels, poses = rng.normal(size=(frames, 28, 2)), rng.normal(size=(frames, 28, 3))
         writers.write_mpi_annotations(folder / "annot.mat", [pixels], [poses], [poses])
-        found = read_annotations(tmp_path, recording, 0)
+        found = clip_annotations(tmp_path, recording, 0)
         if recording == (3, 1):
             assert len(found["annot2"]) == len(found["annot3"]) == 5
             continue
