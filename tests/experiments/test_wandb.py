@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,11 +43,18 @@ class Told:
     exit_code: int | None = None
 
 
-def told(folder: Path) -> Told:
-    """The only offline run below this folder's wandb/."""
+def told(folder: Path, patience_s: float = 20.0) -> Told:
+    """The only offline run below this folder's wandb/. wandb's own process writes it, now and then a moment later."""
+    (log,) = folder.glob("wandb/offline-run-*/run-*.wandb")
+    end = time.monotonic() + patience_s
+    while (found := _read(log)).exit_code is None and time.monotonic() < end:
+        time.sleep(0.2)
+    return found
+
+
+def _read(log: Path) -> Told:
     from wandb.proto.wandb_internal_pb2 import Record
 
-    (log,) = folder.glob("wandb/offline-run-*/run-*.wandb")
     found = Told()
     for content in records(log):
         record = Record.FromString(content)
