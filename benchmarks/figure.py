@@ -1,0 +1,53 @@
+"""One measured figure: a ratio of two things timed in one run, at one size. What `make bench` collects.
+
+A module of `benchmarks` that has figures offers
+
+    def figures(sizes: Sequence[float]) -> Iterator[Figure]
+
+`sizes` are shares of the real data set's size (0.01, 0.1, 1.0, ...). `python -m benchmarks.run` calls all of them, each
+module in a process of its own, writes one JSON line per figure and from these docs/performance.md.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class Figure:
+    """name: what was measured, `group/what`. size: share of the real data set. count, of: how much that is ("frames").
+
+    value in unit is the thing itself ("windows/s", "s", "us/frame"), against the same of the `reference`; ratio is how
+    many times better than the reference (above 1 is better), except where `unit` itself is a share. peak_mib: resident
+    memory at its highest during the measurement above what it was before, where measured.
+    """
+
+    name: str
+    size: float
+    count: int
+    of: str
+    value: float
+    unit: str
+    reference: str
+    reference_value: float
+    ratio: float
+    peak_mib: float | None = None
+
+    def line(self) -> str:
+        """The figure as one line of JSON."""
+        return json.dumps(asdict(self))
+
+
+def seconds_of(work: Callable[[], object], at_least_s: float = 0.2, rounds: int = 3) -> float:
+    """Seconds that `work` takes: median of at least `rounds` calls and `at_least_s` seconds, after one to warm up."""
+    work()
+    taken: list[float] = []
+    while len(taken) < rounds or sum(taken) < at_least_s:
+        start = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - start)
+    return statistics.median(taken)
