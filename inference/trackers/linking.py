@@ -128,27 +128,27 @@ def link(
     cost = np.concatenate([_link_cost(people, tracks, ends, starts, a[p], b[p], links, fps) for p in parts])
     chosen = assign(a, b, cost - start_cost[b], end_cost)
     if links.doubt > 0:
-        made = np.flatnonzero(chosen)
-        unclear = made[~_clear(a, b, cost, chosen, links.doubt)]
-        chosen[unclear] = False
-        closed |= {*last[a[unclear]].tolist(), *first[b[unclear]].tolist()}
+        doubtful = _in_doubt(a, b, cost, chosen, links.doubt)
+        chosen[doubtful] = False
+        closed |= {*last[a[doubtful]].tolist(), *first[b[doubtful]].tolist()}
     follower = dict(zip(a[chosen].tolist(), b[chosen].tolist(), strict=True))
     firsts = sorted(set(range(len(tracks))) - set(follower.values()))
     return [_joined(people, [tracks[i] for i in _chain(first, follower)]) for first in firsts], closed
 
 
-def _clear(a: np.ndarray, b: np.ndarray, cost: np.ndarray, chosen: np.ndarray, doubt: float) -> np.ndarray:
-    """Which of the chosen links stay.
+def _in_doubt(a: np.ndarray, b: np.ndarray, cost: np.ndarray, chosen: np.ndarray, doubt: float) -> np.ndarray:
+    """(M,) bool: the chosen links that are too close to call, and the links that they are too close to.
 
-    Not those that could exchange partners with another link for less than `doubt`, nor those whose start (or end)
-    could as cheaply be given to an end (or start) that has no link.
+    In doubt are two links that could exchange partners for less than `doubt`, and one whose start (or end) could as
+    cheaply be given to an end (or start) that has no link. That other end is in doubt too: it must not take the next
+    best start, which may be a short piece of the person that it lost to.
     """
     pick = np.flatnonzero(chosen)
     of_end = dict(zip(a[pick].tolist(), pick.tolist(), strict=True))
     of_start = dict(zip(b[pick].tolist(), pick.tolist(), strict=True))
     price = dict(zip(zip(a.tolist(), b.tolist(), strict=True), cost.tolist(), strict=True))
-    unclear: set[int] = set()
-    for (end, start), value in price.items():
+    found = np.zeros(len(a), dtype=bool)
+    for pair, ((end, start), value) in enumerate(price.items()):
         mine, theirs = of_end.get(end), of_start.get(start)
         if (mine is None and theirs is None) or mine == theirs:
             continue
@@ -157,8 +157,8 @@ def _clear(a: np.ndarray, b: np.ndarray, cost: np.ndarray, chosen: np.ndarray, d
         if mine is not None and theirs is not None:
             other += price.get((int(a[theirs]), int(b[mine])), np.inf)
         if other < doubt:
-            unclear.update(links)
-    return ~np.isin(pick, list(unclear))
+            found[[pair, *links]] = True
+    return found
 
 
 def _chain(first: int, follower: dict[int, int]) -> list[int]:
