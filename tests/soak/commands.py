@@ -69,11 +69,11 @@ def _prepare_mupots(inputs: Path, place: Path) -> list[str]:
 
 
 def _keypoints(folder: Path) -> None:
-    """Two people seen for two seconds."""
+    """Two people seen for half a second."""
     rng = np.random.default_rng(0)
     camera = Camera(1500.0, 1500.0, 1024.0, 1024.0, 2048, 2048)
     view = look_at(camera, np.array([0, 1300.0, 0]), np.array([0, 1e3, 4e3]))
-    motions = [procedural_motion("walk", 60, 30, random_body(rng), rng) for _ in range(2)]
+    motions = [procedural_motion("walk", 16, 30, random_body(rng), rng) for _ in range(2)]
     seen = render_scene(compose_scene(motions, view, rng), view, 30, rng)
     keypoints = np.stack([person.detection for person in seen], axis=1)
     np.savez(folder / "keypoints.npz", keypoints=keypoints, joint_set="COCO-19")
