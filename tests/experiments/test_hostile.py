@@ -1,12 +1,12 @@
-"""Full disks, folders that may not be written, data that go away, two runs in one folder: one line, and nothing lost."""
+"""Full disks, folders that may not be written, data that go away, two runs in one folder: one line, nothing lost."""
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +18,9 @@ import torch
 from data.synthetic import SyntheticSettings, ensure_synthetic
 from data.synthetic.bodies import random_body
 from data.synthetic.motions import procedural_motion
+from experiments import locks
 from experiments.locks import FileLock
+from experiments.own_folder import owned
 from lightning_modules.checkpoint import write_whole
 from pose.errors import DataError
 from tests.soak.files import check_whole, final_files, results
@@ -74,8 +76,8 @@ def datasets(made: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def predict(tmp_path: Path) -> list[str]:
     """The words of a prediction without pictures."""
-    points = np.random.default_rng(0).uniform(100, 400, (40, 1, 17, 2))
-    keypoints = np.concatenate([points, np.ones((40, 1, 17, 1))], axis=3)
+    points = np.random.default_rng(0).uniform(100, 400, (160, 1, 17, 2))
+    keypoints = np.concatenate([points, np.ones((160, 1, 17, 1))], axis=3)
     np.savez(tmp_path / "keypoints.npz", keypoints=keypoints, joint_set="COCO-17")
     return [
         "experiment=predict", f"input={tmp_path / 'keypoints.npz'}", "fps=30", "camera.image_size=[640,480]",
@@ -93,43 +95,37 @@ def test_a_full_disk_keeps_the_older_prediction(run_here, disk: Disk, predict: l
     first = run_here(*predict, folder="disk/run")
     assert first.returncode == 0, first.output
     older = results(first.folder)
-    for room in (0, 96 * 1024, 160 * 1024, 240 * 1024):
+    for room in (0, 72 * 1024, 200 * 1024):  # not even for the start, for a small file, for all but the largest
         with disk.filled(room):
-            done = run_here(*predict, "people=1", "seed=7", folder="disk/run")
+            done = run_here(*predict, folder="disk/run")
             assert done.returncode == 2, (room, done.output)
             said(done.output, "cannot be written (No space left on device); check permissions and free space")
+            assert results(done.folder) == older
             for path in final_files(done.folder):
                 check_whole(path)
-            assert results(done.folder).keys() == older.keys()
-    again = run_here(*predict, folder="disk/run")
-    assert again.returncode == 0, again.output
-    assert results(again.folder) == older
+    assert run_here(*predict, folder="disk/run").returncode == 0
 
 
 def test_training_on_a_full_disk_goes_on_where_there_is_room_again(run_here, disk: Disk) -> None:
     words = ["experiment=train", "data=synthetic", "size=tiny", "trainer.max_epochs=2", "logger=csv"]
-    whole = run_here(*words, "paths.lifters=elsewhere", folder="whole")
     with disk.filled(128 * 1024):
         done = run_here(*words, f"paths.lifters={disk.folder}", folder="run")
         assert done.returncode == 2, done.output
         said(done.output, "last.ckpt: cannot be written (No space left on device)")
-    with disk.filled(96 * 1024):
-        done = run_here(*words, f"paths.lifters={disk.folder / 'other'}", folder="disk/run")
-        assert done.returncode == 2, done.output
     again = run_here(*words, f"paths.lifters={disk.folder}", folder="run")
     assert again.returncode == 0, again.output
-    assert again.metrics == whole.metrics
+    assert list(disk.folder.glob("*/done.json"))
 
 
 def test_a_full_disk_ends_a_sweep_which_goes_on_later(run_here, disk: Disk) -> None:
-    words = ["experiment=table_refinement_terms", "size=tiny", "logger=csv", "terms=all,no_hip_terms"]
+    words = ["experiment=table_refinement_terms", "size=tiny", "logger=csv", "terms=all"]
     words.append(f"hydra.sweep.dir={disk.folder}/sweep")
-    for room in (0, 80 * 1024, 120 * 1024):
+    for room, code in ((0, 2), (88 * 1024, 1)):  # not even for the start; not for the row
         with disk.filled(room):
             done = run_here(*words)
-            assert done.returncode in (1, 2), done.output
+            assert done.returncode == code, done.output
             assert "No space left on device" in done.output and "Traceback" not in done.output
-            assert not list(disk.folder.glob("sweep/*/metrics.json")) or room > 0
+            assert not list(disk.folder.glob("sweep/*/metrics.json"))
             for path in final_files(disk.folder / "sweep"):
                 check_whole(path)
     again = run_here(*words)
@@ -177,7 +173,10 @@ def test_a_folder_without_permission(repo: Path, tmp_path: Path, workdir: Path) 
 
 @pytest.mark.parametrize(
     ("words", "after"),
-    [(["experiment=mupots_mm", "checkpoint={golden}"], 3), (["experiment=train", "size=tiny", "data=both"], 40)],
+    [
+        (["experiment=mupots_mm", "checkpoint={golden}"], 3),
+        (["experiment=train", "size=tiny", "data=mpi_inf_3dhp"], 40),
+    ],
 )
 def test_a_data_folder_that_goes_away_while_it_is_read(
     run_here, datasets: Path, golden: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], after: int
@@ -214,21 +213,32 @@ def test_two_runs_in_one_folder(run_here, predict: list[str], tmp_path: Path) ->
     assert run_here(*predict).returncode == 0
 
 
-def test_jobs_of_two_sweeps_wait_for_each_other(run_here, tmp_path: Path) -> None:
-    words = ["experiment=table_refinement_terms", "size=tiny", "logger=csv", "terms=all"]
-    words.append(f"hydra.sweep.dir={tmp_path}/sweep")
-    assert run_here(*words).returncode == 0
-    (row,) = tmp_path.glob("sweep/*/metrics.json")
-    lock = FileLock(row.parent / ".lock")
+def test_jobs_of_two_sweeps_wait_for_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog) -> None:
+    lock = FileLock(tmp_path / "row" / ".lock")
     assert lock.take()
-    threading.Timer(1.0, lock.release).start()
-    done = run_here(*words)
+    monkeypatch.setattr(locks.time, "sleep", lambda seconds: lock.release())
+    with caplog.at_level("INFO"), owned(tmp_path / "row", waits=True):
+        assert not FileLock(tmp_path / "row" / ".lock").take()
+    assert "waiting for the row row, which process" in caplog.text
+
+
+def test_where_there_are_no_locks_runs_start_all_the_same(
+    run_here, predict: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(locks.fcntl, "flock", refuse)
+    done = run_here(*predict)
     assert done.returncode == 0, done.output
-    assert "waiting for the row" in done.output and "finished before" in done.output
+    assert "knows no locks" in done.output
 
 
 def test_a_checkpoint_on_a_full_disk(disk: Disk) -> None:
     """PyTorch makes a RuntimeError about positions of it."""
-    with disk.filled(8 * 1024), pytest.raises(DataError, match=r"a\.ckpt: cannot be written \(No space left on device\)"):
+    with (
+        disk.filled(8 * 1024),
+        pytest.raises(DataError, match=r"a\.ckpt: cannot be written \(No space left on device\)"),
+    ):
         write_whole(disk.folder / "a.ckpt", lambda file: torch.save(torch.zeros(10_000), file))
     assert os.listdir(disk.folder) == []

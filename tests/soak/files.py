@@ -51,10 +51,10 @@ def leftovers(folder: Path) -> list[Path]:
 
 def check_whole(path: Path) -> None:
     """HalfFile unless `path` can be read to its end; KeyError for an ending that nobody here knows to read."""
+    if path.suffix not in _READERS:
+        raise KeyError(f"{path}: nothing is known about files with this ending")
     try:
         _READERS[path.suffix](path)
-    except KeyError:
-        raise KeyError(f"{path}: nothing is known about files with this ending") from None
     except Exception as error:  # readers of broken files raise nearly every type
         raise HalfFile(f"{path}: {type(error).__name__}: {error}") from error
 
