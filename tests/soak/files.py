@@ -24,8 +24,9 @@ from PIL import Image
 
 from data.files import read_npz, read_pickle
 
-#: Names of files whose content tells of the run (when, how long, by whom), not of its result.
-ABOUT_THE_RUN = {"run.json", "report.json", "lock", "hparams.yaml"}
+#: Names of files whose content tells of the run (when, how long, by whom), not of its result. The curves of a continued
+#: training lack the rows that were not yet written: at worst the training loss of the epoch before.
+ABOUT_THE_RUN = {"run.json", "report.json", "lock", "metrics.csv"}
 #: Keys of JSON files that do the same, and columns of the table of a predict run.
 _ABOUT_THE_RUN_KEYS = {"stage_seconds"}
 _SECONDS = re.compile(r"^- Seconds: .*$", re.MULTILINE)

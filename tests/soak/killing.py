@@ -45,7 +45,7 @@ class Soak:
         self.command, self.folder, self.limit_s = command, folder, limit_s
         self.rng = random.Random(seed)
         self.inputs = folder / "inputs"
-        self.tally = Tally()
+        self.tally, self.rounds = Tally(), 0
         self.inputs.mkdir(parents=True)
         command.inputs(self.inputs)
 
@@ -62,7 +62,8 @@ class Soak:
 
     def kill_and_resume(self, reference: Reference, kills: int) -> None:
         """In a new folder: kill it `kills` times, look at what is there, let it finish, compare with the reference."""
-        place = self.folder / f"killed_{self.tally.kills}"
+        self.rounds += 1
+        place = self.folder / f"killed_{self.rounds}"
         before = len(self.tally.losses)
         for _ in range(kills):
             if not self._kill(place, reference):
