@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 PYTEST_WORKERS ?= 2
 
-.PHONY: quickstart test format bench picture clean
+.PHONY: quickstart test format bench soak picture clean
 
 quickstart: .venv/installed
 	$(BIN)/python run.py
@@ -21,6 +21,11 @@ format: .venv/installed-dev
 
 bench: .venv/installed-dev
 	$(BIN)/python -m benchmarks.loader
+
+# Kills every verb at random moments and compares what the same command then makes; KILLS=n of them.
+KILLS ?= 20
+soak: .venv/installed-dev
+	$(BIN)/python -m tests.soak --kills $(KILLS)
 
 # The pictures in README: the quickstart's own output.
 picture: .venv/installed

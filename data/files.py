@@ -1,4 +1,4 @@
-"""The only place of this package that opens pickles, MATLAB, HDF5 and npz files; and atomic writes.
+"""The only place of this package that opens pickles, MATLAB, HDF5 and npz files; `pose.atomic` writes.
 
 Data sets come from many hands, so every way in which a file can be unusable (missing, truncated, of another kind, with
 a program inside) ends as a `DataError` of one line that names the file. What comes out is plain: dicts and lists of
@@ -7,8 +7,6 @@ NumPy arrays; `require` then checks the shape of each.
 
 from __future__ import annotations
 
-import os
-import secrets
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +19,7 @@ import scipy.io
 import torch
 from torch import Tensor
 
+from pose.atomic import atomic_path as atomic_path
 from pose.errors import DataError, PoseError, ShapeError, check_shape
 from pose.pickles import load_pickle
 
@@ -90,32 +89,6 @@ def read_npz(path: Path | str) -> dict[str, np.ndarray]:
                 raise ValueError("no zip signature")
         with np.load(path, allow_pickle=False) as archive:
             return {key: archive[key] for key in archive.files}
-
-
-# --- writing ---------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def atomic_path(path: Path | str) -> Iterator[Path]:
-    """A temporary path beside `path`, with its ending, that becomes `path` when the block ends without an error.
-
-    Folders are made. After an error nothing is left and an older file stays as it was. Whoever finds `path` finds it
-    complete. Raises DataError if it cannot be written.
-    """
-    path = Path(path)
-    partial = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.touch()
-        yield partial
-        with open(partial, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error}); check permissions and free space") from error
-    finally:
-        if partial.exists():
-            partial.unlink()
 
 
 # --- checks ----------------------------------------------------------------------------------------------------------

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from data.files import atomic_path
+from lightning_modules.checkpoint import write_whole
 
 
 class EpochCheckpoint(Checkpoint):
@@ -19,10 +22,20 @@ class EpochCheckpoint(Checkpoint):
     def __init__(self, path: Path):
         self.path = path
 
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        trainer.strategy.checkpoint_io = WholeFiles()
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Every rank takes part, since saving ends in a barrier; rank 0 alone writes."""
-        if trainer.is_global_zero:
-            with atomic_path(self.path) as part:
-                trainer.save_checkpoint(part)
-        else:
-            trainer.save_checkpoint(self.path)
+        trainer.save_checkpoint(self.path)
+
+
+class WholeFiles(TorchCheckpointIO):
+    """Writes checkpoints beside their place.
+
+    Lightning itself goes by the machine's folder for temporary files: that may be too small for them, and keeps for
+    ever what a kill leaves there.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        write_whole(Path(path), lambda file: torch.save(checkpoint, file))

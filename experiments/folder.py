@@ -8,7 +8,7 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 
-from data.files import atomic_path
+from pose.atomic import atomic_path
 
 
 def run_folder() -> Path:

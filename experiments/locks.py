@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pose.atomic import cannot_write
 from pose.errors import DataError
 
 try:
@@ -28,6 +29,10 @@ log = logging.getLogger(__name__)
 _UNSUPPORTED = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK}
 
 
+class NoLocksError(DataError):
+    """The file system knows no locks."""
+
+
 class FileLock:
     """An exclusive lock on `path`, whose folder is made. It can be taken once at a time, by any process or thread."""
 
@@ -36,7 +41,8 @@ class FileLock:
         self._descriptor: int | None = None
 
     def take(self) -> bool:
-        """Take it if it is free. DataError where the file cannot be made or its file system knows no locks.
+        """Take it if it is free. DataError where the file cannot be made, NoLocksError where its file system
+        knows no locks.
 
         On Windows there is no such lock and it is always free: run one job at a time there.
         """
@@ -44,20 +50,24 @@ class FileLock:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as error:
-            raise DataError(f"{self.path}: cannot be written ({error}); check permissions and free space") from error
+            raise cannot_write(self.path, error) from error
         try:
             if fcntl is not None:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(descriptor)
             if error.errno in _UNSUPPORTED:
-                raise DataError(
+                raise NoLocksError(
                     f"{self.path}: its file system knows no locks ({error}); choose another for paths.outputs, or "
                     "mount it with them (Lustre: -o flock)"
                 ) from error
             return False
-        os.truncate(descriptor, 0)
-        os.write(descriptor, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
+        try:
+            os.truncate(descriptor, 0)
+            os.write(descriptor, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
+        except OSError as error:
+            os.close(descriptor)
+            raise cannot_write(self.path, error) from error
         self._descriptor = descriptor
         return True
 

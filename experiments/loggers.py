@@ -38,7 +38,7 @@ def wandb_logger(
     """
     if mode not in ("offline", "online"):
         raise ConfigError(f"logger.mode={mode}: must be offline or online")
-    from pytorch_lightning.loggers import CSVLogger
+    from experiments.curves import CurvesLogger
 
     try:
         import wandb
@@ -56,7 +56,7 @@ def wandb_logger(
     except Exception as error:
         # wandb raises a different type for each of the many things that may be wrong with it.
         log.warning("wandb cannot be used (%s): curves go to %s", _short(error), Path(save_dir) / "curves")
-        return CSVLogger(save_dir, name="", version="curves")
+        return CurvesLogger(save_dir)
     return logger
 
 

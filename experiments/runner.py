@@ -1,19 +1,23 @@
 """What surrounds every task: its folder, its seed, its logger, and the errors that a user can cause.
 
 Every run leaves `config.yaml` (resolved), `run.json` (command, overrides, commit, seed, versions, time) and its log in
-its folder. A `PoseError` ends the run with one line and exit code 2; `debug=true` shows the traceback instead. A job of
-a sweep never raises: see experiments/sweep.py.
+its folder. A `PoseError` ends the run with one line and exit code 2, and so does what the machine refuses (a full disk,
+a folder that went away); `debug=true` shows the traceback instead. A job of a sweep never raises: see
+experiments/sweep.py.
 """
 
 from __future__ import annotations
 
+import errno
 import importlib.metadata
 import logging
+import os
 import platform
 import subprocess
 import sys
 import time
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +27,17 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.folder import run_folder, write_json, write_text
+from experiments.own_folder import owned
 from experiments.sweep import Finished, in_sweep, note_failure, skip_if_finished
-from pose.errors import PoseError
+from pose.errors import DataError, PoseError
 
 log = logging.getLogger(__name__)
+
+#: What the machine refuses to libraries that write or read for us; our own code says more.
+_REFUSALS = {
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR,
+    errno.EIO, errno.ESTALE,
+}  # fmt: skip
 
 
 def run(cfg: DictConfig) -> Any:
@@ -34,8 +45,10 @@ def run(cfg: DictConfig) -> Any:
 
     As a job of a sweep: skip what is finished, and write failed.json and return None instead of raising.
     """
+    logging.raiseExceptions = False  # a log that cannot be written, on a full disk, is no second error
     try:
-        return _run(cfg)
+        with owned(run_folder(), waits=in_sweep()):
+            return _run(cfg)
     except Finished:
         log.info("finished before: %s", run_folder())
         return None
@@ -44,7 +57,8 @@ def run(cfg: DictConfig) -> Any:
         if in_sweep():
             message = str(cause) if cause is not None else f"{type(error).__name__}: {error}"
             log.error("%s", message, exc_info=cause is None or cfg.debug)
-            note_failure(message)
+            with suppress(PoseError):  # of a full disk the sweep's own note will tell
+                note_failure(message)
             return None
         if cause is None or cfg.debug:
             raise
@@ -97,6 +111,9 @@ def _user_error(error: BaseException) -> PoseError | None:
         return error
     if isinstance(error, InstantiationException) and error.__cause__ is not None:
         return _user_error(error.__cause__)
+    if isinstance(error, OSError) and error.errno in _REFUSALS:
+        place = error.filename or f"a file, perhaps in {run_folder()}"
+        return DataError(f"{place}: {os.strerror(error.errno)}; repair this and give the same command again")
     return None
 
 

@@ -19,6 +19,7 @@ import os
 import secrets
 import shutil
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,8 @@ class SweepCallback(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         self.notes = Path(config.hydra.sweep.dir).resolve() / ".jobs" / secrets.token_hex(4)
-        self.notes.mkdir(parents=True)
+        with _ending():
+            self.notes.mkdir(parents=True)
         # A job of submitit unpickles this callback before anything could tell it where the code is.
         code, known = str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")
         if code not in known.split(os.pathsep):
@@ -115,12 +117,14 @@ class SweepCallback(Callback):
         folder = Path(config.hydra.runtime.output_dir)
         (folder / "failed.json").unlink(missing_ok=True)
         note = {"folder": str(folder), "overrides": _overrides(config.hydra), "before": _time_of_metrics(folder)}
-        write_json(self._note(config), {**note, "ended": False})
+        with _ending():
+            write_json(self._note(config), {**note, "ended": False})
 
     def on_job_end(self, config: DictConfig, **kwargs: Any) -> None:
         if self.notes is not None:
             note = self._note(config)
-            write_json(note, {**json.loads(note.read_text()), "ended": True})
+            with _ending():
+                write_json(note, {**json.loads(note.read_text()), "ended": True})
 
     def _note(self, config: DictConfig) -> Path:
         notes: Any = self.notes
@@ -169,6 +173,16 @@ class SweepCallback(Callback):
             log.info("table: %s", folder / "table.md")
             log_sweep(config, folder, table, files)
         return bool(failed)
+
+
+@contextlib.contextmanager
+def _ending() -> Iterator[None]:
+    """End the sweep if the block fails: without its note a row would be missing from the table, and nobody told."""
+    try:
+        yield
+    except (PoseError, OSError) as error:
+        log.error("%s; the sweep ends here, the same command goes on from its finished rows", error)
+        raise SystemExit(2) from None
 
 
 def _time_of_metrics(folder: Path) -> int | None:

@@ -7,8 +7,8 @@ No file is trusted: pickles and checkpoints are read by loaders that make tensor
 
 from __future__ import annotations
 
+import io
 import json
-import os
 import pickle
 from collections.abc import Callable
 from importlib.metadata import version
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from lightning_modules.builtin import PREFIX, builtin_path, pack, unpack
 from lightning_modules.lifter import Lifter
+from pose.atomic import atomic_path
 from pose.coordinates import Variant, same_variant
 from pose.errors import DataError, MismatchError, check_finite
 from pose.joint_sets import COCO_19, MUPOTS_17
@@ -78,12 +79,12 @@ def save_lifter(path: str | Path, lifter: Lifter) -> None:
         "hyper_parameters": dict(lifter.hparams),
         "pytorch-lightning_version": version("pytorch-lightning"),
     }
-    _write(Path(path), lambda file: torch.save(content, file))
+    write_whole(Path(path), lambda file: torch.save(content, file))
 
 
 def export_safetensors(path: str | Path, lifter: Lifter) -> None:
     """Write `lifter` to a safetensors file, convolutions in half precision."""
-    _write(Path(path), lambda file: file.write(pack(lifter.state_dict(), dict(lifter.hparams))))
+    write_whole(Path(path), lambda file: file.write(pack(lifter.state_dict(), dict(lifter.hparams))))
 
 
 def export_published(lifter: Lifter, folder: str | Path) -> None:
@@ -118,21 +119,17 @@ def export_published(lifter: Lifter, folder: str | Path) -> None:
     ]
     weights = {name: value.detach().cpu() for name, value in network.state_dict().items()}
     folder = Path(folder)
-    _write(folder / MODEL_FILE, lambda file: torch.save(weights, file))
-    _write(folder / PREPROCESS_FILE, lambda file: pickle.dump(preprocess, file, protocol=2))
-    _write(folder / CONFIG_FILE, lambda file: file.write(json.dumps(config, indent=2).encode()))
+    write_whole(folder / MODEL_FILE, lambda file: torch.save(weights, file))
+    write_whole(folder / PREPROCESS_FILE, lambda file: pickle.dump(preprocess, file, protocol=2))
+    write_whole(folder / CONFIG_FILE, lambda file: file.write(json.dumps(config, indent=2).encode()))
 
 
-def _write(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
-    """A file appears under its name only when complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            write(file)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+def write_whole(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
+    """A file appears under its name only when complete. DataError where it cannot be written."""
+    content = io.BytesIO()  # PyTorch makes an error of its own of a full disk
+    write(content)
+    with atomic_path(path) as partial:
+        partial.write_bytes(content.getbuffer())
 
 
 def _arrays(standardiser: Standardiser) -> dict[str, np.ndarray]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pose.atomic import cannot_write
 from pose.errors import ConfigError, DataError
 
 #: Of frames and masks taken out of videos. Composed pictures have their own (SPEC §3).
@@ -77,7 +78,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         partial.write_bytes(content)
         os.replace(partial, path)
     except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error}); check permissions and free space") from error
+        raise cannot_write(path, error) from error
 
 
 def check_jpeg(content: bytes, label: str, size: tuple[int, int]) -> None:

@@ -15,7 +15,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from data.files import atomic_path, reading
+from data.files import reading
+from pose.atomic import atomic_path, cannot_write
 from pose.errors import DataError
 
 NAME = "manifest.json"
@@ -87,7 +88,7 @@ def _locked(root: Path) -> Iterator[None]:
         root.mkdir(parents=True, exist_ok=True)
         file = open(root / f".{NAME}.lock", "w")  # noqa: SIM115
     except OSError as error:
-        raise DataError(f"{root}: cannot be written ({error}); check permissions and free space") from error
+        raise cannot_write(root, error) from error
     with file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, overload
 
 from data.files import reading
+from pose.atomic import cannot_write
 from pose.errors import ConfigError, DataError
 
 _ZIP = "a sound zip archive"
@@ -166,7 +167,7 @@ def _copy_bytes(item: Item, target: Path) -> None:
                 with open(item.path, "rb") as file:
                     _copy_pieces(file, out, item)
     except OSError as error:
-        raise DataError(f"{target}: cannot be written ({error}); check permissions and free space") from error
+        raise cannot_write(target, error) from error
 
 
 def _copy_pieces(file: IO[bytes], out: IO[bytes], item: Item) -> None:

@@ -12,14 +12,17 @@ import logging
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from data.mpi_inf_3dhp import MpiInf3dhpTest
 from data.mupots_3d import MuPoTS3D
 from data.synthetic.datasets import jobs
 from data.synthetic.settings import GENERATOR_VERSION, SyntheticSettings, synthetic_fingerprint
-from pose.errors import ConfigError, DataError
+from pose.atomic import LEFTOVER_S, cannot_write
+from pose.errors import ConfigError
 
 __all__ = ["GENERATOR_VERSION", "SyntheticSettings", "ensure_synthetic", "synthetic_fingerprint", "synthetic_test"]
 
@@ -42,6 +45,7 @@ def ensure_synthetic(
     logger.info("generating the stand-in data sets in %s", folder)
     try:
         partial.mkdir(parents=True)
+        _remove_leftovers(folder)
         todo = jobs(partial, settings)
         for done, job in enumerate(todo):
             if progress is not None:
@@ -55,10 +59,18 @@ def ensure_synthetic(
             if not folder.is_dir():
                 raise
     except OSError as error:
-        raise DataError(f"{folder}: cannot be written ({error}); check permissions and free space") from error
+        raise cannot_write(folder, error) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return folder
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what killed programs left of `folder`: parts in which nothing was made for a day."""
+    for left in folder.parent.glob(f".{folder.name}-????????"):
+        with suppress(OSError):
+            if time.time() - max(path.stat().st_mtime for path in (left, *left.rglob("*"))) > LEFTOVER_S:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def synthetic_test(

@@ -5,6 +5,8 @@ Written by ezc3d. Source of what residuals and camera masks mean: the C3D user g
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,8 @@ class C3dExporter:
         path = Path(folder) / "scene.c3d"
         with atomic_path(path) as partial:
             file.write(str(partial))
+            if partial.stat().st_size < 16 * residuals.size:  # ezc3d does not say that a disk is full
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return [path]
 
     def _points(self, scene: PredictedScene) -> tuple[np.ndarray, np.ndarray]:

@@ -82,3 +82,14 @@ def test_without_ezc3d(scene: PredictedScene, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setitem(sys.modules, "ezc3d", None)
     with pytest.raises(ConfigError, match="pip install ezc3d"):
         C3dExporter().write(scene, tmp_path)
+
+
+def test_a_file_that_breaks_off_is_not_kept(
+    scene: PredictedScene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ezc3d says nothing of a full disk."""
+    ezc3d = pytest.importorskip("ezc3d")
+    monkeypatch.setattr(ezc3d.c3d, "write", lambda self, path: Path(path).write_bytes(bytes(4096)))
+    with pytest.raises(DataError, match=r"scene\.c3d: cannot be written \(No space left on device\)"):
+        C3dExporter().write(scene, tmp_path)
+    assert not list(tmp_path.iterdir())

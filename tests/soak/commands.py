@@ -1,0 +1,118 @@
+"""The commands that are killed, one or two per verb, and what they read: small, but in the genuine formats."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from data.files import read_pickle
+from data.synthetic import SyntheticSettings, ensure_synthetic
+from data.synthetic.bodies import random_body
+from data.synthetic.motions import procedural_motion
+from data.synthetic.scenes import compose_scene, look_at, render_scene
+from pose.cameras import Camera
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command that can be given again.
+
+    inputs: makes what it reads, in a folder. words: those of `python run.py`, from the folder of the inputs and the one
+    that everything is written into.
+    """
+
+    verb: str
+    inputs: Callable[[Path], None]
+    words: Callable[[Path, Path], list[str]]
+
+
+def _nothing(folder: Path) -> None:
+    """The stand-in is made by the command itself, and may be killed while it is."""
+
+
+def _places(place: Path) -> list[str]:
+    outputs = [f"paths.outputs={place}/outputs", f"paths.lifters={place}/lifters", f"paths.cache={place}/cache"]
+    return [*outputs, f"hydra.run.dir={place}/run", "logger=csv"]
+
+
+def _train(inputs: Path, place: Path) -> list[str]:
+    network = ["trainer.max_epochs=4", "model.network.channels=32"]
+    return ["experiment=train", "data=synthetic", "size=tiny", *network, *_places(place)]
+
+
+def _sweep(inputs: Path, place: Path) -> list[str]:
+    rows = "terms=all,no_median_filter,no_robust_cap"
+    return ["experiment=table_refinement_terms", "size=tiny", rows, f"hydra.sweep.dir={place}/sweep", *_places(place)]
+
+
+def _predict(inputs: Path, place: Path) -> list[str]:
+    words = ["experiment=predict", f"input={inputs}/keypoints.npz", "fps=30", "camera.image_size=[2048,2048]"]
+    return [*words, "exporter=[npz,json,csv,pkl,trc,c3d,bvh]", *_places(place)]
+
+
+def _prepare_mocap(inputs: Path, place: Path) -> list[str]:
+    size = ["prepare.videos=2", "prepare.frames=40", "prepare.test_frames=24", "prepare.jobs=2"]
+    paths = [f"paths.mocap={inputs}", f"paths.datasets={place}/datasets"]
+    return ["experiment=prepare", "prepare=mocap", *size, *paths, *_places(place)]
+
+
+def _prepare_mupots(inputs: Path, place: Path) -> list[str]:
+    source = [f"prepare.source={inputs}", f"prepare.keypoints={inputs}/keypoints", f"paths.datasets={place}/datasets"]
+    return ["experiment=prepare", "prepare=mupots_3d", *source, *_places(place)]
+
+
+def _keypoints(folder: Path) -> None:
+    """Two people seen for half a second."""
+    rng = np.random.default_rng(0)
+    camera = Camera(1500.0, 1500.0, 1024.0, 1024.0, 2048, 2048)
+    view = look_at(camera, np.array([0, 1300.0, 0]), np.array([0, 1e3, 4e3]))
+    motions = [procedural_motion("walk", 16, 30, random_body(rng), rng) for _ in range(2)]
+    seen = render_scene(compose_scene(motions, view, rng), view, 30, rng)
+    keypoints = np.stack([person.detection for person in seen], axis=1)
+    np.savez(folder / "keypoints.npz", keypoints=keypoints, joint_set="COCO-19")
+
+
+def _motions(folder: Path) -> None:
+    """Two captured motions of two people."""
+    rng = np.random.default_rng(0)
+    for subject in ("01", "02"):
+        motion = procedural_motion("mixed", 90, 30, random_body(rng), rng)
+        np.savez(folder / f"walk_{subject}_30fps.npz", **{f"{subject}_01": motion})
+
+
+def _download(folder: Path) -> None:
+    """MultiPersonTestSet.zip with 20 sequences of two frames, and keypoints of its pictures beside it."""
+    settings = SyntheticSettings(seed=0, mpi_frames=2, muco_frames=2, test_frames=2, mupots_frames=2, muco_videos=1)
+    genuine = ensure_synthetic(folder.with_name("genuine"), settings) / "MuPoTS"
+    with zipfile.ZipFile(folder / "MultiPersonTestSet.zip", "w") as archive:
+        for number in range(1, 21):
+            name = f"MultiPersonTestSet/TS{number}"
+            for file in ("annot.mat", "occlusion.mat"):
+                archive.write(genuine / name / file, f"{name}/{file}")
+            picture = io.BytesIO()
+            Image.new("RGB", (2048, 2048) if number <= 5 else (1920, 1080)).save(picture, "JPEG")
+            content = {}
+            for frame, people in enumerate(read_pickle(genuine / "hrnet_pose2d" / f"TS{number}.pkl")["pose"]):
+                archive.writestr(f"{name}/img_{frame:06d}.jpg", picture.getvalue())
+                content[f"img_{frame:06d}.jpg"] = [
+                    {"keypoints": person[:17].ravel().tolist(), "score": 0.9} for person in people
+                ]
+            path = folder / "keypoints" / f"TS{number}" / "keypoints.json"
+            path.parent.mkdir(parents=True)
+            path.write_text(json.dumps(content))
+
+
+COMMANDS = {
+    "train": Command("train", _nothing, _train),
+    "prepare mocap": Command("prepare", _motions, _prepare_mocap),
+    "sweep": Command("sweep", _nothing, _sweep),
+    "predict": Command("predict", _keypoints, _predict),
+    "prepare mupots_3d": Command("prepare", _download, _prepare_mupots),
+}
