@@ -146,7 +146,9 @@ def _store(path: Path, content: dict[str, Any], sequences: list[PoseSequence]) -
     about["checksum"] = _checksum(about["content"] + about["sequences"], arrays)
     try:
         with atomic_path(path) as partial:
-            save_file(arrays, partial, about)
+            mode = partial.stat().st_mode
+            save_file(arrays, partial, about)  # makes the file its owner's alone
+            partial.chmod(mode)
         _trim(path.parent)
     except (DataError, OSError, SafetensorError) as error:
         _not_kept(path.parent, " ".join(str(error).split()))
@@ -175,7 +177,8 @@ def _checksum(text: str, arrays: dict[str, np.ndarray]) -> str:
     """CRC-32 of the text, and of name, type, shape and content of each array."""
     found = zlib.crc32(text.encode())
     for key, array in arrays.items():
-        found = zlib.crc32(np.ascontiguousarray(array), zlib.crc32(f"{key} {array.dtype} {array.shape}".encode(), found))
+        found = zlib.crc32(f"{key} {array.dtype.str} {array.shape}".encode(), found)
+        found = zlib.crc32(np.ascontiguousarray(array), found)
     return f"{found:08x}"
 
 
