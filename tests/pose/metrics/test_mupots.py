@@ -324,7 +324,7 @@ def test_scenes_refuse_arrays_that_do_not_fit():
 
 
 def test_switches_share_the_work(monkeypatch):
-    """Skeletons are rescaled once per sequence and pairing, however many kinds of people are scored."""
+    """Skeletons are rescaled once per sequence, however many pairings make the pair and kinds of people are scored."""
     rng = np.random.default_rng(0)
     annotated, predicted = {}, {}
     for name in ("TS1", "TS2", "TS3"):
@@ -334,6 +334,6 @@ def test_switches_share_the_work(monkeypatch):
         predicted[name] = PredictedScene(truth + 50, np.ones((20, 2), bool), points + 5)
     calls = []
     rescale = mupots.rescale_bones
-    monkeypatch.setattr(mupots, "rescale_bones", lambda *args: calls.append(1) or rescale(*args))
+    monkeypatch.setattr(mupots, "rescale_bones", lambda *args: calls.append(len(args[0])) or rescale(*args))
     score_scenes(annotated, predicted)
-    assert len(calls) == 3 * 2
+    assert calls == [20 * 2] * 3
