@@ -1,4 +1,4 @@
-"""The MuPoTS-3D protocol (SPEC §9) once more, deliberately plain: one switch, one person, one frame, one joint at a time.
+"""The MuPoTS-3D protocol (SPEC §9) once more, deliberately plain: one switch, person, frame and joint at a time.
 
 What the fast implementation, `pose.metrics.mupots`, is checked against and compared with in speed.
 """
@@ -22,6 +22,7 @@ def plain_pairs(annotated: AnnotatedScene, predicted: PredictedScene, pairing: s
                 if predicted.present[t, p]:
                     pairs[t, p] = p
                 continue
+            assert predicted.keypoints_2d is not None
             best, best_count = None, 0
             for r in range(predicted.present.shape[1]):
                 if r in used or not predicted.present[t, r]:

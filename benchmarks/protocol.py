@@ -2,10 +2,10 @@
 
     python -m benchmarks.protocol               # 0.1, 1 and 10 times the real set, under a minute
 
-People all or matched, coordinates absolute or relative, annotations normal or universal, pairs given or by2d: 16 sets of
-PCK and AUC over 20 sequences, with the millimetre metrics of each. The plain version goes through one person of one
-frame at a time and through the sequences once per switch. Its cost is linear, and minutes at ten times the real size, so
-it is timed on at most PLAIN_FRAMES frames of each sequence and its time per person-frame is what is compared.
+People all or matched, coordinates absolute or relative, annotations normal or universal, pairs given or by2d: 16 sets
+of PCK and AUC over 20 sequences, with the millimetre metrics of each. The plain version goes through one person of one
+frame at a time and through the sequences once per switch. Its cost is linear, and minutes at ten times the real size,
+so it is timed on PLAIN_FRAMES frames of each sequence, and its time per person-frame is what is compared.
 """
 
 from __future__ import annotations
@@ -76,10 +76,8 @@ def figures(sizes: Sequence[float]) -> Iterator[Figure]:
     for size in sizes:
         made = scenes(max(1, round(FRAMES * size)))
         count = _person_frames(made)
-        all_switches(*made)
-        seconds = statistics.median(_seconds(all_switches, made) for _ in range(3 if size <= 1 else 1))
         with PeakMemory() as peak:
-            all_switches(*made)
+            seconds = statistics.median(_seconds(all_switches, made) for _ in range(3 if size <= 1 else 1))
         yield Figure(
             "protocol/mupots_3d, 16 switches", size, count, "person-frames of 20 sequences", 1e6 * seconds / count,
             "us/person-frame", "a plain version, frame by frame", 1e6 * plain, plain * count / seconds, peak.mib,

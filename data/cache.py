@@ -14,9 +14,9 @@ Reading means parsing MATLAB cells and pickles and checking every number, each t
 - It is written by `atomic_path`, so that of several processes each finds a whole entry or none; where it cannot be
   written the run is told once and goes on. Beyond LARGEST_FOLDER the oldest entries are removed.
 
-Arrays come into memory of their own: a mapped file that another machine replaces would crash the run. Masks that are all
-true and frames that count from 0 are not stored, `PoseSequence` fills them in. What comes back equals a fresh read bit
-by bit. Training's hash never sees any of this: it is of the data sets' files.
+Arrays come into memory of their own: a mapped file that another machine replaces would crash the run. Masks that are
+all true and frames that count from 0 are not stored, `PoseSequence` fills them in. What comes back equals a fresh read
+bit by bit. Training's hash never sees any of this: it is of the data sets' files.
 """
 
 from __future__ import annotations
@@ -151,13 +151,14 @@ def _store(path: Path, content: dict[str, Any], sequences: list[PoseSequence]) -
             partial.chmod(mode)
         _trim(path.parent)
     except (DataError, OSError, SafetensorError) as error:
-        _not_kept(path.parent, " ".join(str(error).split()))
+        if path.parent not in _told:
+            _told.add(path.parent)
+            why = " ".join(str(error).split())
+            logger.warning("%s: what was read cannot be kept, the next run will read the files again", why)
 
 
-@functools.cache
-def _not_kept(folder: Path, why: str) -> None:
-    """Say it once."""
-    logger.warning("%s: what was read cannot be kept here, the next run will read the files again (%s)", folder, why)
+#: Folders that could not be written, and of which that has been said.
+_told: set[Path] = set()
 
 
 def _trim(folder: Path) -> None:
@@ -178,7 +179,7 @@ def _checksum(text: str, arrays: dict[str, np.ndarray]) -> str:
     found = zlib.crc32(text.encode())
     for key, array in arrays.items():
         found = zlib.crc32(f"{key} {array.dtype.str} {array.shape}".encode(), found)
-        found = zlib.crc32(np.ascontiguousarray(array), found)
+        found = zlib.crc32(np.ascontiguousarray(array).data, found)
     return f"{found:08x}"
 
 

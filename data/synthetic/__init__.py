@@ -36,7 +36,9 @@ def ensure_synthetic(
     Raises ConfigError without a `cache`, DataError where it cannot be written.
     """
     if cache is None:
-        raise ConfigError("paths.cache=null: the stand-in data sets are generated there; give a folder, or real data sets")
+        raise ConfigError(
+            "paths.cache=null: the stand-in data sets are generated there; give a folder, or real data sets"
+        )
     folder = Path(cache) / f"synthetic-{synthetic_fingerprint(settings)}"
     if folder.is_dir():
         return folder

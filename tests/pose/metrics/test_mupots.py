@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.plain_protocol import plain_scores
+from benchmarks.plain_protocol import plain_pairs, plain_scores
 from pose.errors import ConfigError, DataError, MismatchError, ShapeError
 from pose.metrics import mupots
 from pose.metrics.mupots import (
