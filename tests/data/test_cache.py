@@ -20,6 +20,7 @@ from data.mpi_inf_3dhp import MpiInf3dhpTest, MpiInf3dhpTrain
 from data.muco_temp import MuCoTemp
 from data.mupots_3d import MuPoTS3D
 from data.reader import Reader
+from data.synthetic import SyntheticSettings, ensure_synthetic
 from pose.errors import ConfigError, DataError
 from pose.sequence import PoseSequence
 
@@ -290,3 +291,8 @@ def test_reading_the_same_files_gives_the_same_bits(tmp_path: Path) -> None:
     for i in range(4):
         keep.append(torch.empty(17 * i + 1))
         assert_equal(reader.sequences("normal"), first)
+
+
+def test_the_stand_in_needs_the_folder() -> None:
+    with pytest.raises(ConfigError, match=r"paths\.cache=null"):
+        ensure_synthetic(None, SyntheticSettings(0, 2, 2, 2, 2))
