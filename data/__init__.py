@@ -5,6 +5,7 @@ Every data set is one reader, a class built with its root folder (`data.reader.R
 
     files           opens pickles, MATLAB, HDF5 and npz files safely; atomic writes; checks that name file and key
     reader          what the readers share: their face, missing files, published 2D detections
+    cache           a second read from what the first one found
     mpi_inf_3dhp    MpiInf3dhpTrain, MpiInf3dhpTest, read_cameras
     muco_temp       MuCoTemp
     mupots_3d       MuPoTS3D

@@ -17,6 +17,7 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
+from data.cache import read_sequences
 from data.mocap.sets import mocap_folder, mocap_training
 from data.mpi_inf_3dhp import MpiInf3dhpTest, MpiInf3dhpTrain
 from data.muco_temp import MuCoTemp
@@ -46,6 +47,7 @@ class LifterDataModule(pl.LightningDataModule, ABC):
     windows_per_epoch: at most so many windows in an epoch, drawn anew each time; None: every one.
     device_resident: keep the table of frames on the training device: true, false, or "auto", if it takes at most half
     of the device's free memory.
+    cache: the folder where what was read is kept for the next run (`data.cache`); None: read the files each time.
 
     Raises ConfigError for values outside these.
     """
@@ -65,6 +67,7 @@ class LifterDataModule(pl.LightningDataModule, ABC):
         device_resident: bool | Literal["auto"] = "auto",
         undetected: bool = False,
         windows_per_epoch: int | None = None,
+        cache: str | Path | None = None,
     ):
         super().__init__()
         wanted = [("batch_size", batch_size, 1), ("seed", seed, 0)]
@@ -81,7 +84,7 @@ class LifterDataModule(pl.LightningDataModule, ABC):
         self.receptive_field, self.causal = receptive_field, causal
         self.batch_size, self.seed = batch_size, seed
         self.augment_depth, self.flip, self.device_resident = augment_depth, flip, device_resident
-        self.undetected, self.windows_per_epoch = undetected, windows_per_epoch
+        self.undetected, self.windows_per_epoch, self.cache = undetected, windows_per_epoch, cache
         self._table: FrameTable | None = None
         self._fps: float | None = None
         self._validation: list[PoseSequence] | None = None
@@ -118,12 +121,13 @@ class LifterDataModule(pl.LightningDataModule, ABC):
         if stage in (None, "fit") and self._table is None:
             self._table = self._read_training_set()
         if stage in (None, "fit", "validate") and self._validation is None:
-            self._validation = self.validation_reader().sequences(self.variant)
+            self._validation = read_sequences(self.validation_reader(), self.variant, self.cache)
 
     def _read_training_set(self) -> FrameTable:
         if self.receptive_field is None:
             raise ConfigError("receptive_field=null: must be that of the network before the training set is read")
-        sequences = [sequence for reader in self.train_readers() for sequence in reader.sequences(self.variant)]
+        readers = self.train_readers()
+        sequences = [s for reader in readers for s in read_sequences(reader, self.variant, self.cache)]
         frames_at: Counter[float] = Counter()
         for sequence in sequences:
             frames_at[sequence.fps] += len(sequence)
@@ -219,16 +223,16 @@ class SyntheticDataModule(LifterDataModule):
 
     def __init__(
         self,
-        cache: str | Path,
+        cache: str | Path | None,
         settings: SyntheticSettings,
         parts: str = "both",
         root: str | Path | None = None,
         **options: Any,
     ):
-        super().__init__(root=cache if root is None else root, **options)
+        super().__init__(root="." if root is None else root, cache=cache, **options)
         if parts not in (allowed := ("mpi_inf_3dhp", "muco_temp", "both")):
             raise ConfigError(f"data.parts={parts}: must be one of {', '.join(allowed)}")
-        self.cache, self.settings, self.parts = Path(cache), settings, parts
+        self.settings, self.parts = settings, parts
 
     def train_readers(self) -> list[Reader]:
         folder = ensure_synthetic(self.cache, self.settings)

@@ -123,19 +123,30 @@ def _read_occlusions(path: Path, sizes: dict[str, int]) -> np.ndarray:
     """(T, P, 17) bool, true where a joint is occluded."""
     key = "occlusion_labels"
     cells = _read_cell(path, key, sizes)
-    labels = [require(cells[place], path, f"{key}{list(place)}", (1, 17)) for place in np.ndindex(cells.shape)]
-    return require_mask(np.reshape(labels, (*cells.shape, 17)), path, key, ("T", "P", 17), sizes)
+    labels = _stacked(list(cells.flat), cells.shape, (1, 17), path, key)
+    return require_mask(labels[:, :, 0], path, key, ("T", "P", 17), sizes)
 
 
 def _read_field(cells: np.ndarray, field: str, shape: tuple[int, int], path: Path) -> np.ndarray:
     """One field of the struct in every cell: (T, P, *shape)."""
     values = []
-    for place in np.ndindex(cells.shape):
-        cell, label = cells[place], f"annotations{list(place)}.{field}"
+    for i, cell in enumerate(cells.flat):
         if not isinstance(cell, np.ndarray) or cell.size != 1 or field not in (cell.dtype.names or ()):
+            label = f"annotations{[int(j) for j in np.unravel_index(i, cells.shape)]}.{field}"
             raise DataError(f"{path}: {label}: missing; one struct with this field is expected; fetch the file again")
-        values.append(require(cell[field].item(), path, label, shape))
-    return np.stack(values).reshape(*cells.shape, *shape)
+        values.append(cell[field].item())
+    return _stacked(values, cells.shape, shape, path, "annotations", f".{field}")
+
+
+def _stacked(
+    values: list, cells: tuple[int, ...], shape: tuple[int, int], path: Path, key: str, field: str = ""
+) -> np.ndarray:
+    """The arrays found in every cell, as one: (T, P, *shape). DataError naming the first that is none of numbers."""
+    if not all(isinstance(v, np.ndarray) and v.shape == shape and v.dtype.kind in "fiub" for v in values):
+        places = np.ndindex(cells)
+        values = [require(v, path, f"{key}{list(p)}{field}", shape) for p, v in zip(places, values, strict=True)]
+    stacked = np.concatenate(values).reshape(*cells, *shape)
+    return stacked.astype(stacked.dtype.newbyteorder("="), copy=False)
 
 
 def _read_valid(cells: np.ndarray, path: Path) -> np.ndarray:

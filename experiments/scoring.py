@@ -37,8 +37,11 @@ def score_mupots(
     scored: dict[str, dict[str, Any]] = {}
     for way, kinds in predicted.items():
         for kind, scenes in kinds.items():
-            for protocol, scores in score_scenes(annotated, scenes, pairings=[way]).items():
-                scored.setdefault(protocol, {})[kind] = scores
+            # Pairings of the same scenes share the work.
+            alike = [other for other, others in predicted.items() if others.get(kind) is scenes]
+            if way == alike[0]:
+                for protocol, scores in score_scenes(annotated, scenes, pairings=alike).items():
+                    scored.setdefault(protocol, {})[kind] = scores
     chosen = scored[f"{pairing}/{people}"]
     return {
         "protocol": {"people": people, "pairing": pairing},

@@ -79,12 +79,10 @@ def fit_intrinsics(points: Tensor, pixels: Tensor, width: int, height: int, sour
     if len(points) < 2:
         raise DataError(f"{source}: {len(points)} annotated points, at least 2 are needed to fit the camera")
     rays = points[:, :2] / points[:, 2:]
-    fitted = []
-    for axis in (0, 1):
-        design = torch.stack([rays[:, axis], torch.ones_like(rays[:, axis])], dim=1)
-        solution = torch.linalg.lstsq(design, pixels[:, axis, None]).solution[:, 0]
-        fitted.append((float(solution[0]), float(solution[1])))
-    (fx, cx), (fy, cy) = fitted
+    # In closed form: a solver's last bits differ from call to call, with the place of its arrays in memory.
+    ray, pixel = rays.mean(dim=0), pixels.mean(dim=0)
+    focal = ((rays - ray) * (pixels - pixel)).sum(dim=0) / (rays - ray).square().sum(dim=0)
+    (fx, fy), (cx, cy) = focal.tolist(), (pixel - focal * ray).tolist()
     if not all(math.isfinite(value) for value in (fx, cx, fy, cy)) or fx <= 0 or fy <= 0:
         raise DataError(
             f"{source}: 2D and 3D annotations fit no pinhole camera (fx={fx:.4g}, fy={fy:.4g}); "

@@ -30,14 +30,18 @@ logger = logging.getLogger(__name__)
 
 
 def ensure_synthetic(
-    cache: Path | str, settings: SyntheticSettings, progress: Callable[[int, int], None] | None = None
+    cache: Path | str | None, settings: SyntheticSettings, progress: Callable[[int, int], None] | None = None
 ) -> Path:
     """The folder with Mpi3DHP/, MucoTemp/ and MuPoTS/ for these settings, generated unless it is in `cache`.
 
     progress: called with the recordings written so far and their total number. The folder appears complete or not at
     all; of several processes that make it at once the first to finish wins and the others take its work.
-    Raises DataError where it cannot be written.
+    Raises ConfigError without a `cache`, DataError where it cannot be written.
     """
+    if cache is None:
+        raise ConfigError(
+            "paths.cache=null: the stand-in data sets are generated there; give a folder, or real data sets"
+        )
     folder = Path(cache) / f"synthetic-{synthetic_fingerprint(settings)}"
     if folder.is_dir():
         return folder
@@ -74,7 +78,7 @@ def _remove_leftovers(folder: Path) -> None:
 
 
 def synthetic_test(
-    cache: Path | str, settings: SyntheticSettings, benchmark: str = "mupots_3d", root: Path | str | None = None
+    cache: Path | str | None, settings: SyntheticSettings, benchmark: str = "mupots_3d", root: Path | str | None = None
 ) -> MuPoTS3D | MpiInf3dhpTest:
     """The reader of one of the stand-in's test sets, generated if need be.
 

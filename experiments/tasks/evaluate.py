@@ -13,6 +13,7 @@ import numpy as np
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from data.cache import read_sequences
 from data.predictions import Predictions, read_predictions, write_predictions
 from experiments import datasets, lifters
 from experiments.folder import run_folder
@@ -62,7 +63,7 @@ def evaluate_predictions(cfg: DictConfig) -> None:
 
 def read_test_set(cfg: DictConfig) -> list[PoseSequence]:
     with stage(f"reading {cfg.test.name}"):
-        return datasets.test_reader(cfg).sequences(cfg.coordinates)
+        return read_sequences(datasets.test_reader(cfg), cfg.coordinates, cfg.paths.cache)
 
 
 def _evaluate_lifter(cfg: DictConfig, annotated: list[PoseSequence], method: Refiner, logger: Any) -> dict[str, Any]:

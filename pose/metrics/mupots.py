@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from pose.errors import ConfigError, DataError, MismatchError, check_shape
 from pose.joint_sets import MUPOTS_17
@@ -31,6 +30,9 @@ MATCH_JOINTS = slice(1, 14)
 MATCH_PX = 40.0
 
 N_JOINTS = len(MUPOTS_17)
+
+_SCORED = slice(err.SCORED_JOINTS[0], err.SCORED_JOINTS[-1] + 1)
+_THRESHOLDS = np.array(err.AUC_THRESHOLDS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,13 +152,17 @@ def rescale_bones(predicted: np.ndarray, annotated: np.ndarray) -> np.ndarray:
     check_shape("predicted", predicted, ("...", N_JOINTS, 3))
     check_shape("annotated", annotated, predicted.shape)
     bones = predicted - predicted[..., _PARENTS, :]
-    length = np.linalg.norm(bones, axis=-1)
-    wanted = np.linalg.norm(annotated - annotated[..., _PARENTS, :], axis=-1)
+    length = _length(bones)
+    wanted = _length(annotated - annotated[..., _PARENTS, :])
     bones *= np.divide(wanted, length, out=np.zeros_like(length), where=length > 0)[..., None]
     rescaled = predicted.copy()
     for joint in _OUTWARD:
         rescaled[..., joint, :] = rescaled[..., _PARENTS[joint], :] + bones[..., joint, :]
     return rescaled
+
+
+def _length(vectors: np.ndarray) -> np.ndarray:
+    return np.sqrt(np.einsum("...i,...i->...", vectors, vectors))
 
 
 def score_scenes(
@@ -179,13 +185,11 @@ def score_scenes(
     _check_switch("protocol.pairing", pairings, PAIRINGS)
     _check_switch("protocol.people", people, PEOPLE)
     check_sequences(predicted, annotated)
+    paired = {name: _scores_of_paired(name, scene, predicted.get(name), pairings) for name, scene in annotated.items()}
     results = {}
     for pairing in pairings:
-        paired = {
-            name: _scores_of_paired(name, scene, predicted.get(name), pairing) for name, scene in annotated.items()
-        }
         for who in people:
-            per_sequence = {name: _counting(who, scores) for name, scores in paired.items()}
+            per_sequence = {name: _counting(who, scores[pairing]) for name, scores in paired.items()}
             results[f"{pairing}/{who}"] = {"metrics": mean_scores(per_sequence.values()), "per_sequence": per_sequence}
     return results
 
@@ -220,39 +224,94 @@ def _check_switch(key: str, chosen: Sequence[str], known: Sequence[str]) -> None
             raise ConfigError(f"{key}={value}: must be one of {', '.join(known)}")
 
 
-def _scores_of_paired(name: str, annotated: AnnotatedScene, predicted: PredictedScene | None, pairing: str) -> Scores:
-    """All scores of one sequence with unpaired people left out."""
+def _scores_of_paired(
+    name: str, annotated: AnnotatedScene, predicted: PredictedScene | None, pairings: Sequence[str]
+) -> dict[str, Scores]:
+    """All scores of one sequence with unpaired people left out, by pairing.
+
+    Most people get the same row by every pairing, so errors are measured once for each pair that any of them makes.
+    """
     if not annotated.valid.any():
-        return {}
+        return {pairing: {} for pairing in pairings}
     if predicted is None:
-        return {"detected_pct": 0.0}
+        return {pairing: {"detected_pct": 0.0} for pairing in pairings}
     frames, persons = annotated.valid.shape
-    if pairing == "given":
+    if "given" in pairings:
         what = f"{name}: predicted poses_3d (pairing=given: a row per annotated person)"
         check_shape(what, predicted.poses_3d, (frames, persons, N_JOINTS, 3))
     check_shape(f"{name}: predicted poses_3d", predicted.poses_3d, (frames, "R", N_JOINTS, 3))
-    pairs = pair_given(annotated, predicted) if pairing == "given" else pair_by_2d(annotated, predicted)
-    frame, person = np.nonzero(pairs >= 0)
-    detected = 100.0 * len(frame) / int(annotated.valid.sum())
-    if len(frame) == 0:
-        return {"detected_pct": 0.0}
-    poses, truth = predicted.poses_3d[frame, pairs[frame, person]], annotated.annotation_3d[frame, person]
-    rescaled, raw, target = (torch.from_numpy(a) for a in (rescale_bones(poses, truth), poses, truth))
-    r_rescaled, r_raw, r_target = (err.root_relative(p) for p in (rescaled, raw, target))
-    percent = {
-        "r_pck_pct": err.pck(r_rescaled, r_target),
-        "r_auc_pct": err.auc(r_rescaled, r_target),
-        "a_pck_pct": err.pck(rescaled, target),
-        "a_auc_pct": err.auc(rescaled, target),
-        "r_pck_raw_pct": err.pck(r_raw, r_target),
-        "a_pck_raw_pct": err.pck(raw, target),
-    }
+    rows = predicted.present.shape[1]
+    made = {}  # pairing -> its pairs, each (frame, person, row) as one number
+    for pairing in pairings:
+        pairs = pair_given(annotated, predicted) if pairing == "given" else pair_by_2d(annotated, predicted)
+        place = np.flatnonzero(pairs >= 0)
+        made[pairing] = place * rows + pairs.flat[place]
+    every = np.unique(np.concatenate([*made.values(), np.empty(0, dtype=int)]))
+    if len(every) == 0:
+        return {pairing: {"detected_pct": 0.0} for pairing in pairings}
+    frame, person = np.divmod(every // rows, persons)
+    poses, truth = predicted.poses_3d[frame, every % rows], annotated.annotation_3d[frame, person]
+    values = _values_of_pairs(poses, truth)
+    found: dict[str, Scores] = {}
+    for pairing, pairs in made.items():
+        chosen = np.searchsorted(every, pairs)
+        found[pairing] = {"detected_pct": 100.0 * len(pairs) / int(annotated.valid.sum())}
+        if len(pairs):
+            found[pairing] |= {key: float(value[chosen].mean()) for key, value in values.items()}
+            found[pairing] |= _scaled_scores(poses[chosen], truth[chosen])
+    return found
+
+
+def _values_of_pairs(poses: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
+    """Of every pair the mean over its joints: two (N, 17, 3) in mm -> (N,) each, by the key of the score.
+
+    The mean of these over pairs is that of `pose.metrics.errors` over all their joints.
+    """
+    values: dict[str, np.ndarray] = {}
+    absolute, relative = _errors(poses, truth)
+    for key, errors in (("r", relative), ("a", absolute)):
+        values[f"{key}_pck_raw_pct"] = 100.0 * (errors[:, _SCORED] < err.PCK_THRESHOLD).mean(axis=1)
+    values |= {"mpjpe_mm": relative.mean(axis=1), "a_mpjpe_mm": absolute.mean(axis=1), "mrpe_mm": absolute[:, err.ROOT]}
+    values["pa_mpjpe_mm"] = _aligned_errors(poses, truth).mean(axis=1)
+    absolute, relative = _errors(rescale_bones(poses, truth), truth)
+    for key, errors in (("r", relative), ("a", absolute)):
+        above = len(_THRESHOLDS) - np.searchsorted(_THRESHOLDS, errors[:, _SCORED], side="right")
+        values[f"{key}_pck_pct"] = 100.0 * (above > 0).mean(axis=1)  # the last threshold is PCK's
+        values[f"{key}_auc_pct"] = 100.0 * above.mean(axis=1) / len(_THRESHOLDS)
+    return values
+
+
+def _aligned_errors(poses: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Distance of each joint after `errors.procrustes_aligned`: two (N, 17, 3) in mm -> (N, 17) mm.
+
+    In NumPy and without matrix products: on matrices this small, threads wait for each other most of the time.
+    """
+    source, goal = poses - poses.mean(axis=1, keepdims=True), truth - truth.mean(axis=1, keepdims=True)
+    u, singular, vh = np.linalg.svd(np.einsum("nji,njk->nik", source, goal))
+    mirrored = np.linalg.det(u) * np.linalg.det(vh) < 0
+    u[mirrored, :, 2] *= -1
+    singular[mirrored, 2] *= -1
+    size = np.einsum("nij,nij->n", source, source)
+    scale = singular.sum(axis=1) / np.maximum(size, np.finfo(size.dtype).tiny)
+    turned = np.einsum("nji,nik->njk", source, np.einsum("nij,njk->nik", u, vh))
+    return _length(scale[:, None, None] * turned - goal)
+
+
+def _scaled_scores(poses: np.ndarray, truth: np.ndarray) -> Scores:
+    """The scores after the one scale that is best for all pairs of a sequence: two (N, 17, 3) in mm."""
+    with np.errstate(invalid="ignore"):  # all zeros have no scale: NaN
+        scale = (poses * truth).sum() / np.square(poses).sum()
+    absolute, relative = _errors(poses * scale, truth)
     return {
-        **{key: float(value) for key, value in percent.items()},
-        **err.millimetre_scores(raw, target),
-        "pa_mpjpe_mm": float(err.pa_mpjpe(raw, target)),
-        "detected_pct": detected,
+        "n_mrpe_mm": float(absolute[:, err.ROOT].mean()),
+        "n_mpjpe_mm": float(relative.sum(axis=1).mean() / (N_JOINTS - 1)),  # the hip adds zero
     }
+
+
+def _errors(poses: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distance of each joint, absolute and relative to the hip: two (N, 17, 3) in mm -> (N, 17) each."""
+    offset = poses - truth
+    return _length(offset), _length(offset - offset[:, err.ROOT, None])
 
 
 #: Scores in which an unpaired person can count as wrong.

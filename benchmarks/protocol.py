@@ -1,0 +1,112 @@
+"""The MuPoTS-3D protocol under all 16 combinations of its switches, against a plain version (plain_protocol.py):
+
+    python -m benchmarks.protocol               # 0.1, 1 and 10 times the real set, under a minute
+
+People all or matched, coordinates absolute or relative, annotations normal or universal, pairs given or by2d: 16 sets
+of PCK and AUC over 20 sequences, with the millimetre metrics of each. The plain version goes through one person of one
+frame at a time and through the sequences once per switch. Its cost is linear, and minutes at ten times the real size,
+so it is timed on PLAIN_FRAMES frames of each sequence, and its time per person-frame is what is compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from benchmarks.figure import Figure
+from benchmarks.memory import PeakMemory
+from benchmarks.plain_protocol import plain_scores
+from pose.metrics.mupots import PAIRINGS, PEOPLE, AnnotatedScene, PredictedScene, score_scenes
+
+SIZES = (0.1, 1.0, 10.0)
+SEQUENCES = 20
+FRAMES = 420  # of a sequence, about 20,000 person-frames in all
+PLAIN_FRAMES = 4
+
+Scenes = tuple[dict[str, dict[str, AnnotatedScene]], dict[str, PredictedScene]]
+
+
+def scenes(frames: int, seed: int = 0) -> Scenes:
+    """Annotations by variant, and predictions near the normal ones: two people or three, some not valid or missed."""
+    random = np.random.default_rng(seed)
+    annotated: dict[str, dict[str, AnnotatedScene]] = {"normal": {}, "universal": {}}
+    predicted = {}
+    for number in range(1, SEQUENCES + 1):
+        shape = (frames, 2 + number % 2)
+        poses, points = random.normal(0, 300, (*shape, 17, 3)), random.normal(800, 150, (*shape, 17, 2))
+        poses += [0, 0, 4000]
+        valid, present = random.random(shape) < 0.95, random.random(shape) < 0.9
+        for variant, scale in (("normal", 1.0), ("universal", 1.05)):
+            annotated[variant][f"TS{number}"] = AnnotatedScene(points, scale * poses, valid)
+        near = points + random.normal(0, 25, points.shape)
+        predicted[f"TS{number}"] = PredictedScene(poses + random.normal(0, 60, poses.shape), present, near)
+    return annotated, predicted
+
+
+def all_switches(annotated: dict[str, dict[str, AnnotatedScene]], predicted: dict[str, PredictedScene]) -> dict:
+    """Scores of every sequence by variant, "pairing/people" and sequence."""
+    return {
+        variant: {key: result["per_sequence"] for key, result in score_scenes(truth, predicted).items()}
+        for variant, truth in annotated.items()
+    }
+
+
+def all_switches_plain(annotated: dict[str, dict[str, AnnotatedScene]], predicted: dict[str, PredictedScene]) -> dict:
+    """The same by the plain version."""
+    return {
+        variant: {
+            f"{pairing}/{people}": {
+                name: plain_scores(scene, predicted[name], pairing, people) for name, scene in truth.items()
+            }
+            for pairing in PAIRINGS
+            for people in PEOPLE
+        }
+        for variant, truth in annotated.items()
+    }
+
+
+def figures(sizes: Sequence[float]) -> Iterator[Figure]:
+    """Microseconds per person-frame for all switches together, at each size."""
+    few = scenes(PLAIN_FRAMES)
+    plain = _seconds(all_switches_plain, few) / _person_frames(few)
+    for size in sizes:
+        made = scenes(max(1, round(FRAMES * size)))
+        count = _person_frames(made)
+        with PeakMemory() as peak:
+            seconds = statistics.median(_seconds(all_switches, made) for _ in range(3 if size <= 1 else 1))
+        yield Figure(
+            "protocol/mupots_3d, 16 switches", size, count, "person-frames of 20 sequences", 1e6 * seconds / count,
+            "us/person-frame", "a plain version, frame by frame", 1e6 * plain, plain * count / seconds, peak.mib,
+        )  # fmt: skip
+
+
+def _person_frames(made: Scenes) -> int:
+    return sum(scene.valid.size for scene in made[0]["normal"].values())
+
+
+def _seconds(score, made: Scenes) -> float:
+    start = time.perf_counter()
+    score(*made)
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", type=float, nargs="+", default=SIZES, help="shares of the real set's size")
+    options = parser.parse_args()
+    for figure in figures(options.sizes):
+        peak = "" if figure.peak_mib is None else f", {figure.peak_mib:.0f} MiB"
+        print(
+            f"{figure.size:5g} times the real size, {figure.count:,} {figure.of}: {figure.value:.1f} us each, "
+            f"{figure.value * figure.count / 1e6:.2f} s for all; plain {figure.reference_value:.0f} us each, "
+            f"{figure.ratio:.0f} times as long{peak}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
