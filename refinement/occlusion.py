@@ -46,7 +46,7 @@ from refinement.refiner import Progress, RefinementResult, check_refinable
 
 #: Below this score a joint counts as inferred.
 MIN_OBSERVED_SCORE = 0.3
-#: The lifter's root is never believed to be farther off than 100 m, which keeps long unseen spans solvable.
+#: The lifter is never believed to be farther off than 100 m, which keeps long unseen spans solvable.
 LEAST_PRECISION = 1e-10
 
 
@@ -160,7 +160,7 @@ class OcclusionRefinement:
             root = solve_points(A_root[None], b[None], *root_prior)[0]
 
             away = ((relative - relative0) ** 2).sum(axis=-1) * noise.joints_full
-            believed = noise.joints * (1 + away / self.joint_outlier) ** -2
+            believed = noise.joints * (1 + away / self.joint_outlier) ** -2 + LEAST_PRECISION
             A_joints = believed.T[..., None, None] * np.eye(3)
             b_joints = (believed[..., None] * relative0).transpose(1, 0, 2)
             if person.rays is not None:
