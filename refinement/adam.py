@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -98,9 +99,14 @@ class _Adam:
         self.iteration += 1
         self.mean.lerp_(gradient, 1 - BETA_1)
         self.square.mul_(BETA_2).addcmul_(gradient, gradient, value=1 - BETA_2)
-        root = (self.square.sqrt() / math.sqrt(1 - BETA_2**self.iteration)).add_(EPSILON)
+        root = (_root(self.square) / math.sqrt(1 - BETA_2**self.iteration)).add_(EPSILON)
         mean = self.mean if self.scale is None else self.mean * self.scale
         self.x_m.addcdiv_(mean, root, value=-self.learning_rate / (1 - BETA_1**self.iteration))
+
+
+def _root(values: Tensor) -> Tensor:
+    """Square root, rounded as IEEE 754 says. MKL's, which torch takes on a CPU, is off by a bit on some processors."""
+    return torch.from_numpy(np.sqrt(values.numpy())) if values.device.type == "cpu" else values.sqrt()
 
 
 def _fixed(bound: BoundEnergy, learning_rate: float, num_iter: int) -> Minimum:
