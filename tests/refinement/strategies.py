@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from hypothesis import settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -14,11 +13,6 @@ from refinement.energy import POSE_LOSSES, SMOOTHNESS_ORDER, PublishedEnergy
 
 #: Lengths about which something changes: nothing to compare with, the median filter, the large steps of both orders.
 LENGTHS = (1, 2, 3, 5, 9, 19, 20, 21, 39, 40, 41, 70)
-
-
-def cases(factor: float) -> settings:
-    """As many cases as the profile says, times `factor`: for tests that are cheaper or dearer than others."""
-    return settings(max_examples=int(factor * settings().max_examples))
 
 
 class Person(NamedTuple):

@@ -26,7 +26,8 @@ from refinement import (
     Refiner,
     SavitzkyGolayRefinement,
 )
-from tests.refinement.strategies import LENGTHS, cases, powers, tracks
+from tests.cases import cases
+from tests.refinement.strategies import LENGTHS, powers, tracks
 
 REFINERS: dict[str, Refiner] = {
     **{

@@ -14,7 +14,8 @@ from torch import Tensor
 from refinement.adam import AdamSettings, Minimum, minimise_adam
 from refinement.energy import PublishedEnergy
 from refinement.fast import minimise_fast
-from tests.refinement.strategies import Person, cases, energies, people
+from tests.cases import cases
+from tests.refinement.strategies import Person, energies, people
 
 Solver = Callable[[PublishedEnergy, Tensor, Tensor, Tensor], Minimum]
 
