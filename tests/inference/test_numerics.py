@@ -110,8 +110,7 @@ def test_the_mirrored_video_is_the_mirrored_scene() -> None:
     assert len(whole) == 2
     order = np.argsort(np.concatenate([person.frame for person in whole]), kind="stable")
     frame, points, scores = (
-        np.concatenate([getattr(person, key) for person in whole])[order]
-        for key in ("frame", "keypoints_2d", "scores")
+        np.concatenate([getattr(person, key) for person in whole])[order] for key in ("frame", "keypoints_2d", "scores")
     )
     found = VideoDetections(frame, points, scores.clip(0, 1), scores.mean(1), 40, 30.0, (WIDTH, HEIGHT))
     scenes = [predict(rows, camera=CAMERA) for rows in (found, mirrored(found))]
