@@ -1,4 +1,4 @@
-"""Identities and whole predictions: the same each time, whatever the order of rows, in the mirror, at any image size."""
+"""Identities and whole predictions: the same each time, in any order of rows, in the mirror, at any image size."""
 
 from __future__ import annotations
 
