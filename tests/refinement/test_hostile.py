@@ -25,6 +25,7 @@ from refinement import (
     RefinementResult,
     Refiner,
     SavitzkyGolayRefinement,
+    refine,
 )
 from tests.cases import cases
 from tests.refinement.strategies import LENGTHS, powers, tracks
@@ -47,11 +48,13 @@ REFINERS: dict[str, Refiner] = {
     "paper": PaperRefinement(max_iter=50),
 }
 
+seeds = st.integers(0, 2**32 - 1)
+
 
 @st.composite
 def sequences(draw: st.DrawFn) -> PoseSequence:
     """Poses of any size at any place, keypoints that have nothing to do with them, cameras of any focal length."""
-    frames, rng = draw(st.sampled_from(LENGTHS)), np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    frames, rng = draw(st.sampled_from(LENGTHS)), np.random.default_rng(draw(seeds))
     poses = tracks(rng, draw(st.sampled_from(("noise", "walk", "outliers", "still"))), frames, 17, draw(powers(0, 6)))
     poses += draw(st.sampled_from(([0, 0, 4000.0], [0, 0, 0], [0, 0, -3000.0], [1e6, 1e6, 1e6])))
     detected = rng.random(frames) < draw(st.sampled_from((0.0, 0.1, 0.9, 1.0)))
@@ -117,3 +120,33 @@ def test_a_person_whom_nobody_ever_saw_has_finite_deviations(fps: float) -> None
         assert result.std_mm is not None
         assert bool(result.std_mm[0].isfinite().all())
         assert 1_000 < float(result.std_mm[0].median()) < 500_000
+
+
+@st.composite
+def arrays_with_gaps(draw: st.DrawFn) -> tuple[np.ndarray, list[int]]:
+    """Poses of any skeleton with NaN anywhere but in one frame's root, and each joint's parent."""
+    rng, frames, joints = np.random.default_rng(draw(seeds)), draw(st.integers(1, 30)), draw(st.integers(1, 20))
+    order = rng.permutation(joints)  # from the root outward
+    parents = np.zeros(joints, dtype=int)
+    for place, joint in enumerate(order):
+        parents[joint] = order[rng.integers(0, max(place, 1))]
+    poses = rng.normal(0, 300, (frames, joints, 3)) + [0, 0, 4000]
+    share = draw(st.floats(0, 0.95))
+    missing = {"joints": (frames, joints), "frames": (frames, 1), "root": (frames, 1)}
+    kind = draw(st.sampled_from(list(missing)))
+    gone = np.broadcast_to(rng.random(missing[kind]) < share, (frames, joints)).copy()
+    if kind == "root":
+        gone[:, order[1:]] = False
+    gone[rng.integers(0, frames), order[0]] = False
+    poses[gone] = np.nan
+    return poses, parents.tolist()
+
+
+@given(arrays_with_gaps(), st.sampled_from(list(REFINERS)))
+@cases(4)
+def test_gaps_of_every_kind_are_filled(made: tuple[np.ndarray, list[int]], name: str) -> None:
+    poses, parents = made
+    found = refine(poses, method=REFINERS[name], bones=parents)
+    never = np.isnan(poses).any(axis=2).all(axis=0)
+    np.testing.assert_array_equal(np.isnan(found.poses_3d), np.broadcast_to(never[:, None], poses.shape))
+    assert not (found.observed & np.isnan(poses).any(axis=2)).any()
