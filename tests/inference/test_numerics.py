@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 
 from inference.camera import CameraSettings
 from inference.detections import VideoDetections
+from inference.focal import estimate_focal
 from inference.pipeline import predict
 from inference.result import PredictedPerson, PredictedScene
 from inference.trackers import OfflineTracker
 from pose.joint_sets import COCO_19
-from pose.transforms import flip_3d
+from pose.sequence import PoseSequence
+from pose.transforms import flip_2d, flip_3d
 from tests.cases import cases
 from tests.inference.conftest import make_scene
 
@@ -118,3 +120,33 @@ def test_the_mirrored_video_is_the_mirrored_scene() -> None:
     for one, two in zip(*(scene.people for scene in scenes), strict=True):
         back = flip_3d(torch.from_numpy(two.poses_3d)).numpy()
         np.testing.assert_allclose(back, one.poses_3d, rtol=0, atol=0.1)
+
+
+def test_the_focal_length_is_in_pixels_and_knows_neither_mirror_nor_order() -> None:
+    tracks = [
+        PoseSequence(
+            "video",
+            person.person,
+            None,
+            30.0,
+            torch.from_numpy(person.keypoints_2d).float(),
+            torch.from_numpy(person.scores).float().clamp(max=1),
+            torch.from_numpy(person.confidence > 0),
+        )
+        for person in make_scene(150, seed=3).people
+    ]
+
+    def mirror(track: PoseSequence) -> PoseSequence:
+        points, scores = flip_2d(track.keypoints_2d, track.confidence, WIDTH)
+        return dataclasses.replace(track, keypoints_2d=points * track.detected[:, None, None], confidence=scores)
+
+    def focal(people: list[PoseSequence], size: int = 1) -> float:
+        estimate = estimate_focal(people, (size * WIDTH, size * HEIGHT))
+        assert estimate is not None
+        return estimate.px
+
+    expected = focal(tracks)
+    larger = [dataclasses.replace(track, keypoints_2d=2 * track.keypoints_2d) for track in tracks]
+    assert focal(larger, size=2) == pytest.approx(2 * expected, rel=1e-6)
+    assert focal([mirror(track) for track in tracks]) == pytest.approx(expected, rel=1e-6)
+    assert focal(tracks[::-1]) == pytest.approx(expected, rel=1e-6)
