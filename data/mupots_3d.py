@@ -37,6 +37,12 @@ class MuPoTS3D(Reader):
 
     sequences: the numbers to read. fps: frames per second of all of them, where they differ from the published set
     (30 for TS1-5, 60 for the others).
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as empty:
+    ...     missing = MuPoTS3D(empty).missing_files()
+    >>> len(missing), missing[0].name
+    (60, 'annot.mat')
     """
 
     name = "mupots_3d"

@@ -188,7 +188,22 @@ class Predictions:
 
 
 def read_predictions(path: Path | str) -> Predictions:
-    """The predictions of a file. DataError of one line for whatever cannot be used in it."""
+    """The predictions of a file. DataError of one line for whatever cannot be used in it.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> made = Predictions(
+    ...     sequence=np.repeat(["TS1"], 60),
+    ...     frame=np.arange(60),
+    ...     person=np.zeros(60, dtype=int),
+    ...     poses_3d=np.zeros((60, 17, 3)) + [0, 0, 4000],  # mm
+    ...     fps=30.0,
+    ... )
+    >>> with TemporaryDirectory() as folder:
+    ...     write_predictions(f"{folder}/predictions.npz", made)
+    ...     read = read_predictions(f"{folder}/predictions.npz")
+    >>> read.poses_3d.shape, str(read.sequence[0]), read.fps
+    ((60, 17, 3), 'TS1', 30.0)
+    """
     arrays = read_npz(path)
     missing = [key for key in REQUIRED if key not in arrays]
     if missing:

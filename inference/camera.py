@@ -45,6 +45,9 @@ class CameraSettings:
     fx, fy, cx, cy: px; fy defaults to fx, the centre to that of the image. fov_deg: across the image's width, degrees,
     instead of fx. image_size: (width, height) in px, where the input does not say it or says it wrongly.
     Raises ConfigError naming the key for what cannot be used.
+
+    >>> CameraSettings(fx=1500.0).resolve((1920, 1080), sequences=[]).camera
+    Camera(fx=1500.0, fy=1500.0, cx=960.0, cy=540.0, width=1920, height=1080)
     """
 
     fx: float | None = None

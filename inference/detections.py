@@ -24,6 +24,18 @@ class VideoDetections:
     image_size: (width, height) in px, None if unknown. source: what messages call it.
 
     Raises ShapeError for arrays that do not agree, ConfigError for frames out of order or out of range.
+
+    >>> found = VideoDetections(
+    ...     frame=np.array([0, 0, 1]),  # two people in the first frame, one in the second
+    ...     keypoints_2d=np.full((3, 19, 2), 500.0),
+    ...     confidence=np.full((3, 19), 0.9),
+    ...     box_score=np.full(3, 0.9),
+    ...     n_frames=2,
+    ...     fps=30.0,
+    ...     image_size=(1920, 1080),
+    ... )
+    >>> found
+    VideoDetections(detections: 3 detections in 2 frames)
     """
 
     frame: np.ndarray

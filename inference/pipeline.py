@@ -1,10 +1,5 @@
 """From a video or its 2D keypoints to everybody's trajectory in one metric space, in one call.
 
->>> from inference.pipeline import predict                                                          # doctest: +SKIP
->>> scene = predict("keypoints.json", fps=30, camera=CameraSettings(image_size=(1920, 1080)))       # doctest: +SKIP
->>> scene.people[0].poses_3d.shape                                                                  # doctest: +SKIP
-(201, 17, 3)
-
 The stages: detect, or read keypoints; track; find the camera; lift everybody in one call, at the lifter's frame rate;
 refine everybody in one call, at the video's; fix the scale. docs/own_videos.md shows how to use it.
 """
@@ -172,6 +167,16 @@ def predict(source: str | Path | VideoDetections, **settings: Any) -> PredictedS
     settings: the fields of `Pipeline`, such as lifter="builtin:mocap_normal", fps=30, people=3.
 
     Raises ConfigError for a setting and DataError for a source that cannot be used, DataError if nobody is found.
+
+    >>> step = np.arange(60)[:, None, None]
+    >>> walk = np.array([400.0, 500.0]) + 4.0 * step * [1, 0] + np.random.default_rng(0).uniform(-80, 80, (1, 19, 2))
+    >>> found = VideoDetections(
+    ...     np.arange(60), walk, np.full((60, 19), 0.9), np.full(60, 0.9), 60, fps=30.0, image_size=(1920, 1080)
+    ... )
+    >>> scene = predict(found, lifter="builtin:mocap_normal", camera=CameraSettings(fx=1500.0))
+    >>> person = scene.people[0]
+    >>> person.poses_3d.shape, person.observed.shape, person.std_mm.shape  # mm, camera coordinates
+    ((60, 17, 3), (60, 17), (60, 17))
     """
     return Pipeline(**settings).run(source).scene
 

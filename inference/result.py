@@ -60,6 +60,21 @@ class PredictedScene:
     fps: frames per second of the video. n_frames: its frames. camera: the intrinsics used, px. variant: normal or
     universal. source: the input's name. notes: what a user must know, one sentence each (such as how the camera was
     found).
+
+    >>> person = PredictedPerson(
+    ...     person=0,
+    ...     frame=np.arange(60),
+    ...     poses_3d=np.zeros((60, 17, 3)) + [0, 0, 4000],
+    ...     poses_3d_plain=np.zeros((60, 17, 3)) + [0, 0, 4000],
+    ...     observed=np.ones((60, 17), dtype=bool),
+    ...     confidence=np.full(60, 0.9),
+    ...     keypoints_2d=np.full((60, 19, 2), 500.0),
+    ...     scores=np.full((60, 19), 0.9),
+    ... )
+    >>> camera = Camera(1500.0, 1500.0, 960.0, 540.0, 1920, 1080)
+    >>> scene = PredictedScene([person], 30.0, 60, camera, "normal", "clip.mp4")
+    >>> float(scene.people[0].poses_3d[:, MUPOTS_17.index("hip"), 2].mean())  # mm from the camera
+    4000.0
     """
 
     people: list[PredictedPerson]

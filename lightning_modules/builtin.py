@@ -23,7 +23,11 @@ _SETTINGS = "lifter"
 
 
 def builtin_names() -> list[str]:
-    """Names that `checkpoint=builtin:NAME` takes, sorted."""
+    """Names that `checkpoint=builtin:NAME` takes, sorted.
+
+    >>> builtin_names()
+    ['mocap_normal', 'mocap_normal_causal', 'mocap_universal', 'mocap_universal_causal']
+    """
     return sorted(path.stem for path in WEIGHTS.glob("*.safetensors"))
 
 

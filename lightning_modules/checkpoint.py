@@ -47,6 +47,10 @@ def load_lifter(path: str | Path, variant: str | None = None) -> Lifter:
     variant: what the caller evaluates; MismatchError naming both if the lifter was trained on the other one.
     Raises DataError naming the file where something is missing or damaged, MismatchError where weights and settings
     do not belong together.
+
+    >>> lifter = load_lifter("builtin:mocap_normal", variant="normal")
+    >>> lifter.variant, lifter.fps, lifter.network.receptive_field
+    ('normal', 25, 81)
     """
     path = builtin_path(str(path).removeprefix(PREFIX)) if str(path).startswith(PREFIX) else Path(path)
     if path.is_dir() and (path / RUN_FILE).is_file():
@@ -88,7 +92,15 @@ def export_safetensors(path: str | Path, lifter: Lifter) -> None:
 
 
 def export_published(lifter: Lifter, folder: str | Path) -> None:
-    """Write `lifter` as a folder in the published format. Causality and frame rate, unknown there, are further keys."""
+    """Write `lifter` as a folder in the published format. Causality and frame rate, unknown there, are further keys.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     export_published(load_lifter("builtin:mocap_normal"), folder)
+    ...     again = load_lifter(folder)
+    >>> again.variant
+    'normal'
+    """
     network = lifter.network
     model = {
         "loss": "l1",

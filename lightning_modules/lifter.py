@@ -48,6 +48,9 @@ class Lifter(pl.LightningModule):
     optimizer: parameters -> Optimizer; scheduler: Optimizer -> LRScheduler, stepped after each epoch.
 
     Raises ConfigError for values outside these, MismatchError for joint sets that the features do not know.
+
+    >>> Lifter({"channels": 64, "filter_widths": [3, 3, 3]}, "normal", fps=25.0).network.receptive_field
+    27
     """
 
     feature_mean: Tensor

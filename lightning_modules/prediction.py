@@ -30,6 +30,15 @@ def lift(
 
     Runs on the lifter's device, in evaluation mode; poses come back on each sequence's own device. Raises MismatchError
     for detections of another joint set than the lifter's, DataError without a camera or for detections that are NaN.
+
+    >>> from lightning_modules.checkpoint import load_lifter
+    >>> from pose.cameras import Camera
+    >>> camera = Camera(1500.0, 1500.0, 960.0, 540.0, 1920, 1080)
+    >>> keypoints_2d = 960 + 200 * torch.rand(50, 19, 2, generator=torch.Generator().manual_seed(0))  # px, COCO-19
+    >>> person = PoseSequence("clip", 0, camera, 25.0, keypoints_2d, torch.full((50, 19), 0.9))
+    >>> (found,) = lift(load_lifter("builtin:mocap_normal"), [person])
+    >>> found.poses_3d.shape, found.variant
+    (torch.Size([50, 17, 3]), 'normal')
     """
     if frames_per_call < 1:
         raise ConfigError(f"frames_per_call={frames_per_call}: must be at least 1")

@@ -30,6 +30,11 @@ class TemporalConvNet(nn.Module):
     norm: "batch", or "instance" as an option of the published code (whole sequences only, cannot be trained here).
 
     Raises ConfigError for values outside these.
+
+    >>> import torch
+    >>> network = TemporalConvNet(channels=64, filter_widths=(3, 3, 3)).eval()
+    >>> network(torch.zeros(2, 100, 42)).shape  # 100 - 27 + 1 frames
+    torch.Size([2, 74, 51])
     """
 
     def __init__(

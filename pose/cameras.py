@@ -56,7 +56,12 @@ class Camera:
         return points[..., :2] / points[..., 2:] * scale + centre
 
     def unproject(self, pixels: Tensor, depth: Tensor) -> Tensor:
-        """Pixels (..., 2) at depth (...) in mm -> camera coordinates (..., 3) in mm."""
+        """Pixels (..., 2) at depth (...) in mm -> camera coordinates (..., 3) in mm.
+
+        >>> camera = Camera(1000.0, 1000.0, 960.0, 540.0, 1920, 1080)
+        >>> camera.unproject(torch.tensor([[1210.0, 665.0]]), torch.tensor([2000.0]))
+        tensor([[ 500.,  250., 2000.]])
+        """
         check_shape("pixels", pixels, ("...", 2))
         scale = pixels.new_tensor([self.fx, self.fy])
         centre = pixels.new_tensor([self.cx, self.cy])
@@ -72,6 +77,12 @@ def fit_intrinsics(points: Tensor, pixels: Tensor, width: int, height: int, sour
 
     points (N, 3) in mm and pixels (N, 2), computed in float64. Source: SPEC §3, MuPoTS-3D ships no calibration.
     Raises DataError naming `source` where the pairs do not determine a camera.
+
+    >>> camera = Camera(1000.0, 1100.0, 960.0, 540.0, 1920, 1080)
+    >>> points = torch.tensor([[500.0, 250.0, 2000.0], [-300.0, 100.0, 3000.0], [0.0, -400.0, 2500.0]])
+    >>> found = fit_intrinsics(points, camera.project(points), 1920, 1080)
+    >>> round(found.fx), round(found.fy), round(found.cx), round(found.cy)
+    (1000, 1100, 960, 540)
     """
     check_shape("points", points, ("N", 3), sizes := {})
     check_shape("pixels", pixels, ("N", 2), sizes)

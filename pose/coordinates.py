@@ -46,6 +46,13 @@ def universal_scale(poses_3d: Tensor) -> Tensor:
 
     poses_3d (T, 17, 3) in mm, MuPoTS-17 -> scalar. The length is the chain of bones neck, spine, hip, hip joint, knee,
     the mean of both sides, so it does not depend on the pose.
+
+    >>> import torch
+    >>> person = torch.zeros(1, 17, 3)  # knees 500 mm below the hips, the neck 520 mm above
+    >>> for joint, y in {"neck": -520.0, "spine": -200.0, "left_knee": 500.0, "right_knee": 500.0}.items():
+    ...     person[0, MUPOTS_17.index(joint), 1] = y
+    >>> round(float(universal_scale(person)), 3)  # 920 / 1020
+    0.902
     """
     index = MUPOTS_17.index
 

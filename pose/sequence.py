@@ -36,6 +36,13 @@ class PoseSequence:
 
     Masks default to all true. Arrays of different lengths, a frame rate that is not positive and an unknown variant
     raise ShapeError or ConfigError.
+
+    >>> camera = Camera(1500.0, 1500.0, 960.0, 540.0, 1920, 1080)
+    >>> person = PoseSequence("TS1", 0, camera, 30.0, torch.zeros(60, 19, 2), torch.zeros(60, 19))
+    >>> person
+    PoseSequence(TS1/0, 60 frames at 30 fps, COCO-19 -> MuPoTS-17, None)
+    >>> person.with_poses(torch.zeros(60, 17, 3), "normal").decimated(2)
+    PoseSequence(TS1/0, 30 frames at 15 fps, COCO-19 -> MuPoTS-17, normal)
     """
 
     sequence: str

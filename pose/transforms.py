@@ -35,6 +35,10 @@ def with_derived_joints(keypoints_2d: Tensor, confidence: Tensor) -> tuple[Tenso
 
     keypoints_2d (..., 17, 2) px and confidence (..., 17) -> (..., 19, 2) and (..., 19). A person who is all zeros
     (undetected) stays all zeros.
+
+    >>> points, scores = with_derived_joints(torch.full((60, 17, 2), 100.0), torch.full((60, 17), 0.8))
+    >>> points.shape, points[0, COCO_19.index("hip")], round(float(scores[0, COCO_19.index("hip")]), 3)
+    (torch.Size([60, 19, 2]), tensor([100., 100.]), 0.8)
     """
     check_shape("keypoints_2d", keypoints_2d, ("...", 17, 2))
     check_shape("confidence", confidence, ("...", 17))
@@ -49,7 +53,13 @@ def with_derived_joints(keypoints_2d: Tensor, confidence: Tensor) -> tuple[Tenso
 
 
 def features_2d(keypoints_2d: Tensor, confidence: Tensor, camera: Camera) -> Tensor:
-    """COCO-19 detections (..., 19, 2) px, (..., 19) -> features (..., 42), not standardised."""
+    """COCO-19 detections (..., 19, 2) px, (..., 19) -> features (..., 42), not standardised.
+
+    >>> camera = Camera(1000.0, 1000.0, 960.0, 540.0, 1920, 1080)
+    >>> features = features_2d(torch.full((60, 19, 2), 1060.0), torch.ones(60, 19), camera)
+    >>> features.shape, features[0, -3:]  # the hip's own x, y, score come last
+    (torch.Size([60, 42]), tensor([0.1000, 0.5200, 1.0000]))
+    """
     check_shape("keypoints_2d", keypoints_2d, ("...", len(COCO_19), 2))
     check_shape("confidence", confidence, ("...", len(COCO_19)))
     focal = keypoints_2d.new_tensor([camera.fx, camera.fy])
@@ -71,7 +81,13 @@ def encode_3d(poses_3d: Tensor) -> Tensor:
 
 
 def decode_3d(targets: Tensor) -> Tensor:
-    """Targets (..., 51) -> poses (..., 17, 3) in mm. Inverse of `encode_3d`."""
+    """Targets (..., 51) -> poses (..., 17, 3) in mm. Inverse of `encode_3d`.
+
+    >>> poses_3d = torch.zeros(60, 17, 3) + torch.tensor([0.0, 0.0, 4000.0])
+    >>> targets = encode_3d(poses_3d)
+    >>> targets.shape, bool(torch.allclose(decode_3d(targets), poses_3d))
+    (torch.Size([60, 51]), True)
+    """
     check_shape("targets", targets, ("...", N_TARGETS))
     root = torch.cat([targets[..., -3:-1], targets[..., -1:].exp()], dim=-1)
     relative = targets[..., :-3].unflatten(-1, (len(_OTHERS), 3))
@@ -85,6 +101,10 @@ def flip_2d(keypoints_2d: Tensor, confidence: Tensor, width: float) -> tuple[Ten
     """Mirror COCO-19 detections in an image `width` px wide: x -> width - x, left and right swapped.
 
     An undetected joint's x = 0 becomes `width`, as in the published training. Use with `Camera.flipped()`.
+
+    >>> points, scores = flip_2d(torch.full((19, 2), 100.0), torch.ones(19), width=1920)
+    >>> points[0]
+    tensor([1820.,  100.])
     """
     check_shape("keypoints_2d", keypoints_2d, ("...", len(COCO_19), 2))
     swap = list(COCO_19.flip)
@@ -93,7 +113,13 @@ def flip_2d(keypoints_2d: Tensor, confidence: Tensor, width: float) -> tuple[Ten
 
 
 def flip_3d(poses_3d: Tensor) -> Tensor:
-    """Mirror poses (..., 17, 3): x -> -x, left and right swapped. Its own inverse."""
+    """Mirror poses (..., 17, 3): x -> -x, left and right swapped. Its own inverse.
+
+    >>> pose = torch.zeros(17, 3)
+    >>> pose[MUPOTS_17.index("left_wrist")] = torch.tensor([300.0, 0.0, 2000.0])
+    >>> flip_3d(pose)[MUPOTS_17.index("right_wrist")]
+    tensor([-300.,    0., 2000.])
+    """
     check_shape("poses_3d", poses_3d, ("...", len(MUPOTS_17), 3))
     return poses_3d[..., list(MUPOTS_17.flip), :] * poses_3d.new_tensor([-1.0, 1.0, 1.0])
 
@@ -124,7 +150,12 @@ def scale_depth(keypoints_2d: Tensor, poses_3d: Tensor, scale: float) -> tuple[T
 
 @dataclass(frozen=True, eq=False)
 class Standardiser:
-    """x -> (x - mean) / std per column, and back. mean, std (C,)."""
+    """x -> (x - mean) / std per column, and back. mean, std (C,).
+
+    >>> standardise = Standardiser.fit(torch.tensor([[1.0, 10.0], [3.0, 30.0]]))
+    >>> standardise(torch.tensor([[3.0, 20.0]]))
+    tensor([[1., 0.]])
+    """
 
     mean: Tensor
     std: Tensor

@@ -62,7 +62,18 @@ class Baseline(ABC):
 
 
 class InterpolationRefinement(Baseline):
-    """`refinement=interpolation`: undetected frames interpolated linearly, all others as they are."""
+    """`refinement=interpolation`: undetected frames interpolated linearly, all others as they are.
+
+    >>> poses_3d = torch.zeros(60, 17, 3) + torch.tensor([0.0, 0.0, 4000.0])  # mm
+    >>> poses_3d[20:30, :, 2] += 800  # ten frames in which nobody was seen
+    >>> confidence = torch.ones(60, 19)
+    >>> confidence[20:30] = 0
+    >>> person = PoseSequence(
+    ...     "TS1", 0, None, 30.0, torch.zeros(60, 19, 2), confidence, poses_3d=poses_3d, variant="normal"
+    ... )
+    >>> InterpolationRefinement()([person]).sequences[0].root[25, 2]
+    tensor(4000.)
+    """
 
     name = "interpolation"
 

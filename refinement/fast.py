@@ -96,6 +96,19 @@ class FastRefinement:
     Takes the keys of `PublishedEnergy`; weights are per frame, as published, whatever the frame rate. Runs on the CPU.
     Raises ConfigError for a value that cannot be used. Calling it raises DataError for a sequence without frames or
     poses, with NaN poses or with scores outside 0..1, naming sequence and frame.
+
+    The same person as in `PaperRefinement`, whom nobody saw for ten frames:
+
+    >>> poses_3d = torch.zeros(60, 17, 3) + torch.tensor([0.0, 0.0, 4000.0])  # mm
+    >>> poses_3d[20:30, :, 2] += 800  # ten frames in which nobody was seen
+    >>> confidence = torch.ones(60, 19)
+    >>> confidence[20:30] = 0
+    >>> person = PoseSequence(
+    ...     "TS1", 0, None, 30.0, torch.zeros(60, 19, 2), confidence, poses_3d=poses_3d, variant="normal"
+    ... )
+    >>> result = FastRefinement()([person])
+    >>> bool(result.energy_after < 1e-3 * result.energy_before)
+    True
     """
 
     name = "energy_fast"

@@ -46,7 +46,7 @@ from refinement.refiner import Progress, RefinementResult, check_refinable
 
 #: Below this score a joint counts as inferred.
 MIN_OBSERVED_SCORE = 0.3
-#: The lifter's root is never believed to be farther off than 100 m, which keeps long unseen spans solvable.
+#: The lifter is never believed to be farther off than 100 m, which keeps long unseen spans solvable.
 LEAST_PRECISION = 1e-10
 
 
@@ -66,6 +66,19 @@ class OcclusionRefinement:
     lag: null, or the number of later frames that a frame may be refined from (refinement/fixed_lag.py).
 
     Raises ConfigError naming the key for a value that cannot be used; called, as `PaperRefinement`.
+
+    >>> poses_3d = torch.zeros(60, 17, 3) + torch.tensor([0.0, 0.0, 4000.0])  # mm
+    >>> poses_3d[20:30, :, 2] += 800  # ten frames in which nobody was seen
+    >>> confidence = torch.ones(60, 19)
+    >>> confidence[20:30] = 0
+    >>> person = PoseSequence(
+    ...     "TS1", 0, None, 30.0, torch.zeros(60, 19, 2), confidence, poses_3d=poses_3d, variant="normal"
+    ... )
+    >>> result = OcclusionRefinement()([person])
+    >>> bool((result.sequences[0].root[25, 2] - 4000).abs() < 20)
+    True
+    >>> result.observed[0][:, 0].sum(), result.std_mm[0].shape
+    (tensor(50), torch.Size([60, 17]))
     """
 
     root_side_mm: float = 4400.0
@@ -160,7 +173,7 @@ class OcclusionRefinement:
             root = solve_points(A_root[None], b[None], *root_prior)[0]
 
             away = ((relative - relative0) ** 2).sum(axis=-1) * noise.joints_full
-            believed = noise.joints * (1 + away / self.joint_outlier) ** -2
+            believed = noise.joints * (1 + away / self.joint_outlier) ** -2 + LEAST_PRECISION
             A_joints = believed.T[..., None, None] * np.eye(3)
             b_joints = (believed[..., None] * relative0).transpose(1, 0, 2)
             if person.rays is not None:

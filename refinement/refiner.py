@@ -87,6 +87,19 @@ class PaperRefinement:
 
     Raises ConfigError for a value that cannot be used. Calling it raises DataError for a sequence without frames or
     poses, with NaN poses or with scores outside 0..1, naming sequence and frame.
+
+    >>> poses_3d = torch.zeros(60, 17, 3) + torch.tensor([0.0, 0.0, 4000.0])  # mm
+    >>> poses_3d[20:30, :, 2] += 800  # ten frames in which nobody was seen
+    >>> confidence = torch.ones(60, 19)
+    >>> confidence[20:30] = 0
+    >>> person = PoseSequence(
+    ...     "TS1", 0, None, 30.0, torch.zeros(60, 19, 2), confidence, poses_3d=poses_3d, variant="normal"
+    ... )
+    >>> result = PaperRefinement(l2_cap=0.5)([person])
+    >>> bool(result.energy_after < result.energy_before), bool(result.converged)
+    (True, True)
+    >>> bool((result.sequences[0].root[25, 2] - 4000).abs() < 5)
+    True
     """
 
     name = "paper"

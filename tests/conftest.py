@@ -13,8 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 os.environ.setdefault("WANDB_MODE", "offline")
+
+# Property tests try the same few cases each time; `--hypothesis-profile=thorough` tries many, others each time.
+settings.register_profile("quick", max_examples=16, derandomize=True, deadline=None, database=None)
+settings.register_profile("thorough", max_examples=1000, deadline=None, print_blob=True)
+settings.load_profile("quick")
 
 REPO = Path(__file__).resolve().parents[1]
 SHARED = REPO.parent / "shared"

@@ -84,6 +84,13 @@ def synthetic_test(
 
     benchmark: `mupots_3d` or `mpi_inf_3dhp`. root: where real data sets are; not used, accepted because every test
     set is built with it.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> settings = SyntheticSettings(seed=0, mpi_frames=2, muco_frames=2, test_frames=2, mupots_frames=8, muco_videos=1)
+    >>> with TemporaryDirectory() as cache:
+    ...     people = synthetic_test(cache, settings).sequences("normal")
+    >>> people[0]
+    PoseSequence(TS1/0, 8 frames at 30 fps, COCO-19 -> MuPoTS-17, normal)
     """
     if benchmark not in ("mupots_3d", "mpi_inf_3dhp"):
         raise ConfigError(f"test.benchmark={benchmark}: must be mupots_3d or mpi_inf_3dhp")

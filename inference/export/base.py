@@ -14,7 +14,28 @@ from pose.joint_sets import COCO_19, MUPOTS_17
 
 
 class Exporter(Protocol):
-    """Writes one format."""
+    """Writes one format.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from inference.export.json_csv import CsvExporter
+    >>> from pose.cameras import Camera
+    >>> person = PredictedPerson(
+    ...     person=0,
+    ...     frame=np.arange(60),
+    ...     poses_3d=np.zeros((60, 17, 3)) + [0, 0, 4000],
+    ...     poses_3d_plain=np.zeros((60, 17, 3)) + [0, 0, 4000],
+    ...     observed=np.ones((60, 17), dtype=bool),
+    ...     confidence=np.full(60, 0.9),
+    ...     keypoints_2d=np.full((60, 19, 2), 500.0),
+    ...     scores=np.full((60, 19), 0.9),
+    ... )
+    >>> camera = Camera(1500.0, 1500.0, 960.0, 540.0, 1920, 1080)
+    >>> scene = PredictedScene([person], 30.0, 60, camera, "normal", "clip.mp4")
+    >>> with TemporaryDirectory() as folder:
+    ...     (path,) = CsvExporter().write(scene, Path(folder))
+    ...     path.name, path.read_text().splitlines()[1]
+    ('predictions.csv', '0,0.0,0,head_top,0.0,0.0,4000.0,1,,960.0,540.0')
+    """
 
     def write(self, scene: PredictedScene, folder: Path) -> list[Path]:
         """Write the scene's file or files into `folder`, each complete or not at all; return their paths.

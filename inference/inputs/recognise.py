@@ -66,6 +66,16 @@ def read_detections(
 
     Raises ConfigError for an argument, DataError for a file that cannot be read, MismatchError (with both joint lists)
     for a joint set that lacks more than joints of the face.
+
+    >>> import json
+    >>> from tempfile import TemporaryDirectory
+    >>> person = {"keypoints": [500.0, 300.0, 0.9] * 17, "score": 0.9}  # x px, y px, score of each COCO-17 joint
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "keypoints.json"
+    ...     _ = path.write_text(json.dumps({"img_000000.jpg": [person], "img_000001.jpg": [person]}))
+    ...     found = read_detections(path, fps=30, image_size=(1920, 1080))
+    >>> found.keypoints_2d.shape, found.n_frames
+    ((2, 19, 2), 2)
     """
     _check_arguments(fps, image_size, n_frames, score_scale)
     path = Path(path)

@@ -43,6 +43,14 @@ class OfflineTracker:
     and what is shorter in the end is taken for noise. doubt: two identities of which it is not clear that they did not
     change places out of sight, by odds of less than e to this power, end both and start anew; 0: never.
     Raises ConfigError for values that are not positive (doubt: below 0).
+
+    >>> step = np.arange(60)[:, None, None]
+    >>> walk = np.array([400.0, 500.0]) + 4.0 * step * [1, 0] + np.random.default_rng(0).uniform(-80, 80, (1, 19, 2))
+    >>> found = VideoDetections(
+    ...     np.arange(60), walk, np.full((60, 19), 0.9), np.full(60, 0.9), 60, fps=30.0, image_size=(1920, 1080)
+    ... )
+    >>> OfflineTracker()(found)
+    Tracks(1 people, 0 of 60 rows unused)
     """
 
     max_gap_s: float = 5.0

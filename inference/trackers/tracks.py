@@ -70,6 +70,14 @@ def sequences(
 
     Frames without a detection hold zeros and `detected` false. fps: frames per second of the video. people: only
     that many, the longest. Raises ConfigError for a number below 1, MismatchError for tracks of other detections.
+
+    >>> step = np.arange(60)[:, None, None]
+    >>> walk = np.array([400.0, 500.0]) + 4.0 * step * [1, 0] + np.random.default_rng(0).uniform(-80, 80, (1, 19, 2))
+    >>> found = VideoDetections(
+    ...     np.arange(60), walk, np.full((60, 19), 0.9), np.full(60, 0.9), 60, fps=30.0, image_size=(1920, 1080)
+    ... )
+    >>> sequences(found, Tracks.numbered(np.zeros(60, dtype=int)), camera=None, fps=30.0)
+    [PoseSequence(detections/0, 60 frames at 30 fps, COCO-19 -> MuPoTS-17, None)]
     """
     if people is not None and people < 1:
         raise ConfigError(f"people={people}: must be at least 1, or null to keep everybody")

@@ -32,7 +32,11 @@ def _check_pair(poses_3d: Tensor, target_3d: Tensor) -> None:
 
 
 def joint_errors(poses_3d: Tensor, target_3d: Tensor) -> Tensor:
-    """Distance of each joint: two (..., 17, 3) in mm -> (..., 17) mm."""
+    """Distance of each joint: two (..., 17, 3) in mm -> (..., 17) mm.
+
+    >>> joint_errors(torch.ones(60, 2, 17, 3), torch.ones(60, 2, 17, 3)).shape
+    torch.Size([60, 2, 17])
+    """
     _check_pair(poses_3d, target_3d)
     return (poses_3d - target_3d).norm(dim=-1)
 
@@ -89,7 +93,12 @@ def sequence_scale(poses_3d: Tensor, target_3d: Tensor) -> Tensor:
 
 
 def n_mrpe(poses_3d: Tensor, target_3d: Tensor, root: int = ROOT) -> Tensor:
-    """`mrpe` after `sequence_scale`: two (..., 17, 3) in mm, a whole sequence -> scalar mm."""
+    """`mrpe` after `sequence_scale`: two (..., 17, 3) in mm, a whole sequence -> scalar mm.
+
+    >>> target = torch.zeros(60, 17, 3) + torch.tensor([0.0, 0.0, 4000.0])
+    >>> n_mrpe(target * 2, target)  # one scale for the whole sequence is forgiven
+    tensor(0.)
+    """
     return mrpe(poses_3d * sequence_scale(poses_3d, target_3d), target_3d, root)
 
 
@@ -120,7 +129,13 @@ def procrustes_aligned(poses_3d: Tensor, target_3d: Tensor) -> Tensor:
 
 
 def pa_mpjpe(poses_3d: Tensor, target_3d: Tensor) -> Tensor:
-    """Mean joint error after `procrustes_aligned`, frame by frame: two (..., 17, 3) in mm -> scalar mm."""
+    """Mean joint error after `procrustes_aligned`, frame by frame: two (..., 17, 3) in mm -> scalar mm.
+
+    >>> target = torch.randn(60, 17, 3, generator=torch.Generator().manual_seed(0)) * 300
+    >>> moved = target * 0.9 + torch.tensor([50.0, 0.0, 4000.0])
+    >>> bool(pa_mpjpe(moved, target) < 0.01)
+    True
+    """
     return joint_errors(procrustes_aligned(poses_3d, target_3d), target_3d).mean()
 
 
@@ -184,12 +199,24 @@ def share_of_thresholds(errors: Tensor) -> Tensor:
 def pck(
     poses_3d: Tensor, target_3d: Tensor, joints: Sequence[int] = SCORED_JOINTS, threshold: float = PCK_THRESHOLD
 ) -> Tensor:
-    """Share of the given joints with an error < threshold mm, poses taken as they are: two (..., 17, 3) -> percent."""
+    """Share of the given joints with an error < threshold mm, poses taken as they are: two (..., 17, 3) -> percent.
+
+    >>> target = torch.zeros(60, 17, 3)
+    >>> moved = target.clone()
+    >>> moved[:, 0, 0] = 200.0  # one of 14 joints is too far off
+    >>> pck(moved, target)
+    tensor(92.8571)
+    """
     return within(joint_errors(poses_3d, target_3d)[..., list(joints)], threshold).mean()
 
 
 def auc(poses_3d: Tensor, target_3d: Tensor, joints: Sequence[int] = SCORED_JOINTS) -> Tensor:
-    """Mean of `pck` over the thresholds 0, 5, ..., 150 mm (31 of them): two (..., 17, 3) -> percent."""
+    """Mean of `pck` over the thresholds 0, 5, ..., 150 mm (31 of them): two (..., 17, 3) -> percent.
+
+    >>> target = torch.zeros(60, 17, 3)
+    >>> auc(target + torch.tensor([77.0, 0.0, 0.0]), target)  # below 15 of the 31 thresholds: 80, 85, ..., 150
+    tensor(48.3871)
+    """
     return share_of_thresholds(joint_errors(poses_3d, target_3d)[..., list(joints)]).mean()
 
 
@@ -260,7 +287,12 @@ def root_ap(
 
 
 def millimetre_scores(poses_3d: Tensor, target_3d: Tensor) -> dict[str, float]:
-    """The millimetre metrics of one sequence, by their keys: two (..., 17, 3) in mm, all people pooled."""
+    """The millimetre metrics of one sequence, by their keys: two (..., 17, 3) in mm, all people pooled.
+
+    >>> target = torch.zeros(60, 17, 3) + torch.tensor([0.0, 0.0, 4000.0])
+    >>> {key: round(value, 1) for key, value in millimetre_scores(target + 100.0, target).items()}
+    {'mpjpe_mm': 0.0, 'a_mpjpe_mm': 173.2, 'mrpe_mm': 173.2, 'n_mrpe_mm': 137.9, 'n_mpjpe_mm': 0.0}
+    """
     scores = {
         "mpjpe_mm": mpjpe(poses_3d, target_3d),
         "a_mpjpe_mm": a_mpjpe(poses_3d, target_3d),
@@ -276,6 +308,11 @@ def mpi_inf_3dhp_scores(poses_3d: Tensor, target_3d: Tensor, mask: Tensor) -> di
 
     Two (T, 17, 3) in mm; mask (T,), true on the frames that count: valid_frame and is_valid. PCK and AUC are without
     bone rescaling, on joints 0..13, relative to the hip (`r_`) and absolute (`a_`). No frame that counts: no keys.
+
+    >>> target = torch.zeros(60, 17, 3) + torch.tensor([0.0, 0.0, 4000.0])
+    >>> scores = mpi_inf_3dhp_scores(target + 100.0, target, torch.ones(60, dtype=torch.bool))
+    >>> scores["r_pck_raw_pct"], scores["a_pck_raw_pct"]
+    (100.0, 0.0)
     """
     check_shape("poses_3d", poses_3d, ("T", len(MUPOTS_17), 3))
     _check_pair(poses_3d, target_3d)

@@ -181,6 +181,18 @@ def score_scenes(
 
     A sequence without predictions counts as undetected; MismatchError for predictions of an unknown sequence,
     ConfigError for an unknown switch or `by2d` without keypoints_2d, ShapeError for frames or rows that do not fit.
+
+    >>> rng = np.random.default_rng(0)
+    >>> truth = rng.normal(0, 300, (60, 2, 17, 3)) + [0, 0, 4000]  # 60 frames of two people, mm
+    >>> points = 1500 * truth[..., :2] / truth[..., 2:] + [960, 540]
+    >>> everybody = np.ones((60, 2), dtype=bool)
+    >>> annotated = {"TS1": AnnotatedScene(points, truth, valid=everybody)}
+    >>> predicted = {"TS1": PredictedScene(truth + [0, 0, 79], present=everybody, keypoints_2d=points)}
+    >>> scores = score_scenes(annotated, predicted)
+    >>> list(scores)
+    ['given/all', 'given/matched', 'by2d/all', 'by2d/matched']
+    >>> {key: round(scores["by2d/all"]["metrics"][key], 1) for key in ("a_pck_pct", "a_auc_pct", "mrpe_mm", "mpjpe_mm")}
+    {'a_pck_pct': 100.0, 'a_auc_pct': 48.4, 'mrpe_mm': 79.0, 'mpjpe_mm': 0.0}
     """
     _check_switch("protocol.pairing", pairings, PAIRINGS)
     _check_switch("protocol.people", people, PEOPLE)

@@ -77,6 +77,12 @@ def errors_by_occlusion(
     visible or not as a whole; scored (T, ...), true where a prediction counts (annotated and paired); frame (T,).
     Root errors go by the hip's visibility, acceleration by that of the middle frame; PCK and AUC are without
     bone rescaling. Scales of the N- metrics are those of the whole sequence. Nothing scored: no keys.
+
+    >>> target = torch.zeros(60, 17, 3) + torch.tensor([0.0, 0.0, 4000.0])
+    >>> poses_3d, visible = target.clone(), torch.ones(60, dtype=torch.bool)
+    >>> visible[20:30], poses_3d[20:30, :, 0] = False, 90.0  # behind somebody for ten frames, and 90 mm off there
+    >>> errors_by_occlusion(poses_3d, target, visible)["mrpe_mm"]
+    {'visible': 0.0, 'occluded': 90.0, 'occluded_6_15': 90.0}
     """
     scored = torch.ones(poses_3d.shape[:-2], dtype=torch.bool, device=poses_3d.device) if scored is None else scored
     check_shape("scored", scored, tuple(poses_3d.shape[:-2]))

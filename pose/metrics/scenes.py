@@ -53,6 +53,18 @@ def predicted_scenes(
     with_keypoints=False where they mean nothing. MismatchError for an unknown sequence, people without MuPoTS-17 poses,
     mixed variants or a 2D joint set that cannot be paired; ShapeError for frames beyond the annotation, DataError for a
     frame given twice or a pose that is partly NaN.
+
+    >>> from pose.metrics.mupots import score_scenes
+    >>> poses_3d = torch.randn(60, 17, 3, generator=torch.Generator().manual_seed(0)) * 300
+    >>> poses_3d[..., 2] += 4000
+    >>> person = PoseSequence(
+    ...     "TS1", 0, None, 30.0, torch.zeros(60, 19, 2), torch.ones(60, 19), poses_3d=poses_3d, variant="normal"
+    ... )
+    >>> annotated = scenes_from_sequences([person])
+    >>> predicted = predicted_scenes([person.with_poses(poses_3d + 10.0, "normal")], like=annotated)
+    >>> scores = score_scenes(annotated, predicted, pairings=["given"])
+    >>> round(scores["given/all"]["metrics"]["a_mpjpe_mm"], 1)
+    17.3
     """
     one_variant(predicted)
     groups = _by_sequence(predicted)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pose.errors import ConfigError
-from refinement.adam import AdamSettings, minimise_adam
+from refinement.adam import AdamSettings, _root, minimise_adam
 from refinement.energy import PublishedEnergy, difference
 
 FIRST, SECOND = "step_zero_velocity_loss", "step_const_velocity_loss"
@@ -140,3 +140,8 @@ def test_the_input_is_left_alone() -> None:
 def test_values_that_cannot_be_used(key: str, value: Any) -> None:
     with pytest.raises(ConfigError, match=f"^{key}={value}: must be "):
         AdamSettings(**{key: value})
+
+
+def test_roots_are_rounded_correctly_on_every_processor() -> None:
+    values = torch.rand(100_000, generator=torch.Generator().manual_seed(0)) ** 4
+    assert torch.equal(_root(values), values.double().sqrt().float())

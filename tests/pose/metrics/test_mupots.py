@@ -1,11 +1,10 @@
-"""The MuPoTS-3D protocol against a deliberately plain reference and cases done by hand."""
+"""The MuPoTS-3D protocol in cases done by hand; tests/pose/metrics/test_plain.py has all others."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from benchmarks.plain_protocol import plain_pairs, plain_scores
 from pose.errors import ConfigError, DataError, MismatchError, ShapeError
 from pose.metrics import mupots
 from pose.metrics.mupots import (
@@ -17,48 +16,6 @@ from pose.metrics.mupots import (
     rescale_bones,
     score_scenes,
 )
-
-
-def random_scenes(seed: int) -> tuple[AnnotatedScene, PredictedScene]:
-    """People near each other in the image, some invalid, undetected or with absent rows. As many rows as people."""
-    rng = np.random.default_rng(seed)
-    frames, people = rng.integers(1, 12), rng.integers(1, 4)
-    shape = (frames, people)
-    annotation_3d = rng.normal(0, 300, (*shape, 17, 3)) + [0, 0, 4000]
-    annotation_2d = rng.normal(500, 60, (*shape, 17, 2)).round()
-    valid = rng.random(shape) < 0.8
-    present = rng.random(shape) < 0.8
-    poses_3d = annotation_3d + rng.normal(0, 70, annotation_3d.shape)
-    keypoints_2d = (annotation_2d + rng.normal(0, 25, annotation_2d.shape)).round()
-    keypoints_2d[rng.random(shape) < 0.2] = 0.0
-    poses_3d[~present], annotation_3d[~valid] = np.nan, np.nan
-    return AnnotatedScene(annotation_2d, annotation_3d, valid), PredictedScene(poses_3d, present, keypoints_2d)
-
-
-@pytest.mark.parametrize("seed", range(25))
-def test_agrees_with_the_plain_reference(seed):
-    annotated, predicted = random_scenes(seed)
-    results = score_scenes({"TS1": annotated}, {"TS1": predicted})
-    for switches, result in results.items():
-        pairing, people = switches.split("/")
-        got, expected = result["per_sequence"]["TS1"], plain_scores(annotated, predicted, pairing, people)
-        assert got.keys() - {"pa_mpjpe_mm"} == expected.keys()
-        assert {key: got[key] for key in expected} == pytest.approx(expected, abs=1e-9)
-        assert result["metrics"] == got
-
-
-@pytest.mark.parametrize("seed", range(25, 35))
-def test_pairs_by_2d_with_other_numbers_of_rows(seed):
-    annotated, _ = random_scenes(seed)
-    rng = np.random.default_rng(seed)
-    shape = (len(annotated.valid), int(rng.integers(0, 6)))
-    keypoints_2d = rng.normal(500, 60, (*shape, 17, 2)).round()
-    predicted = PredictedScene(np.zeros((*shape, 17, 3)), rng.random(shape) < 0.7, keypoints_2d)
-    expected = np.full(annotated.valid.shape, -1)
-    for place, row in plain_pairs(annotated, predicted, "by2d").items():
-        expected[place] = row
-    np.testing.assert_array_equal(pair_by_2d(annotated, predicted), expected)
-
 
 # ---- by hand
 

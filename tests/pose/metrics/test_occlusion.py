@@ -8,19 +8,7 @@ import torch
 from pose.errors import ShapeError
 from pose.metrics import errors as err
 from pose.metrics.occlusion import PARTS, errors_by_occlusion, occlusion_lengths, split_errors
-
-
-def plain_lengths(visible: list[bool]) -> list[int]:
-    lengths = [0] * len(visible)
-    for t in range(len(visible)):
-        if not visible[t]:
-            first = last = t
-            while first > 0 and not visible[first - 1]:
-                first -= 1
-            while last < len(visible) - 1 and not visible[last + 1]:
-                last += 1
-            lengths[t] = last - first + 1
-    return lengths
+from tests.pose.metrics import plain
 
 
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 0.9, 1.0])
@@ -29,7 +17,7 @@ def test_lengths_against_plain_loops(share):
     lengths = occlusion_lengths(visible)
     for person in range(3):
         for joint in range(17):
-            assert lengths[:, person, joint].tolist() == plain_lengths(visible[:, person, joint].tolist())
+            assert lengths[:, person, joint].tolist() == plain.occlusion_lengths(visible[:, person, joint].tolist())
     torch.testing.assert_close(occlusion_lengths(visible[:, 0, 0]), lengths[:, 0, 0])
     assert occlusion_lengths(visible[:0]).shape == (0, 3, 17)
 
