@@ -21,8 +21,8 @@ from pose.transforms import N_FEATURES, N_TARGETS
 class FoldedNetwork:
     """Features (B, T, 42) -> targets (B, T - receptive_field + 1, 51), both standardised, in evaluation mode.
 
-    Made of the weights as they are: make another one when they have changed. dtype: of weights, inputs and outputs, default the network's.
-    Raises ConfigError for a network with instance norm, whose statistics are those of its input.
+    Made of the weights as they are: make another one when they have changed. dtype: of weights, inputs and outputs,
+    default the network's. Raises ConfigError for a network with instance norm, whose statistics are those of its input.
     """
 
     def __init__(self, network: TemporalConvNet, dtype: torch.dtype | None = None):
