@@ -20,10 +20,10 @@ HEAVY = (
     "experiments.runner",
 )
 HELP = f"""
-import json, runpy, sys
+import atexit, json, runpy, sys
+atexit.register(lambda: print(json.dumps([name for name in {HEAVY!r} if name in sys.modules])))
 sys.argv = ["run.py", "--help"]
 runpy.run_path("run.py", run_name="__main__")
-print(json.dumps([name for name in {HEAVY!r} if name in sys.modules]))
 """
 
 
