@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -30,12 +30,12 @@ FRAMES_PER_SEQUENCE = 2000
 ROUNDS = 3
 
 
-def random_sequences(frames: int) -> list[PoseSequence]:
-    """Sequences of noise, `frames` in all; speed does not depend on what they show."""
+def random_sequences(frames: int, each: int = FRAMES_PER_SEQUENCE) -> list[PoseSequence]:
+    """Sequences of noise, `frames` in all, `each` in one; speed does not depend on what they show."""
     generator = torch.Generator().manual_seed(0)
     sequences = []
-    for start in range(0, frames, FRAMES_PER_SEQUENCE):
-        length = min(FRAMES_PER_SEQUENCE, frames - start)
+    for start in range(0, frames, each):
+        length = min(each, frames - start)
         poses_3d = 300 * torch.randn(length, 17, 3, generator=generator) + torch.tensor([0.0, 0.0, 4000.0])
         sequences.append(
             PoseSequence(
@@ -105,21 +105,27 @@ def epochs(loader: DataLoader, sampler: EpochSampler) -> Iterator[dict[str, Tens
         epoch += 1
 
 
+def ways(
+    table: FrameTable, plain: PlainDataset, batch_size: int, receptive_field: int, workers: int
+) -> dict[str, Callable[[], Iterator[dict[str, Tensor]]]]:
+    """What starts each way's batches, by its name."""
+    sampler = EpochSampler(table, batch_size)
+    plain_loader = DataLoader(plain, batch_size, shuffle=True, num_workers=workers, drop_last=True)
+    return {
+        "frame table": lambda: epochs(training_loader(table, sampler), sampler),
+        "bare gather": lambda: bare_batches(table, batch_size, receptive_field),
+        f"per sample, {workers} workers": lambda: iter(plain_loader),
+    }
+
+
 def measure(options: argparse.Namespace) -> dict[str, float]:
     """Windows per second of each way, by its name: the best of its rounds, which take turns."""
     receptive_field, batch_size, workers = options.receptive_field, options.batch_size, options.workers
     sequences = random_sequences(options.frames)
     table = FrameTable(sequences, receptive_field, flip=True)
-    sampler = EpochSampler(table, batch_size)
-    plain = PlainDataset(sequences, table, receptive_field)
-    plain_loader = DataLoader(plain, batch_size, shuffle=True, num_workers=workers, drop_last=True)
-    ways = {
-        "frame table": lambda: epochs(training_loader(table, sampler), sampler),
-        "bare gather": lambda: bare_batches(table, batch_size, receptive_field),
-        f"per sample, {workers} workers": lambda: iter(plain_loader),
-    }
-    rounds = [{name: windows_per_second(way(), options.seconds) for name, way in ways.items()} for _ in range(ROUNDS)]
-    return {name: max(rates[name] for rates in rounds) for name in ways}
+    fed = ways(table, PlainDataset(sequences, table, receptive_field), batch_size, receptive_field, workers)
+    rounds = [{name: windows_per_second(way(), options.seconds) for name, way in fed.items()} for _ in range(ROUNDS)]
+    return {name: max(rates[name] for rates in rounds) for name in fed}
 
 
 def main() -> None:

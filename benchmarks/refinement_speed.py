@@ -22,12 +22,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.figure import Figure, seconds_of
+from benchmarks.memory import PeakMemory
 from refinement.adam import AdamSettings, minimise_adam
 from refinement.energy import PublishedEnergy
 from refinement.fast import minimise_fast
@@ -49,6 +52,10 @@ ENERGIES |= {f"{name}_second_order": {**keys, **SECOND_ORDER} for name, keys in 
 
 LEARNING_RATE = 1e-2
 BLOCK = 100  # Adam steps that are timed together
+
+SIZES = (0.01, 0.1, 1.0, 10.0)  # of the figures
+FRAMES, EACH = 21_000, 420  # 50 people, as in MuPoTS-3D
+STEPS, TIMED_STEPS = 500, 3  # of Adam: what a figure states, and what it measures
 
 
 def outlier_person(frames: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -177,6 +184,29 @@ def compile_seconds() -> tuple[float, float]:
         command, env = [sys.executable, "-c", code], {**os.environ, "NUMBA_CACHE_DIR": folder}
         runs = [subprocess.run(command, env=env, check=True, capture_output=True, text=True) for _ in range(2)]
     return float(runs[0].stdout), float(runs[1].stdout)
+
+
+def figures(sizes: Sequence[float], frames: int = FRAMES) -> Iterator[Figure]:
+    """Seconds that refining everybody takes, on one thread, against Adam steps (timed: a few of them)."""
+    threads, energy = torch.get_num_threads(), PublishedEnergy()
+    torch.set_num_threads(1)
+    try:
+        for size in sizes:
+            people, each = max(1, round(frames * size / EACH)), min(EACH, max(30, round(frames * size)))
+            made = [outlier_person(each, seed % 100) for seed in range(people)]
+            x0, v = torch.stack([x for x, _ in made]), torch.stack([v for _, v in made])
+            work = (energy, x0.flatten(0, 1), v.flatten(), torch.full((people,), each))
+            minimise_fast(*work)
+            with PeakMemory() as peak:
+                minimise_fast(*work)
+            ours = seconds_of(lambda work=work: minimise_fast(*work), rounds=1 if size > 1 else 3)
+            theirs = STEPS * min(run_adam(energy, x0, v, [TIMED_STEPS])[1] for _ in range(2))
+            yield Figure(
+                "refinement/published energy", size, people * each, "person-frames", ours, "s",
+                f"{STEPS} Adam steps, {TIMED_STEPS} of them timed", theirs, theirs / ours, peak.mib,
+            )  # fmt: skip
+    finally:
+        torch.set_num_threads(threads)
 
 
 def print_row(name: str, row: dict[str, Any]) -> None:

@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 _TORSO = 1.4
 
 
-def lift_tracks(lifter: Lifter, sequences: list[PoseSequence]) -> list[PoseSequence]:
-    """The same sequences, of one frame rate, with `poses_3d` for every frame (see `lift`), resampled if need be."""
+def lift_tracks(lifter: Lifter, sequences: list[PoseSequence], precision: str | None = None) -> list[PoseSequence]:
+    """The same sequences, of one frame rate, with `poses_3d` for every frame, resampled if need be.
+
+    precision: see `lift`.
+    """
     if not sequences:
         return []
     fps = sequences[0].fps
@@ -31,9 +34,9 @@ def lift_tracks(lifter: Lifter, sequences: list[PoseSequence]) -> list[PoseSeque
         raise MismatchError(f"fps: sequences of one video are expected, rates {sorted({s.fps for s in sequences})}")
     filled = [with_hips(sequence) for sequence in sequences]
     if lifter.fps is None or same_rate(fps, lifter.fps):
-        poses = [_poses(one) for one in lift(lifter, filled)]
+        poses = [_poses(one) for one in lift(lifter, filled, precision=precision)]
     else:
-        resampled = lift(lifter, [at_rate(sequence, lifter.fps) for sequence in filled])
+        resampled = lift(lifter, [at_rate(sequence, lifter.fps) for sequence in filled], precision=precision)
         poses = [
             poses_back(_poses(one), lifter.fps, fps, len(own)) for one, own in zip(resampled, sequences, strict=True)
         ]

@@ -26,6 +26,7 @@ from inference.rate import check_rate, same_rate
 from inference.result import PredictedPerson, PredictedScene
 from inference.trackers import OfflineTracker, Tracker, sequences
 from lightning_modules.checkpoint import load_lifter
+from lightning_modules.prediction import check_precision
 from pose.errors import ConfigError, DataError, MismatchError
 from pose.sequence import PoseSequence
 from refinement import OcclusionRefinement
@@ -57,7 +58,7 @@ class Pipeline:
     lifter: a trained one, or what `load_lifter` takes. refinement, tracker: by default the product's. camera: what is
     known of the camera. detector: for videos, its name or the thing itself. fps: frames per second, before what the
     source says. people: keep that many, those seen longest. heights: known statures in mm by person number (longest
-    track first), which fix the scale. input_options: further arguments of `read_detections`.
+    track first), which fix the scale. input_options: further arguments of `read_detections`. precision: see `lift`.
     """
 
     lifter: Lifter | str | Path = DEFAULT_LIFTER
@@ -69,12 +70,15 @@ class Pipeline:
     people: int | None = None
     heights: Mapping[int, float] = field(default_factory=dict)
     input_options: Mapping[str, Any] = field(default_factory=dict)
+    precision: str | None = None
 
     def __post_init__(self) -> None:
         if self.fps is not None:
             check_rate(self.fps)
         if self.people is not None and self.people < 1:
             raise ConfigError(f"people={self.people}: must be at least 1, or null to keep everybody")
+        if self.precision is not None:
+            check_precision(self.precision)
 
     def run(self, source: str | Path | VideoDetections) -> Prediction:
         """See `predict`."""
@@ -109,7 +113,7 @@ class Pipeline:
                 "at that rate, and back."
             )
         with clock("lifting"):
-            lifted = lift_tracks(lifter, seen)
+            lifted = lift_tracks(lifter, seen, self.precision)
         with clock("refinement"):
             refined = self.refinement(lifted)
         with clock("result"):

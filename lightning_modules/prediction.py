@@ -6,11 +6,15 @@ a few large calls serve any number of people of any length. Outputs whose window
 
 from __future__ import annotations
 
+import copy
+import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from lightning_modules.folded import FoldedNetwork
 from pose.errors import ConfigError, DataError, MismatchError, check_finite
 from pose.joint_sets import MUPOTS_17
 from pose.sequence import PoseSequence
@@ -20,13 +24,24 @@ if TYPE_CHECKING:
     from lightning_modules.lifter import Lifter
 
 
+log = logging.getLogger(__name__)
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
 def lift(
-    lifter: Lifter, sequences: list[PoseSequence], flip: bool = True, frames_per_call: int = 4096
+    lifter: Lifter,
+    sequences: list[PoseSequence],
+    flip: bool = True,
+    frames_per_call: int = 2048,
+    precision: str | None = None,
 ) -> list[PoseSequence]:
     """The sequences with `poses_3d` predicted for every frame, undetected ones included, in mm of the lifter's variant.
 
     flip: average with the mirrored-back prediction on the mirrored detections, in mm.
     frames_per_call: how many frames the network takes at once; bounds memory, has no influence on the result.
+    precision: of the network's sums, one of PRECISIONS, default the lifter's own. "bfloat16" pays where the processor
+    has it (`has_bfloat16`) and costs accuracy (docs/performance.md).
 
     Runs on the lifter's device, in evaluation mode; poses come back on each sequence's own device. Raises MismatchError
     for detections of another joint set than the lifter's, DataError without a camera or for detections that are NaN.
@@ -42,12 +57,17 @@ def lift(
     """
     if frames_per_call < 1:
         raise ConfigError(f"frames_per_call={frames_per_call}: must be at least 1")
+    dtype = PRECISIONS[check_precision(precision)] if precision is not None else next(lifter.parameters()).dtype
+    if dtype == torch.bfloat16 and not has_bfloat16(lifter.device):
+        log.warning("precision=bfloat16: this processor does not have it, which makes it slower than float32")
     views = [_network_input(lifter, sequence, flip) for sequence in sequences if len(sequence)]
     was_training = lifter.training
     lifter.eval()
     try:
-        with torch.inference_mode():
-            poses = iter([_decode(lifter, outputs) for outputs in _run(lifter, views, frames_per_call)])
+        # Also while training in mixed precision, so that validation sees what a prediction gives later.
+        with torch.inference_mode(), torch.autocast(lifter.device.type, enabled=False):
+            network = _network(lifter, dtype)
+            poses = iter([_decode(lifter, outputs) for outputs in _run(lifter, network, views, frames_per_call)])
     finally:
         lifter.train(was_training)
     predicted = []
@@ -56,6 +76,21 @@ def lift(
         poses_3d = next(poses).clone() if len(sequence) else torch.zeros(0, len(MUPOTS_17), 3)
         predicted.append(sequence.with_poses(poses_3d.to(sequence.keypoints_2d.device), lifter.variant))
     return predicted
+
+
+def check_precision(precision: str) -> str:
+    """`precision`, or ConfigError if it is none of PRECISIONS."""
+    if precision not in PRECISIONS:
+        raise ConfigError(f"precision={precision}: must be one of {', '.join(PRECISIONS)}")
+    return precision
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the processor multiplies in bfloat16; False also where torch cannot tell."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
 def _network_input(lifter: Lifter, sequence: PoseSequence, flip: bool) -> Tensor:
@@ -75,17 +110,28 @@ def _network_input(lifter: Lifter, sequence: PoseSequence, flip: bool) -> Tensor
     views = [features_2d(keypoints_2d, confidence, camera)]
     if flip:
         views.append(features_2d(*flip_2d(keypoints_2d, confidence, camera.width), camera.flipped()))
-    features = lifter.feature_standardiser(torch.stack(views).to(lifter.device)).to(lifter.dtype)
+    features = lifter.feature_standardiser(torch.stack(views).to(lifter.device))
     context = lifter.network.receptive_field - 1
     left = context if lifter.network.causal else context // 2
     first, last = features[:, :1], features[:, -1:]
     return torch.cat([first.expand(-1, left, -1), features, last.expand(-1, context - left, -1)], dim=1)
 
 
-def _run(lifter: Lifter, views: list[Tensor], frames_per_call: int) -> list[Tensor]:
+def _network(lifter: Lifter, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+    """The lifter's network in the form and type that prediction runs it in; float32 comes out."""
+    if lifter.network.norm == "batch":
+        network: Callable[[Tensor], Tensor] = FoldedNetwork(lifter.network, dtype)
+    else:
+        network = copy.deepcopy(lifter.network).to(dtype)
+    return lambda features: network(features.to(dtype)).float()
+
+
+def _run(
+    lifter: Lifter, network: Callable[[Tensor], Tensor], views: list[Tensor], frames_per_call: int
+) -> list[Tensor]:
     """Network outputs (1 or 2, T, 51) of each padded input, standardised."""
-    network, context = lifter.network, lifter.network.receptive_field - 1
-    if network.norm == "instance":  # normalises over time, so people must not share a call
+    context = lifter.network.receptive_field - 1
+    if lifter.network.norm == "instance":  # normalises over time, so people must not share a call
         return [network(view) for view in views]
     if not views:
         return []
@@ -103,5 +149,5 @@ def _run(lifter: Lifter, views: list[Tensor], frames_per_call: int) -> list[Tens
 
 def _decode(lifter: Lifter, targets: Tensor) -> Tensor:
     """Standardised outputs (1 or 2, T, 51) -> poses (T, 17, 3) in mm, the mirrored view turned back and averaged."""
-    plain, *mirrored = decode_3d(lifter.target_standardiser.invert(targets.float()))  # float32 whatever the precision
+    plain, *mirrored = decode_3d(lifter.target_standardiser.invert(targets))
     return (plain + flip_3d(mirrored[0])) / 2 if mirrored else plain

@@ -67,6 +67,9 @@ def read_test_set(cfg: DictConfig) -> list[PoseSequence]:
 
 
 def _evaluate_lifter(cfg: DictConfig, annotated: list[PoseSequence], method: Refiner, logger: Any) -> dict[str, Any]:
+    from lightning_modules.prediction import check_precision
+
+    check_precision(cfg.precision)
     lifter, train_data = lifters.obtain(cfg, logger)
     predictions, scores = test_lifter(cfg, lifter, annotated, method)
     plain, final = predictions["plain"], predictions.get("refined", predictions["plain"])
@@ -84,7 +87,7 @@ def test_lifter(
     from pose.metrics.scenes import predicted_scenes, scenes_from_sequences
 
     with stage(f"lifting {sum(map(len, annotated))} frames of {len(annotated)} people"):
-        plain = lift(lifter, annotated)
+        plain = lift(lifter, annotated, precision=cfg.precision)
     predictions = {"plain": plain}
     if method.name != "none":
         with stage(f"refining by {method.name}"):

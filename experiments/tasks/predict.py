@@ -48,6 +48,7 @@ def predict(cfg: DictConfig) -> None:
         fps=cfg.fps,
         people=cfg.people,
         heights=heights,
+        precision=cfg.precision,
         **parts,
     )
     with stage("predicting"):

@@ -1,0 +1,157 @@
+"""Whole sequences through the lifter: frames per second, their share of the machine's peak, and bfloat16:
+
+    python -m benchmarks.lifting                  # the size of MuPoTS-3D and less, under a minute
+
+frames    `lift` of everybody, against the network's convolutions person by person, plain, then mirrored
+share     the same, against the matrix products of the network, plain and mirrored, at the machine's measured peak
+bfloat16  `lift(precision="bfloat16")` against float32: frames per second; where the processor does not have it, of a
+          few frames only
+accuracy  mean distance of a joint between the two on simulated detections, against the lifter's own error there
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from benchmarks.figure import Figure
+from benchmarks.loader import random_sequences
+from benchmarks.long_video import scene
+from benchmarks.machine import matrix_peak
+from benchmarks.memory import PeakMemory
+from lightning_modules.checkpoint import load_lifter
+from lightning_modules.lifter import Lifter
+from lightning_modules.prediction import has_bfloat16, lift
+from lightning_modules.tcn import TemporalConvNet
+from pose.sequence import PoseSequence
+from pose.transforms import N_FEATURES, N_TARGETS, Standardiser, decode_3d, features_2d, flip_2d, flip_3d
+
+SIZES = (0.01, 0.1, 1.0)
+FRAMES, EACH = 21_000, 420  # 50 people, as in MuPoTS-3D
+PLAIN_FRAMES, SLOW_FRAMES = 2_100, 105  # of what is too slow to be measured in full
+NETWORK = {"channels": 1024, "filter_widths": [3, 3, 3, 3]}
+ROUNDS = 3
+
+
+def figures(sizes: Sequence[float], frames: int = FRAMES, network: dict | None = None) -> Iterator[Figure]:
+    """Of each size, then of bfloat16."""
+    lifter = random_lifter(network or NETWORK)
+    for size in sizes:
+        yield from _frames(lifter, size, max(1, round(frames * size)))
+    yield from _bfloat16(lifter, sizes, frames)
+
+
+def random_lifter(network: dict) -> Lifter:
+    """Untrained; its outputs are poses all the same."""
+    units = {
+        name: Standardiser(torch.zeros(n), torch.ones(n))
+        for name, n in (("features", N_FEATURES), ("targets", N_TARGETS))
+    }
+    return Lifter(network, variant="normal", **units).eval()
+
+
+def plain_lift(lifter: Lifter, sequences: list[PoseSequence]) -> list[Tensor]:
+    """What `lift` gives, (T, 17, 3) each, by the network's own forward, one person and one view at a time."""
+    half = lifter.network.receptive_field // 2
+    results = []
+    with torch.inference_mode():
+        for one in sequences:
+            assert one.camera is not None
+            flipped = flip_2d(one.keypoints_2d, one.confidence, one.camera.width)
+            views = ((one.keypoints_2d, one.confidence, one.camera), (*flipped, one.camera.flipped()))
+            poses = []
+            for keypoints_2d, confidence, camera in views:
+                features = lifter.feature_standardiser(features_2d(keypoints_2d, confidence, camera))
+                frames = torch.arange(-half, len(one) + half).clamp(0, len(one) - 1)
+                poses.append(decode_3d(lifter.target_standardiser.invert(lifter(features[frames][None])[0])))
+            results.append((poses[0] + flip_3d(poses[1])) / 2)
+    return results
+
+
+def flops_per_frame(network: TemporalConvNet) -> int:
+    """Operations of the matrix products behind one frame of a long sequence: every weight once, two to each."""
+    convolutions = (module for module in network.modules() if isinstance(module, torch.nn.Conv1d))
+    return 2 * sum(convolution.weight.numel() for convolution in convolutions)
+
+
+def _frames(lifter: Lifter, size: float, count: int) -> Iterator[Figure]:
+    people = random_sequences(count, EACH)
+    few = random_sequences(min(count, PLAIN_FRAMES), EACH)
+    lift(lifter, few)
+    with PeakMemory() as peak:
+        lift(lifter, people)
+    ours = theirs = float("inf")
+    best = 0.0
+    for _ in range(ROUNDS):
+        best = max(best, matrix_peak())
+        ours = min(ours, _seconds(lambda: lift(lifter, people)) / count)
+        theirs = min(theirs, _seconds(lambda: plain_lift(lifter, few)) / sum(map(len, few)))
+    about = (size, count, "frames", 1 / ours, "frames/s")
+    yield Figure(
+        "lifting/frames", *about, "the network's convolutions, person by person", 1 / theirs, theirs / ours, peak.mib
+    )
+    limit = best / (2 * flops_per_frame(lifter.network))
+    yield Figure("lifting/share of the peak", *about, "its matrix products at the peak", limit, 1 / ours / limit)
+
+
+def _bfloat16(lifter: Lifter, sizes: Sequence[float], frames: int) -> Iterator[Figure]:
+    logging.getLogger("lightning_modules.prediction").setLevel(logging.ERROR)  # figures tell it
+    capable = has_bfloat16(torch.device("cpu"))
+    for size in sizes if capable else sizes[:1]:
+        count = max(1, round(frames * size)) if capable else min(SLOW_FRAMES, frames)
+        people = random_sequences(count, EACH)
+        rounds = [
+            [_seconds(partial(lift, lifter, people, precision=word)) for word in ("bfloat16", "float32")]
+            for _ in range(ROUNDS if capable else 1)
+        ]
+        ours, theirs = (min(seconds) for seconds in zip(*rounds, strict=True))
+        name = "lifting/bfloat16" + ("" if capable else " (not in this processor)")
+        yield Figure(name, size, count, "frames", count / ours, "frames/s", "float32", count / theirs, theirs / ours)
+    trained = load_lifter("builtin:mocap_normal")
+    people, truth = simulated(1000 if capable else SLOW_FRAMES)
+    exact, rough = (_poses(lift(trained, people, precision=word)) for word in ("float32", "bfloat16"))
+    cost, error = (float((exact - other).norm(dim=-1).mean()) for other in (rough, truth))
+    yield Figure(
+        "lifting/bfloat16 accuracy", 1.0, len(truth), "frames", cost, "mm from float32",
+        "the lifter's error, all joints in the room", error, error / cost,
+    )  # fmt: skip
+
+
+def simulated(frames: int) -> tuple[list[PoseSequence], Tensor]:
+    """People of a simulated scene as a detector sees them, and where they are (N, 17, 3) mm, one after another."""
+    camera, seen = scene(frames, people=2)
+    people = [
+        PoseSequence(
+            "simulated", number, camera, 25.0, torch.from_numpy(one.detection[..., :2]).float(),
+            torch.from_numpy(one.detection[..., 2]).float(), torch.from_numpy(one.detected),
+        )
+        for number, one in enumerate(seen)
+    ]  # fmt: skip
+    return people, torch.cat([torch.from_numpy(one.annotation_3d).float() for one in seen])
+
+
+def _poses(people: list[PoseSequence]) -> Tensor:
+    return torch.cat([one.poses_3d for one in people if one.poses_3d is not None])
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", type=float, nargs="+", default=SIZES, help="shares of the real set's size")
+    for figure in figures(parser.parse_args().sizes):
+        print(figure.line(), flush=True)
+
+
+if __name__ == "__main__":
+    main()
