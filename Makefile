@@ -27,7 +27,7 @@ smoke:
 
 # The documentation, in build/site; whatever Sphinx warns of is an error.
 docs: .venv/installed-dev
-	$(BIN)/sphinx-build -W --keep-going -q docs build/site
+	$(BIN)/sphinx-build -E -W --keep-going -q docs build/site
 
 format: .venv/installed-dev
 	$(BIN)/ruff check --fix .
