@@ -23,7 +23,10 @@ test-oldest: .venv-oldest/installed
 
 # The library from its wheel, in an environment that holds nothing else.
 smoke:
-	$(PYTHON) -m tests.smoke build/smoke
+	rm -rf build/smoke build/lib
+	$(PYTHON) -m venv build/smoke
+	build/smoke/bin/python -m pip install --disable-pip-version-check --quiet -c constraints.txt .
+	build/smoke/bin/python tests/install/use_library.py
 
 # The documentation, in build/site; whatever Sphinx warns of is an error.
 docs: .venv/installed-dev

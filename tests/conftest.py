@@ -16,6 +16,8 @@ import pytest
 
 os.environ.setdefault("WANDB_MODE", "offline")
 
+collect_ignore = ["install"]  # scripts of an imagined user, for tests/test_install.py
+
 REPO = Path(__file__).resolve().parents[1]
 SHARED = REPO.parent / "shared"
 
