@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 PYTEST_WORKERS ?= 2
 
-.PHONY: quickstart test format bench soak picture clean
+.PHONY: quickstart test test-oldest smoke docs format bench soak picture clean
 
 quickstart: .venv/installed
 	$(BIN)/python run.py
@@ -13,7 +13,24 @@ test: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/pyright
+	$(MAKE) docs
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal
+
+# The tests on the oldest versions that pyproject.toml allows.
+test-oldest: .venv-oldest/installed
+	OMP_NUM_THREADS=1 .venv-oldest/bin/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal
+
+# The library from its wheel, in an environment that holds nothing else.
+smoke:
+	rm -rf build/smoke build/lib
+	$(PYTHON) -m venv build/smoke
+	build/smoke/bin/python -m pip install --disable-pip-version-check --quiet -c constraints.txt .
+	build/smoke/bin/python tests/install/use_library.py
+
+# The documentation, in build/site; whatever Sphinx warns of is an error.
+docs: .venv/installed-dev
+	$(BIN)/sphinx-build -E -W --keep-going -q docs build/site
 
 format: .venv/installed-dev
 	$(BIN)/ruff check --fix .
@@ -34,7 +51,7 @@ picture: .venv/installed
 	cp outputs/picture/trajectory.png outputs/picture/scene.gif docs/images/
 
 clean:
-	rm -rf .venv build *.egg-info
+	rm -rf .venv .venv-oldest build *.egg-info
 
 # The stamps make a second run start at once; they are renewed when the dependencies change.
 .venv/installed: pyproject.toml constraints.txt
@@ -48,4 +65,11 @@ clean:
 .venv/installed-dev: .venv/installed tests/requirements-video.txt
 	$(PIP_INSTALL) --quiet --editable '.[dev]'
 	$(PIP_INSTALL) --quiet --no-deps -r tests/requirements-video.txt
+	@touch $@
+
+.venv-oldest/installed: pyproject.toml constraints.txt constraints-oldest.txt
+	$(PYTHON) -m venv .venv-oldest
+	awk -F== 'FNR == NR {old[tolower($$1)]; print; next} !(tolower($$1) in old)' constraints-oldest.txt constraints.txt \
+		> .venv-oldest/constraints.txt
+	.venv-oldest/bin/python -m pip install --disable-pip-version-check --quiet -c .venv-oldest/constraints.txt --editable '.[test]'
 	@touch $@

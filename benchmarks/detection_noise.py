@@ -75,16 +75,17 @@ def hrnet() -> Sample:
     frames = read_keypoints_json(SHARED / "detections" / "ts1_keypoints.json")
     rows = [list(frame.keypoints.double().numpy()) for frame in frames]
     rows[0].sort(key=lambda person: person[11:13, 0].mean())
-    tracks, last = [np.full((len(rows), 12, 3), np.nan) for _ in range(3)], [None] * 3
+    tracks = [np.full((len(rows), 12, 3), np.nan) for _ in range(3)]
+    last: list[np.ndarray | None] = [None] * 3
     for t, people in enumerate(rows):
         left = people.copy()
         for p in range(3):
             if not left:
                 break
-            at = last[p] if last[p] is not None else left[0]
+            at = before if (before := last[p]) is not None else left[0]
             nearest = min(range(len(left)), key=lambda i: np.linalg.norm(left[i][BODY, :2] - at[BODY, :2]))
-            last[p] = left.pop(nearest)
-            tracks[p][t] = last[p][BODY]
+            last[p] = found = left.pop(nearest)
+            tracks[p][t] = found[BODY]
     heights = [np.full(len(rows), np.nanmedian(_extent(track))) for track in tracks]
     return Sample("HR-Net, TS1", 30.0, tracks, heights, None)
 

@@ -22,6 +22,8 @@ settings.register_profile("quick", max_examples=16, derandomize=True, deadline=N
 settings.register_profile("thorough", max_examples=1000, deadline=None, print_blob=True)
 settings.load_profile("quick")
 
+collect_ignore = ["install"]  # scripts of an imagined user, for tests/test_install.py
+
 REPO = Path(__file__).resolve().parents[1]
 SHARED = REPO.parent / "shared"
 

@@ -68,7 +68,7 @@ class RTMPoseDetector:
 
 def _body() -> Any:
     try:
-        from rtmlib import Body
+        from rtmlib import Body  # type: ignore[import-not-found]  # optional
     except ImportError as error:
         raise ConfigError(f"detector=rtmpose: cannot be imported ({error}); install it: {INSTALL}") from error
     return Body

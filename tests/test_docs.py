@@ -1,0 +1,60 @@
+"""The documentation: its examples give what the pages say, its links lead somewhere, every public module is in it.
+
+`make docs` builds the site, where every warning is an error.
+"""
+
+from __future__ import annotations
+
+import doctest
+import re
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parents[1]
+DOCS = REPO / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
+PUBLIC = ["pose", "refinement", "data", "lightning_modules", "inference"]
+#: Parts of others, with nothing that a user would call.
+INSIDE = {
+    "data": {"files", "mocap", "prepare", "synthetic"},
+    "refinement": {"banded", "blocks", "fixed_lag", "gaps", "occlusion_model", "robust", "skeleton"}
+    | {"windows", "wrong_spans"},
+    "inference": {"drawing", "focal", "lifting", "rate", "stage", "visualise"},
+}
+
+
+@pytest.mark.parametrize("page", ["conventions.md", "evaluate_your_own.md"])
+def test_examples(page: str) -> None:
+    failed, tried = doctest.testfile(str(DOCS / page), module_relative=False)
+    assert tried > 15
+    assert failed == 0
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\((?!https?:|#)([^)#\s]+)", page.read_text(encoding="utf-8")):
+        assert (page.parent / link).exists(), link
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    listed = set(re.findall(r"^([\w/]+)$", (DOCS / "index.md").read_text(encoding="utf-8"), re.M))
+    assert listed >= {page.stem for page in DOCS.glob("*.md")} - {"index"}
+
+
+def test_the_site_lists_the_experiments_that_exist() -> None:
+    text = (DOCS / "experiments.md").read_text(encoding="utf-8").split("## Lifters")[0]
+    listed = set(re.findall(r"^\| `(\w+)` \|", text, re.M))
+    assert listed == {path.stem for path in (REPO / "conf/experiment").glob("*.yaml")}
+
+
+@pytest.mark.parametrize("package", PUBLIC)
+def test_every_public_module_is_in_the_reference(package: str) -> None:
+    shown = {
+        name
+        for page in (DOCS / "api").glob("*.md")
+        for name in re.findall(r"automodule:: ([\w.]+)", page.read_text(encoding="utf-8"))
+    }
+    modules = {f"{package}.{path.stem}" for path in (REPO / package).glob("[!_]*.py")}
+    inside = {f"{package}.{name}" for name in INSIDE.get(package, set())}
+    assert modules - inside <= shown
