@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 
 from pose.cameras import Camera
 from pose.coordinates import Variant
 from pose.errors import check_shape
 from pose.joint_sets import COCO_19, MUPOTS_17
+from pose.transforms import MIN_SCORE
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +53,17 @@ class PredictedPerson:
 
     def __len__(self) -> int:
         return len(self.frame)
+
+    def hip_offset_px(self, camera: Camera) -> np.ndarray:
+        """(T,) how far the middle of the hips, projected, is from the detected one; NaN where that was not seen.
+
+        Not of the joint `hip`, the pelvis: in skeletons of motion capture it lies a hand's breadth above.
+        """
+        sides = [MUPOTS_17.index(name) for name in ("left_hip", "right_hip")]
+        projected = camera.project(torch.from_numpy(self.poses_3d[:, sides].mean(axis=1))).numpy()
+        hip = COCO_19.index("hip")
+        offset = np.linalg.norm(projected - self.keypoints_2d[:, hip], axis=1)
+        return np.where(self.scores[:, hip] >= MIN_SCORE, offset, np.nan)
 
 
 @dataclass(frozen=True, eq=False)

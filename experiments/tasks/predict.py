@@ -117,6 +117,7 @@ def _report(source: str, refinement: str, prediction: Any, files: list[Path], sk
             "detected": int((person.confidence > 0).sum()),
             "observed_pct": round(100 * float(person.observed.mean()), 1),
             "distance_m": round(float(np.median(person.poses_3d[:, hip, 2])) / 1000, 2),
+            "hips_off_pct": _most_pct(person.hip_offset_px(scene.camera), scene.camera.width),
         }
         for person in scene.people
     ]
@@ -143,6 +144,11 @@ def _report(source: str, refinement: str, prediction: Any, files: list[Path], sk
     print(text)
 
 
+def _most_pct(offset: np.ndarray, width: int) -> float | None:
+    """The largest offset px in percent of the image's width; None if there is none."""
+    return None if np.isnan(offset).all() else round(100 * float(np.nanmax(offset)) / width, 2)
+
+
 def _text(summary: dict[str, Any]) -> str:
     """The summary for people."""
     people, shown = summary["people"], summary["people"][:12]
@@ -154,6 +160,8 @@ def _text(summary: dict[str, Any]) -> str:
         *markdown(list(people[0]), cells),
         *([f"and {len(people) - len(shown)} more, seen for a shorter time"] if len(people) > len(shown) else []),
         "",
+        "- hips_off_pct: the farthest that the middle of the hips, reprojected, is from the detected one, in percent of",
+        "  the image's width, over the frames in which it was seen.",
         *(f"- {note}" for note in summary["notes"]),
         f"- Seconds: {seconds}.",
         f"- Files: {', '.join(summary['files'])}.",
