@@ -78,6 +78,6 @@ def _library() -> Any:
         import ezc3d
     except ImportError:
         raise ConfigError(
-            "exporter=c3d: needs ezc3d, which is not installed; pip install 'ezc3d>=1.7.2', or leave c3d out of the exporters"
+            "exporter=c3d: needs ezc3d, which is not installed; pip install ezc3d, or leave c3d out of the exporters"
         ) from None
     return ezc3d
