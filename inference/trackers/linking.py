@@ -189,10 +189,11 @@ def assign(a: np.ndarray, b: np.ndarray, cost: np.ndarray, without: np.ndarray) 
     n = len(names_a)
     alone = np.arange(n)
     values = np.concatenate([cost[worth], without[names_a]])
+    rows, columns = np.concatenate([index_a, alone]), np.concatenate([index_b, len(names_b) + alone])
     table = coo_array(
         (
             values - values.min() + 1.0,  # a stored zero would mean that there is no pair
-            (np.concatenate([index_a, alone]), np.concatenate([index_b, len(names_b) + alone])),
+            (rows.astype(np.int32), columns.astype(np.int32)),  # SciPy 1.11's matching takes no wider ones
         ),
         shape=(n, len(names_b) + n),
     ).tocsr()

@@ -97,7 +97,10 @@ def test_empty_array_in_protocol_2(tmp_path: Path) -> None:
 
 class _ViewOfAnArray:
     def __reduce__(self):
-        from numpy._core.numeric import _frombuffer
+        try:
+            from numpy._core.numeric import _frombuffer
+        except ImportError:  # NumPy 1
+            from numpy.core.numeric import _frombuffer
 
         return _frombuffer, (np.zeros(8, np.uint8), np.dtype("u1"), (8,), "C")
 

