@@ -19,8 +19,9 @@ format: .venv/installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Every figure of docs/performance.md, which it writes: within ten minutes on two cores.
 bench: .venv/installed-dev
-	$(BIN)/python -m benchmarks.loader
+	$(BIN)/python -m benchmarks.run --docs
 
 # The pictures in README: the quickstart's own output.
 picture: .venv/installed
