@@ -36,8 +36,9 @@ format: .venv/installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Every figure of docs/performance.md, which it writes: within ten minutes on two cores.
 bench: .venv/installed-dev
-	$(BIN)/python -m benchmarks.loader
+	$(BIN)/python -m benchmarks.run --docs
 
 # Kills every verb at random moments and compares what the same command then makes; KILLS=n of them.
 KILLS ?= 20

@@ -1,7 +1,7 @@
 """`lift`: people's 2D detections over time in, the same sequences with predicted 3D poses out (SPEC §7).
 
-All sequences are laid end to end into one stream of frames, each between the padding that the network consumes, so that
-a few large calls serve any number of people of any length. Outputs whose window would span two people are dropped.
+People of about the same length run side by side in one call of the network, plain and mirrored, and long sequences are
+cut into parts, so that a few large calls serve any number of people of any length.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger(__name__)
+
+#: How much shorter than the longest of a call a sequence may be, whichever is more; what it lacks is computed in vain.
+_WASTED, _WASTED_FRAMES = 0.05, 16
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -133,18 +136,38 @@ def _run(
     context = lifter.network.receptive_field - 1
     if lifter.network.norm == "instance":  # normalises over time, so people must not share a call
         return [network(view) for view in views]
-    if not views:
-        return []
-    stream = torch.cat(views, dim=1)
-    outputs = torch.cat(
-        [
-            network(stream[:, start : start + frames_per_call + context])
-            for start in range(0, stream.shape[1] - context, frames_per_call)
-        ],
-        dim=1,
-    )
-    starts = torch.tensor([0] + [view.shape[1] for view in views[:-1]]).cumsum(0).tolist()
-    return [outputs[:, at : at + view.shape[1] - context] for at, view in zip(starts, views, strict=True)]
+    outputs: list[Tensor] = [torch.empty(0)] * len(views)
+    for group in _groups([view.shape[1] - context for view in views], frames_per_call):
+        frames = max(views[place].shape[1] for place in group)
+        side_by_side = torch.cat([_lengthened(views[place], frames) for place in group])
+        found = torch.cat(
+            [
+                network(side_by_side[:, start : start + frames_per_call + context])
+                for start in range(0, frames - context, frames_per_call)
+            ],
+            dim=1,
+        )
+        for place, own in zip(group, found.split([len(views[place]) for place in group]), strict=True):
+            outputs[place] = own[:, : views[place].shape[1] - context]
+    return outputs
+
+
+def _groups(lengths: list[int], frames_per_call: int) -> list[list[int]]:
+    """Places of the sequences that run side by side: nearly as long as the longest of them, together one call."""
+    groups: list[list[int]] = []
+    for place in sorted(range(len(lengths)), key=lambda place: -lengths[place]):
+        longest = lengths[groups[-1][0]] if groups else 0
+        fits = groups and (len(groups[-1]) + 1) * longest <= frames_per_call
+        if fits and longest - lengths[place] <= max(_WASTED * longest, _WASTED_FRAMES):
+            groups[-1].append(place)
+        else:
+            groups.append([place])
+    return groups
+
+
+def _lengthened(view: Tensor, frames: int) -> Tensor:
+    """(V, T, 42) -> (V, frames, 42) by repeating the last frame."""
+    return torch.cat([view, view[:, -1:].expand(-1, frames - view.shape[1], -1)], dim=1)
 
 
 def _decode(lifter: Lifter, targets: Tensor) -> Tensor:

@@ -1,0 +1,87 @@
+"""The figures of training, lifting, prediction and refinement at tiny sizes, and the operations they count."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks import lifting, long_video, refinement_speed, startup, training
+from benchmarks.loader import random_sequences
+from lightning_modules.prediction import lift
+from lightning_modules.tcn import TemporalConvNet
+
+NETWORK = {"channels": 16, "filter_widths": [3, 3]}
+
+
+def test_operations_of_a_training_window() -> None:
+    network = TemporalConvNet(channels=16, filter_widths=[3, 5, 3])
+    with FlopCounterMode(display=False) as counter:
+        network.forward_strided(torch.randn(2, 45, 42)).sum().backward()
+    assert training.flops_per_window(network) == counter.get_total_flops() / 2
+
+
+def test_operations_of_a_lifted_frame() -> None:
+    network = TemporalConvNet(channels=16, filter_widths=[3, 3]).eval()
+    per_frame = 2 * (3 * 42 * 16 + 3 * 16 * 16 + 16 * 16 + 16 * 51)
+    assert lifting.flops_per_frame(network) == per_frame
+    counts = []
+    for frames in (100, 200):
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            network(torch.randn(1, frames, 42))
+        counts.append(counter.get_total_flops())
+    assert (counts[1] - counts[0]) / 100 == per_frame
+
+
+def test_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "SECONDS", 0.02)
+    monkeypatch.setattr(training, "WORKERS", 0)
+    monkeypatch.setattr(training, "matrix_peak", lambda: 1e9)
+    found = list(training.figures([0.1, 1.0], frames=400, batch=32, network=NETWORK))
+    assert [figure.name.split("/")[1] for figure in found] == 2 * ["windows", "waiting for data"] + 2 * ["step"]
+    windows, waiting = found[2:4]
+    assert windows.ratio == windows.value / windows.reference_value > 1
+    assert 0 < waiting.value < 100 and waiting.ratio == waiting.reference_value / waiting.value
+    step = found[-1]
+    assert (step.size, step.count) == (1.0, 32)
+    network = TemporalConvNet(**NETWORK)
+    assert step.ratio == pytest.approx(step.value * training.flops_per_window(network) / 1e9)
+
+
+def test_lifting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifting, "AT_LEAST_S", 0.0)
+    monkeypatch.setattr(lifting, "SLOW_FRAMES", 12)
+    monkeypatch.setattr(lifting, "matrix_peak", lambda: 1e9)
+    frames, share, *others = lifting.figures([0.5], frames=60, network=NETWORK)
+    assert (frames.name, frames.count) == ("lifting/frames", 30)
+    assert share.ratio == pytest.approx(frames.value * 2 * lifting.flops_per_frame(TemporalConvNet(**NETWORK)) / 1e9)
+    assert [figure.name.split(" ")[0] for figure in others] == 2 * ["lifting/bfloat16"]
+    assert 0.01 < others[1].value < 50 < others[1].reference_value
+
+
+def test_the_plain_way_gives_the_same_poses() -> None:
+    lifter, people = lifting.random_lifter(NETWORK), random_sequences(50, 30)
+    for one, poses in zip(lift(lifter, people), lifting.plain_lift(lifter, people), strict=True):
+        torch.testing.assert_close(one.poses_3d, poses, rtol=1e-4, atol=0.05)
+
+
+def test_refinement() -> None:
+    threads = torch.get_num_threads()
+    one, more = refinement_speed.figures([0.01, 0.1], frames=8400)
+    assert (one.count, more.count, more.unit) == (84, 840, "s")
+    assert one.ratio > 5 and more.ratio == more.reference_value / more.value > 5
+    assert torch.get_num_threads() == threads
+
+
+def test_prediction() -> None:
+    found = list(long_video.figures([0.5], frames=80))
+    assert [figure.name.split("/")[1] for figure in found] == [
+        "keypoints to trajectories", "tracking", "lifting", "refinement",
+    ]  # fmt: skip
+    assert found[0].count == 40 and found[0].ratio == found[0].value / 30
+    assert all(figure.value > found[0].value for figure in found[1:])
+
+
+def test_memory_of_help_is_without_the_parents() -> None:
+    found = startup.peak_mib()
+    assert found is None or 10 < found < 150

@@ -1,0 +1,83 @@
+"""The collector of figures: processes, files, tables, and what figures say about cost."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks import performance_page, run
+from benchmarks.figure import Figure
+
+MACHINE = {
+    "processor": "Abacus", "cores": 2, "float32_gflops": 150.5, "bfloat16": False, "torch": "2.9", "python": "3.12",
+    "system": "Linux", "vectors": "AVX2", "seconds": 90,
+}  # fmt: skip
+FIGURES = [
+    Figure("reading/npz", 0.1, 2000, "frames", 0.5, "s", "the files", 5.0, 10.0, 20.0),
+    Figure("reading/npz", 1.0, 20000, "frames", 6.0, "s", "the files", 60.0, 10.0, 60.0),
+    Figure("lifting/share of the peak", 1.0, 21000, "frames", 2100.0, "frames/s", "the peak", 3000.0, 0.7),
+    Figure("lifting/bfloat16 accuracy", 1.0, 210, "frames", 2.84, "mm from float32", "its error", 188.0, 66.2),
+]
+
+
+def test_modules_are_there_and_listed_once() -> None:
+    assert len(set(run.MODULES)) == len(run.MODULES)
+    for name in run.MODULES:
+        module = importlib.import_module(f"benchmarks.{name}")
+        assert callable(module.figures) and all(size > 0 for size in module.SIZES)
+
+
+def test_a_run_of_one_part(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--only", "refinement_speed", "--sizes", "0.001", "0.01", "--output", str(tmp_path)]
+    assert run.main(words) == 0
+    lines = (tmp_path / "figures.jsonl").read_text().splitlines()
+    figures = [Figure(**json.loads(line)) for line in lines]
+    assert [(figure.name, figure.size) for figure in figures] == [
+        ("refinement/published energy", 0.001), ("refinement/published energy", 0.01),
+    ]  # fmt: skip
+    assert json.loads((tmp_path / "machine.json").read_text())["float32_gflops"] > 0
+    assert "2 figures in" in capsys.readouterr().out
+
+
+def test_a_part_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(run, "MODULES", ("absent",))
+    monkeypatch.setattr("benchmarks.performance_page.write_page", lambda *_: pytest.fail("a page of half the figures"))
+    assert run.main(["--docs", "--output", str(tmp_path)]) == 1
+    assert "benchmarks.absent: failed with exit code 1" in capsys.readouterr().err
+
+
+def test_a_page_needs_everything() -> None:
+    with pytest.raises(SystemExit):
+        run.main(["--docs", "--only", "startup"])
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1234567, "1,230,000"), (123.4, "123"), (12.34, "12.3"), (0.0012345, "0.00123"), (99.96, "100"), (0, "0")],
+)
+def test_three_digits(value: float, text: str) -> None:
+    assert run.number(value) == text
+
+
+def test_cost_by_hand() -> None:
+    assert [performance_page.cost_s(figure) for figure in FIGURES] == [0.5, 6.0, 10.0, None]
+    per_frame = Figure("protocol/all", 1.0, 20000, "frames", 50.0, "us/frame", "plain", 500.0, 10.0)
+    assert performance_page.cost_s(per_frame) == pytest.approx(1.0)
+    assert performance_page.growth(FIGURES[:2]) == ["reading/npz", "0.1 to 1", "10x", "12x", "3x"]
+    assert performance_page.growth(FIGURES[:1]) is None
+    assert performance_page.growth(FIGURES[3:]) is None
+
+
+def test_the_page_has_every_figure(tmp_path: Path) -> None:
+    performance_page.write_page(FIGURES, MACHINE, tmp_path)
+    text = (tmp_path / "performance.md").read_text()
+    for part in ("Abacus", "150.5 GFLOP/s", "has no bfloat16", "took 1.5 minutes", "## Reading", "## Lifting"):
+        assert part in text
+    assert "| npz | 1 | 20,000 frames | 6 s | the files | 60 | 10x | 60 MiB |" in text
+    assert "| share of the peak | 1 | 21,000 frames | 2,100 frames/s | the peak | 3,000 | 0.7x |  |" in text
+    assert "| reading/npz | 0.1 to 1 | 10x | 12x | 3x |" in text
+    picture = (tmp_path / "images" / "performance.png").read_bytes()
+    assert picture.startswith(b"\x89PNG") and len(picture) < 100_000
