@@ -49,11 +49,8 @@ def figures(sizes: Sequence[float], frames: int = FRAMES, network: dict | None =
 
 def random_lifter(network: dict) -> Lifter:
     """Untrained; its outputs are poses all the same."""
-    units = {
-        name: Standardiser(torch.zeros(n), torch.ones(n))
-        for name, n in (("features", N_FEATURES), ("targets", N_TARGETS))
-    }
-    return Lifter(network, variant="normal", **units).eval()
+    features, targets = (Standardiser(torch.zeros(n), torch.ones(n)) for n in (N_FEATURES, N_TARGETS))
+    return Lifter(network, variant="normal", features=features, targets=targets).eval()
 
 
 def plain_lift(lifter: Lifter, sequences: list[PoseSequence]) -> list[Tensor]:

@@ -7,7 +7,9 @@ NumPy arrays; `require` then checks the shape of each.
 
 from __future__ import annotations
 
+import io
 import warnings
+import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,12 +21,18 @@ import scipy.io
 import torch
 from torch import Tensor
 
+from data.mat_file import plain_variables
 from pose.atomic import atomic_path as atomic_path
 from pose.errors import DataError, PoseError, ShapeError, check_shape
 from pose.pickles import load_pickle
 
 #: The remedy for a damaged file of a published data set.
 FETCH = "fetch the file again"
+
+#: What a file may unpack to: bytes, and times its own size. Measured data compress by less than ten.
+_UNPACKED_BYTES, _UNPACKED_TIMES = 2**26, 100
+#: Numbers in nested lists; real ones are long tables at most.
+_LISTED_NUMBERS = 10_000_000
 
 
 @contextmanager
@@ -44,6 +52,15 @@ def reading(path: Path | str, kind: str, remedy: str = FETCH) -> Iterator[None]:
         raise DataError(f"{path}: not {kind} or damaged ({type(error).__name__}: {detail}); {remedy}") from error
 
 
+def check_unpacked(path: Path | str, size: int) -> None:
+    """Raise DataError if `size` bytes are more than what an honest file of the size of `path` unpacks to."""
+    if size > max(_UNPACKED_BYTES, _UNPACKED_TIMES * Path(path).stat().st_size):
+        raise DataError(
+            f"{path}: refused: {size / 2**20:.0f} MiB unpacked, more than {_UNPACKED_TIMES} times the file; fetch it "
+            "from its source"
+        )
+
+
 def read_pickle(path: Path | str) -> Any:
     """A pickle of NumPy arrays, numbers, text and plain containers, written by Python 2 (latin1) or 3.
 
@@ -59,7 +76,8 @@ def read_mat(path: Path | str, keys: Sequence[str] | None = None) -> dict[str, n
             raise DataError(f"{path}: a MATLAB v7.3 (HDF5) file, MATLAB v5 is expected; fetch the original file again")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an unreadable variable is a warning there and an error below
-            found = scipy.io.loadmat(path, variable_names=None if keys is None else list(keys))
+            plain = plain_variables(Path(path).read_bytes(), keys, lambda size: check_unpacked(path, size))
+            found = scipy.io.loadmat(io.BytesIO(plain))
         keys = [key for key in found if not key.startswith("__")] if keys is None else keys
         for key in keys:
             if key not in found:
@@ -70,13 +88,19 @@ def read_mat(path: Path | str, keys: Sequence[str] | None = None) -> dict[str, n
 
 
 def read_hdf5(path: Path | str, keys: Sequence[str]) -> dict[str, np.ndarray]:
-    """The data sets `keys` of an HDF5 (MATLAB v7.3) file, axes as stored, i.e. reversed from MATLAB's."""
+    """The data sets `keys` of an HDF5 (MATLAB v7.3) file, axes as stored, i.e. reversed from MATLAB's.
+
+    Raises DataError too for what lies in other files and for announced sizes that the file cannot hold.
+    """
     with reading(path, "an HDF5 (MATLAB v7.3) file"), h5py.File(path, "r") as file:
         found = {}
         for key in keys:
-            entry = file.get(key)
+            entry = file.get(key) if isinstance(file.get(key, getlink=True), h5py.HardLink) else None
             if not isinstance(entry, h5py.Dataset):
                 raise DataError(f"{path}: has no data set {key!r}, found {', '.join(file) or 'nothing'}; {FETCH}")
+            if entry.is_virtual or entry.external or entry.dtype.kind not in "fiub":
+                raise DataError(f"{path}: {key}: numbers stored in the file itself are expected; {FETCH}")
+            check_unpacked(path, entry.nbytes)
             found[key] = np.asarray(entry[()])
         return found
 
@@ -87,8 +111,16 @@ def read_npz(path: Path | str) -> dict[str, np.ndarray]:
         with open(path, "rb") as file:
             if file.read(2) != b"PK":
                 raise ValueError("no zip signature")
+        with zipfile.ZipFile(path) as listing:
+            check_unpacked(path, sum(item.file_size for item in listing.infolist()))
         with np.load(path, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
+            found = {key: archive[key] for key in archive.files}
+        for key, value in found.items():
+            if not isinstance(value, np.ndarray):
+                raise ValueError(f"{key} is no array")
+            if value.size and not value.itemsize:  # as many elements as it likes in no bytes
+                raise ValueError(f"{key}: an array of shape {value.shape} without content")
+        return found
 
 
 # --- checks ----------------------------------------------------------------------------------------------------------
@@ -127,14 +159,32 @@ def require(
     """`value` (an array, a scalar, nested lists) as an array of numbers that passes `require_shape`, or DataError."""
     if isinstance(value, (list, tuple, int, float, np.generic)):
         try:
+            _check_written_out(value)
             value = np.asarray(value)
-        except ValueError:
+        except (ValueError, OverflowError, MemoryError):
             raise DataError(f"{path}: {key}: lists of unequal lengths, an array is expected; {remedy}") from None
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiub":
         found = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
         raise DataError(f"{path}: {key}: an array of numbers is expected, found {found}; {remedy}")
     require_shape(value, path, key, pattern, sizes, remedy)
     return np.asarray(value, dtype=value.dtype.newbyteorder("="))
+
+
+def _check_written_out(value: Any) -> None:
+    """ValueError for lists that are too large or too deep as an array: those of a pickle can hold one list many times."""
+    counts: dict[int, int] = {}
+
+    def count(part: Any, depth: int) -> int:
+        if not isinstance(part, list | tuple):
+            return 1
+        if depth > 32:
+            raise ValueError("nested too deeply")
+        if id(part) not in counts:
+            counts[id(part)] = sum(count(inner, depth + 1) for inner in part)
+        return counts[id(part)]
+
+    if count(value, 0) > _LISTED_NUMBERS:
+        raise ValueError("too large")
 
 
 def require_mask(

@@ -53,7 +53,7 @@ def unpack(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         with safe_open(path, framework="pt") as file:
             settings = json.loads((file.metadata() or {})[_SETTINGS])
             state = {name: file.get_tensor(name).to(torch.float32) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
         detail = " ".join(str(error).split())[:150]
         raise DataError(
             f"{path}: not a lifter in a safetensors file ({type(error).__name__}: {detail}); copy the file again"

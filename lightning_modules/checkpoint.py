@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import re
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -23,8 +24,9 @@ from lightning_modules.builtin import PREFIX, builtin_path, pack, unpack
 from lightning_modules.lifter import Lifter
 from pose.atomic import atomic_path
 from pose.coordinates import Variant, same_variant
-from pose.errors import DataError, MismatchError, check_finite
+from pose.errors import DataError, MismatchError, PoseError, check_finite
 from pose.joint_sets import COCO_19, MUPOTS_17
+from pose.json_file import load_object
 from pose.pickles import load_pickle
 from pose.transforms import N_FEATURES, N_TARGETS, Standardiser
 
@@ -150,8 +152,12 @@ def _arrays(standardiser: Standardiser) -> dict[str, np.ndarray]:
 
 def _lifter_folder(path: Path) -> Path:
     """Where the `lifter.json` of a run folder points to; a relative place is relative to the run folder."""
-    folder = path.parent / str(_entry(path, _read_json(path), "folder"))
-    if not folder.exists():
+    folder = path.parent / str(_entry(path, load_object(path), "folder"))
+    try:
+        there = folder.exists()
+    except OSError:  # no name that a file can have
+        there = False
+    if not there:
         raise DataError(
             f"{path}: points to {folder}, which does not exist; train again or give the lifter's own folder"
         )
@@ -165,19 +171,30 @@ def _load_checkpoint(path: Path) -> Lifter:
 
 def _lifter(path: Path, state: Any, hparams: Any) -> Lifter:
     """A lifter of these settings and weights."""
-    try:
-        lifter = Lifter(**hparams)
-    except TypeError as error:
-        raise DataError(
-            f"{path}: not a checkpoint of this lifter ({error}); was it written by another program?"
-        ) from error
-    _load_state(lifter, state, path)
+    _check_state(_built(path, "meta", hparams), state, path)
+    lifter = _built(path, "cpu", hparams)
+    lifter.load_state_dict(state, strict=False)
     return lifter
+
+
+def _built(path: Path, device: str, hparams: Any) -> Lifter:
+    """A lifter of these settings. On "meta" it takes no memory, whatever sizes they ask for."""
+    try:
+        with torch.device(device):
+            return Lifter(**hparams)
+    except PoseError as error:
+        raise type(error)(f"{path}: {error}") from error
+    except Exception as error:  # values of any type in any place
+        detail = " ".join(str(error).split())[:150]
+        raise DataError(
+            f"{path}: not a checkpoint of this lifter ({type(error).__name__}: {detail}); was it written by another "
+            "program?"
+        ) from error
 
 
 def _load_published(folder: Path) -> Lifter:
     path = folder / CONFIG_FILE
-    config = _read_json(path)
+    config = load_object(path)
     model = _entry(path, config, "model")
     network = {
         "channels": _entry(path, model, "channels"),
@@ -186,15 +203,18 @@ def _load_published(folder: Path) -> Lifter:
         "causal": model.get("causal", False),
         "norm": "instance" if model.get("layernorm", False) else "batch",
     }
-    lifter = Lifter(
-        network,
-        variant=_known(path, config, "pose3d_scaling", _VARIANT_OF_SCALING),
-        fps=config.get("fps"),
-        joints_2d=_known(path, config, "pose2d_type", _JOINTS_OF_DETECTOR),
-        features=_standardiser(folder / PREPROCESS_FILE, 0, N_FEATURES),
-        targets=_standardiser(folder / PREPROCESS_FILE, 1, N_TARGETS),
-    )
-    _load_state(lifter.network, _load_tensors(folder / MODEL_FILE), folder / MODEL_FILE)
+    hparams = {
+        "network": network,
+        "variant": _known(path, config, "pose3d_scaling", _VARIANT_OF_SCALING),
+        "fps": config.get("fps"),
+        "joints_2d": _known(path, config, "pose2d_type", _JOINTS_OF_DETECTOR),
+        "features": _standardiser(folder / PREPROCESS_FILE, 0, N_FEATURES),
+        "targets": _standardiser(folder / PREPROCESS_FILE, 1, N_TARGETS),
+    }
+    state = _load_tensors(folder / MODEL_FILE)
+    _check_state(_built(path, "meta", hparams).network, state, folder / MODEL_FILE)
+    lifter = _built(path, "cpu", hparams)
+    lifter.network.load_state_dict(state, strict=False)
     return lifter
 
 
@@ -227,11 +247,15 @@ def _standardiser(path: Path, position: int, size: int) -> Standardiser:
     return Standardiser(mean, std)
 
 
-def _load_state(module: nn.Module, state: Any, path: Path) -> None:
-    """Load weights; MismatchError for one of another shape, DataError for missing or unknown names."""
+def _check_state(module: nn.Module, state: Any, path: Path) -> None:
+    """MismatchError for a weight of another shape than `module`'s, DataError for missing or unknown names, for values
+    that are not finite and for tensors that are larger than what the file stores of them."""
     expected = module.state_dict()
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise DataError(f"{path}: expected a dict of tensors by name; it is not a file of weights, copy it again")
+    for name, value in state.items():
+        if not _is_plain(value):
+            raise DataError(f"{path}: {name} is not stored as a plain array of numbers; copy the file again")
     # Counters of batch norm, which old versions of torch did not store and nothing reads.
     missing = [name for name in expected if name not in state and not name.endswith("num_batches_tracked")]
     unknown = [name for name in state if name not in expected]
@@ -249,7 +273,14 @@ def _load_state(module: nn.Module, state: Any, path: Path) -> None:
     for name in expected:
         if name in state:
             check_finite(f"{path}: {name}", state[name], "the training diverged or the file is damaged")
-    module.load_state_dict(state, strict=False)
+
+
+def _is_plain(value: Tensor) -> bool:
+    """Whether a tensor's numbers are all in memory: neither expanded from fewer, nor sparse, nor without content."""
+    kinds = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int32, torch.int64)
+    if value.device.type != "cpu" or value.layout != torch.strided or value.dtype not in kinds or value.is_quantized:
+        return False
+    return value.numel() * value.element_size() <= value.untyped_storage().nbytes()
 
 
 def _listed(title: str, names: list[str]) -> str:
@@ -262,21 +293,21 @@ def _load_tensors(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); copy the whole checkpoint folder") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except Exception as error:  # unpickling damaged bytes raises nearly every type
+        reason = _refusal(error)
         raise DataError(
             f"{path}: not a readable file of weights ({reason}); it is damaged or no torch checkpoint, copy it again"
         ) from error
 
 
-def _read_json(path: Path) -> dict:
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: not readable JSON ({error}); copy the file again") from error
-    if not isinstance(content, dict):
-        raise DataError(f"{path}: expected a JSON object, found {type(content).__name__}; copy the file again")
-    return content
+def _refusal(error: Exception) -> str:
+    """The reason in torch's message, which for a file with a program in it is a page of advice to run it."""
+    text = " ".join(str(error).split())
+    if program := re.search(r"GLOBAL (\S+)", text):
+        return f"refused to load {program[1][:100]}, which could run a program; do not open this file elsewhere"
+    if damage := re.search(r"WeightsUnpickler error: (.{1,100})", text):
+        return damage[1]
+    return text[:150] or type(error).__name__
 
 
 def _entry(path: Path, content: Any, key: str) -> Any:

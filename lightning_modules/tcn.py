@@ -18,6 +18,7 @@ from pose.errors import ConfigError, ShapeError, check_shape
 from pose.transforms import N_FEATURES, N_TARGETS
 
 NORMS = ("batch", "instance")
+_MAX_WIDTHS = 16  # a receptive field of millions of frames
 
 
 class TemporalConvNet(nn.Module):
@@ -69,6 +70,8 @@ class TemporalConvNet(nn.Module):
             raise ConfigError(f"channels={self.channels}: must be a positive whole number")
         if not self.filter_widths or not all(isinstance(w, int) and w > 0 and w % 2 for w in self.filter_widths):
             raise ConfigError(f"filter_widths={list(self.filter_widths)}: must be a list of positive odd numbers")
+        if len(self.filter_widths) > _MAX_WIDTHS:
+            raise ConfigError(f"filter_widths: {len(self.filter_widths)} of them; at most {_MAX_WIDTHS} are allowed")
         if not (isinstance(dropout, int | float) and 0 <= dropout < 1):
             raise ConfigError(f"dropout={dropout}: must be at least 0 and less than 1")
         if self.norm not in NORMS:

@@ -10,9 +10,32 @@ from typing import Any
 
 from torch import Tensor
 
+#: Messages quote what files hold; longer ones lose their middle.
+_MAX_LENGTH = 8000
+
 
 class PoseError(Exception):
-    """Base of all errors that come from the user's input rather than from a fault in the program."""
+    """Base of all errors that come from the user's input rather than from a fault in the program.
+
+    Its text is one printable line: names and values in it can come from files that nobody has vetted, and must not
+    break a line, steer a terminal or stop a log from being written.
+    """
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
+
+
+def printable(text: str) -> str:
+    """`text` with everything that is not printable as escapes, and not longer than some thousand characters.
+
+    >>> printable("a\\nb")
+    'a\\\\nb'
+    """
+    if len(text) > _MAX_LENGTH:
+        text = f"{text[: _MAX_LENGTH - 600]} ... {text[-500:]}"
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 class ConfigError(PoseError):
@@ -21,6 +44,17 @@ class ConfigError(PoseError):
 
 class DataError(PoseError):
     """A file that is missing, unreadable or not in its format: file, what was expected, the remedy."""
+
+
+class ListedError(DataError):
+    """A DataError whose text is a list, an item in each line."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = tuple(lines)
+
+    def __str__(self) -> str:
+        return "\n".join(map(printable, self.lines))
 
 
 class ShapeError(PoseError, ValueError):

@@ -2,6 +2,9 @@
 
 A pickle is a program. The data sets' pickles and the published checkpoints need few constructors; what stands for them
 here is stand-in classes and bound methods, which no pickle can alter, and numpy never sees an unchecked array state.
+
+The unpickler is Python's own in Python: the one in C sets aside gigabytes for a memo that a few bytes ask for, and the
+pickles read here are few objects around large arrays.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import io
 import math
 import pickle
 import re
+import struct
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -42,9 +46,25 @@ class _Array(np.ndarray):
         super().__setstate__((version, shape, dtype.dtype, fortran_order, content))
 
 
-class _Unpickler(pickle.Unpickler):
+class _Whole(io.BytesIO):
+    """Bytes that do not end early: Python's unpickler takes what it gets."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        found = super().read(size)
+        if size is not None and len(found) < size:
+            raise EOFError("it breaks off")
+        return found
+
+    def readline(self, size: int | None = -1) -> bytes:
+        found = super().readline(size)
+        if not found.endswith(b"\n"):
+            raise EOFError("it breaks off")
+        return found
+
+
+class _Unpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
     def __init__(self, path: Path, content: bytes) -> None:
-        super().__init__(io.BytesIO(content), encoding="latin1")
+        super().__init__(_Whole(content), encoding="latin1")
         self.path = path
 
     def find_class(self, module: str, name: str) -> Any:
@@ -65,6 +85,13 @@ class _Unpickler(pickle.Unpickler):
                 "text, lists, tuples and dicts are expected; do not open this file elsewhere, fetch it from its source"
             )
         return admitted[key]
+
+    def _load_bytearray(self) -> None:
+        """As the base's, but the memory is taken after the bytes are there."""
+        (length,) = struct.unpack("<Q", self.read(8))
+        self.append(bytearray(self.read(length)))
+
+    dispatch = {**pickle._Unpickler.dispatch, pickle.BYTEARRAY8[0]: _load_bytearray}  # type: ignore[attr-defined]
 
     def _reconstruct(self, kind: str, shape: tuple, code: Any) -> np.ndarray:
         return _Array((0,), np.uint8)  # numpy's own placeholder; shape and content follow as its state

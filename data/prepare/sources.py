@@ -18,7 +18,7 @@ from typing import IO, overload
 
 from data.files import reading
 from pose.atomic import cannot_write
-from pose.errors import ConfigError, DataError
+from pose.errors import ConfigError, DataError, ListedError
 
 _ZIP = "a sound zip archive"
 _LARGEST_READ = 2**27  # a picture or a text; videos and annotations are copied in pieces
@@ -223,7 +223,7 @@ class Shortfalls:
         lines += [f"  {folder}: {_ranges(files)} ({part})" for (folder, part), files in self._missing.items()]
         lines += [f"  {text}" for text in self._damaged]
         lines.append(f"  from: {self._origin}")
-        raise DataError("\n".join(lines))
+        raise ListedError(lines)
 
 
 def _ranges(files: list[str]) -> str:

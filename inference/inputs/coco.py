@@ -56,7 +56,8 @@ def read_annotations(content: Any, path: Path, hints: Hints) -> People:
     name_of = {}
     for index, image in enumerate(images):
         at = f"images, entry {index}"
-        name_of[_id(_member(image, "id", path, at), path, at)] = str(image.get("file_name", image["id"]))
+        number = _id(_member(image, "id", path, at), path, at)
+        name_of[number] = str(image.get("file_name", number))
     number_of = frame_numbers(list(name_of.values()), path)
     where = [f"annotations, entry {index}" for index in range(len(entries))]
     number = []

@@ -128,7 +128,10 @@ def joints_of(count: int, path: Path | str, name: str | None) -> JointSet:
     if count == 0:
         return COCO_17
     if name is not None:
-        joints = joint_set_by_name(name)
+        try:
+            joints = joint_set_by_name(name)
+        except MismatchError as error:
+            raise MismatchError(f"{path}: {error}") from None
         if len(joints) > count:
             raise MismatchError(
                 f"{path}: {count} joints found, joint_set={name} has {len(joints)}: {', '.join(joints.names)}"
