@@ -15,6 +15,7 @@ import pickle
 import re
 import struct
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,9 @@ class _Whole(io.BytesIO):
 
 
 class _Unpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
+    read: Callable[[int], bytes]  # these two are set by `load`
+    append: Callable[[object], None]
+
     def __init__(self, path: Path, content: bytes) -> None:
         super().__init__(_Whole(content), encoding="latin1")
         self.path = path
