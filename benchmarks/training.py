@@ -32,7 +32,7 @@ SIZES = (0.01, 0.1, 1.0)
 FRAMES = 2_000_000  # MPI-INF-3DHP and MuCo-Temp with the augmented copies
 BATCH, WORKERS = 1024, 2
 NETWORK = {"channels": 1024, "filter_widths": [3, 3, 3, 3]}
-SECONDS, ROUNDS, STEPS = 0.7, 3, 3
+SECONDS, ROUNDS, STEPS = 0.7, 2, 2
 
 
 def figures(
