@@ -85,7 +85,7 @@ class OfflineTracker:
         tracks, closed = link(people, [t for t in tracklets if len(t) >= steady], links, fps, size)
         tracks, rest = fill(people, tracks, [t for t in tracklets if len(t) < steady], fps)
         rest, closed = link(people, rest, brief, fps, size, closed)
-        rest = [t for t in rest if len(t) >= least / 2]
+        rest = [t for t in rest if len(t) >= least]
         tracks, _ = link(people, tracks + rest, links, fps, size, closed)
         for number, rows in enumerate(without_shadows(people, tracks)):
             if len(rows) >= least:
