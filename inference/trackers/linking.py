@@ -98,7 +98,7 @@ class Links:
     new: float = 10.0
     border: float = 3.0
     seen: float = 3.0
-    doubt: float = 2.5
+    doubt: float = 1.5
     motion: Motion = field(default_factory=Motion)
 
 

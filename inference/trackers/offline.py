@@ -58,7 +58,7 @@ class OfflineTracker:
     margin: float = 0.03
     second_box: float = 0.03
     steady_s: float = 0.2
-    doubt: float = 2.5
+    doubt: float = 1.5
 
     def __post_init__(self) -> None:
         for key, value in vars(self).items():
