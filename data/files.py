@@ -198,8 +198,7 @@ def require(
 
 
 def _check_written_out(value: Any) -> None:
-    """ValueError for lists that are too large or too deep as an array: those of a pickle can hold one list many times.
-    """
+    """ValueError for lists too large or too deep as an array: those of a pickle can hold one list many times."""
     counts: dict[int, int] = {}
 
     def count(part: Any, depth: int) -> int:

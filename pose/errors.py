@@ -10,7 +10,6 @@ from typing import Any
 
 from torch import Tensor
 
-
 #: Messages quote what files hold; longer ones lose their middle.
 _MAX_LENGTH = 8000
 
