@@ -178,11 +178,12 @@ def _import_av() -> ModuleType:
 def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
     """The container and its first video stream; whatever FFmpeg finds wrong inside the block is a DataError."""
     av = _import_av()
-    limits = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
+    # Streams are looked into when the file is opened already.
+    limits = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS, "max_pixels": str(MAX_PIXELS)}
     # FFmpeg takes "concat:..." for more than a name; "file:" says that it is one.
     with (
         reading(path, "a video that can be decoded", DAMAGED),
-        av.open(f"file:{path}", container_options=limits) as container,
+        av.open(f"file:{path}", options=limits) as container,
     ):
         if not container.streams.video:
             kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "none"
