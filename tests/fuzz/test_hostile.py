@@ -245,7 +245,7 @@ def test_a_memo_far_away_takes_no_memory(tmp_path: Path) -> None:
         {"dropout": float("nan")},
         {"norm": ["batch"]},
     ],
-    ids=str,
+    ids=["wide", "endless", "deep", "far", "nan", "list"],
 )
 def test_settings_of_a_huge_network(network: dict, tmp_path: Path) -> None:
     save_lifter(tmp_path / "a.ckpt", _small_lifter())
