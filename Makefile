@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 PYTEST_WORKERS ?= 2
 
-.PHONY: quickstart test format bench picture clean
+.PHONY: quickstart test fuzz format bench picture clean
 
 quickstart: .venv/installed
 	$(BIN)/python run.py
@@ -14,6 +14,10 @@ test: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal
+
+# Damaged files for every reader, about 7 minutes; docs/untrusted_files.md.
+fuzz: .venv/installed-dev
+	$(BIN)/python -m tests.fuzz
 
 format: .venv/installed-dev
 	$(BIN)/ruff check --fix .

@@ -42,8 +42,6 @@ def test_structures(tmp_path: Path) -> None:
 
 # --- found -----------------------------------------------------------------------------------------------------------
 
-Change = list[Any]  # keys down to the place, then what is put there
-
 
 def _changed(tree: Any, *keys: Any, value: Any) -> Any:
     inner = tree
@@ -141,9 +139,8 @@ def test_cases_are_the_same_again_and_made_small(tmp_path: Path) -> None:
     tree = {"a": [1, 2.5, "x"], "b": np.zeros((2, 3))}
     assert len({repr(damage_tree(tree, np.random.default_rng(seed))) for seed in range(50)}) > 30
     assert len({damage_bytes(b"some bytes", np.random.default_rng(seed)) for seed in range(50)}) > 30
-    bench.target = bench.target._replace(
-        read=lambda folder: {}["a"] if "9" in (folder / "mocap.json").read_text() else 0
-    )
+    text = tmp_path / "in" / "mocap.json"
+    bench.target = bench.target._replace(read=lambda folder: {}["a"] if b"9" in text.read_bytes() else 0)
     case = next(case for case in map(bench.case, range(500)) if len(case.ops) > 1 and _crashes(bench, case))
     found = bench.run(case)
     assert found is not None and _crashes(bench, bench.minimised(case, found.detail))
@@ -167,5 +164,5 @@ def test_a_worker_that_dies_is_a_crash_and_the_table_says_so(tmp_path: Path) -> 
 def test_printable() -> None:
     assert str(PoseError("a\nb\x1b[1m\ud800\u202e")) == r"a\nb\x1b[1m\ud800\u202e"
     assert str(PoseError("é 漢 → fine")) == "é 漢 → fine"
-    assert len(printable("x" * 10**6)) < 500 and len(printable("x " * 10**6)) < 8100
+    assert len(printable("x" * 10**6)) < 1000 and len(printable("x " * 10**6)) < 8100
     assert str(ListedError(["a\nb", "c"])) == "a\\nb\nc"
