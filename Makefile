@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 PYTEST_WORKERS ?= 2
 
-.PHONY: quickstart test test-oldest smoke docs format bench soak picture clean
+.PHONY: quickstart test test-oldest smoke docs fuzz format bench soak picture clean
 
 quickstart: .venv/installed
 	$(BIN)/python run.py
@@ -31,6 +31,10 @@ smoke:
 # The documentation, in build/site; whatever Sphinx warns of is an error.
 docs: .venv/installed-dev
 	$(BIN)/sphinx-build -E -W --keep-going -q docs build/site
+
+# Damaged files for every reader, about 7 minutes; docs/untrusted_files.md.
+fuzz: .venv/installed-dev
+	$(BIN)/python -m tests.fuzz
 
 format: .venv/installed-dev
 	$(BIN)/ruff check --fix .

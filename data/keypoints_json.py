@@ -15,6 +15,7 @@ from pose.errors import DataError
 from pose.joint_sets import COCO_17
 
 _REMEDY = "write it again with the detector"
+_LARGEST = 1e30  # what float32 can hold, and no pixel
 _N_FLOATS = 3 * len(COCO_17)
 
 
@@ -65,6 +66,6 @@ def _numbers(values: Any, count: int, where: str) -> list[float]:
         found = f"{len(values)} of them" if isinstance(values, list) else type(values).__name__
         raise DataError(f"{where}: a list of {count} numbers is expected, found {found}; {_REMEDY}")
     for value in values:
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < float("inf"):
-            raise DataError(f"{where}: a finite number is expected, found {value!r}; {_REMEDY}")
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < _LARGEST:
+            raise DataError(f"{where}: a finite number is expected, found {value!r:.40}; {_REMEDY}")
     return values

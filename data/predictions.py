@@ -210,7 +210,9 @@ def read_predictions(path: Path | str) -> Predictions:
         raise DataError(f"{path}: has no {', '.join(missing)}, found {', '.join(arrays) or 'nothing'}; {_REMEDY}")
     version = arrays.pop("version", np.array(VERSION))
     if version.shape != () or version != VERSION:
-        raise DataError(f"{path}: version {version} of the format, {VERSION} is expected; update this program")
+        raise DataError(
+            f"{path}: version {str(version)[:40]} of the format, {VERSION} is expected; update this program"
+        )
     known = [field.name for field in fields(Predictions) if field.name != "source"]
     if unknown := sorted(set(arrays) - set(known)):
         logger.warning("%s: %s not used; known are %s", path, ", ".join(unknown), ", ".join(known))

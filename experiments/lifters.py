@@ -36,11 +36,14 @@ from experiments.folder import run_folder, write_json
 from experiments.locks import waiting_for
 from experiments.progress import stage
 from pose.errors import ConfigError, MismatchError
+from pose.json_file import load_object
 
 if TYPE_CHECKING:
     from lightning_modules.lifter import Lifter
 
 log = logging.getLogger(__name__)
+
+_RETRAIN = "train again with fresh=true"
 
 #: Settings that do not change the weights: where things are, who is told, how fast it goes.
 _NOT_IN_HASH = {
@@ -81,9 +84,9 @@ def train(cfg: DictConfig, logger: Any = None) -> tuple[Path, dict[str, Any]]:
                     train_elsewhere(cfg, split, folder, digest, logger)
                 else:
                     _train_in(folder, cfg, split, module, digest, logger)
-                return folder, json.loads(done.read_text())
+                return folder, load_object(done, _RETRAIN)
     log.info("reusing the lifter %s", folder)
-    return folder, json.loads(done.read_text())
+    return folder, load_object(done, _RETRAIN)
 
 
 def train_as_rank(cfg: DictConfig, folder: Path, digest: str, rank: int) -> None:

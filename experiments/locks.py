@@ -82,7 +82,7 @@ class FileLock:
         try:
             content = json.loads(self.path.read_text())
             return f"process {content['pid']} on {content['host']}"
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return "another process"
 
 

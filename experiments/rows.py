@@ -83,6 +83,10 @@ def scenes_of_file(
     return scenes
 
 
+#: Frames of all tracks, the missing included: as many, or as many for each row of the file, are an honest file's.
+MAX_FILLED, MAX_FILLED_TIMES = 100_000, 100
+
+
 class Track(NamedTuple):
     """One person of a file, without gaps. rows (T,): the row of each frame, -1 where the file has none."""
 
@@ -107,11 +111,18 @@ def tracks_of(predictions: Predictions, fps: float, variant: Variant, score: np.
         scores = np.repeat(scores, len(MUPOTS_17), axis=1)
     points = predictions.keypoints_2d if joints_2d is MUPOTS_17 else None
     tracks = []
+    total = 0
     keys = np.stack([np.unique(predictions.sequence, return_inverse=True)[1], predictions.person], axis=1)
     for key in np.unique(keys, axis=0):
         own = np.flatnonzero((keys == key).all(axis=1))
         own = own[np.argsort(predictions.frame[own])]
         frame = predictions.frame[own]
+        total += int(frame[-1] - frame[0]) + 1
+        if total > MAX_FILLED and total > MAX_FILLED_TIMES * len(predictions):
+            raise DataError(
+                f"{predictions.source}: {len(predictions)} rows over {total} frames up to {predictions.row(own[-1])}; "
+                "number frames from 0, and people who come back after a long time anew"
+            )
         every = np.arange(frame[0], frame[-1] + 1)
         rows = np.full(len(every), -1)
         rows[frame - frame[0]] = own

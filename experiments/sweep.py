@@ -27,9 +27,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from experiments.folder import run_folder, write_json
-from pose.errors import ConfigError, PoseError
+from experiments.folder import read_yaml, run_folder, write_json
+from pose.errors import ConfigError, DataError, PoseError
 
 log = logging.getLogger(__name__)
 
@@ -81,8 +82,11 @@ def skip_if_finished(cfg: DictConfig) -> None:
 def _same(path: Path, cfg: DictConfig) -> bool:
     if not path.is_file():
         return False
-    found = OmegaConf.load(path)
-    return isinstance(found, DictConfig) and config_hash(found) == config_hash(cfg)
+    try:
+        found = read_yaml(path)
+        return isinstance(found, DictConfig) and config_hash(found) == config_hash(cfg)
+    except (DataError, OmegaConfBaseException):  # damaged: the row is computed again
+        return False
 
 
 def note_failure(message: str) -> None:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,12 +13,14 @@ from typing import Any
 
 from experiments.report import COLUMNS, column_title
 from pose.errors import ConfigError, DataError
+from pose.json_file import load_object
 
 #: Written by both the sweep and its jobs under this key; every other setting makes a row of its own.
 SEED = "seed"
 KINDS = ("plain", "refined")
 #: Settings of no interest to who reads a table: where things are and who is told.
 _NOT_SAID = ("experiment", "paths", "logger", "fresh", "debug")
+_REMEDY = "remove it and run the sweep again"
 STAND_IN = "SYNTHETIC STAND-IN DATA: these numbers say nothing about the real data sets."
 
 
@@ -37,10 +38,11 @@ class Job:
         """The job of this folder as it stands. ended: known to have come to its end, even without metrics."""
         failed, done = folder / "failed.json", folder / "metrics.json"
         if failed.is_file():
-            return cls(folder, overrides, None, (str(_json(failed).get("error")).splitlines() or ["?"])[0])
+            error = str(load_object(failed, _REMEDY).get("error"))
+            return cls(folder, overrides, None, (error.splitlines() or ["?"])[0])
         if not done.is_file():
             return cls(folder, overrides, None, None if ended else "left no metrics.json")
-        return cls(folder, overrides, _json(done), None)
+        return cls(folder, overrides, _metrics(done), None)
 
     @property
     def settings(self) -> dict[str, str]:
@@ -199,13 +201,30 @@ def _check(columns: list[str], kinds: str) -> None:
         raise ConfigError(f"table.kinds={kinds}: must be both or final")
 
 
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{path}: cannot be read ({error}); expected JSON; remove it and run the sweep again"
-        ) from error
-    if not isinstance(content, dict):
-        raise DataError(f"{path}: holds a {type(content).__name__}, expected an object; remove it and run again")
+def _metrics(path: Path) -> dict[str, Any]:
+    """A run's metrics.json, in which what a table shows is checked to be objects down to numbers."""
+    content = load_object(path, _REMEDY)
+    if "metrics" in content:
+        if "data" not in content:
+            raise DataError(f"{path}: has no 'data'; {_REMEDY}")
+        _check_numbers(path, "metrics", content["metrics"], 2)
+        occlusion = content.get("occlusion", {})
+        if not isinstance(occlusion, dict):
+            raise DataError(f"{path}: occlusion: an object is expected; {_REMEDY}")
+        _check_numbers(path, "occlusion", {kind: occlusion.get(kind, {}) for kind in KINDS}, 3)
+        protocol = content.get("protocol", {"people": "", "pairing": ""})
+        if not isinstance(protocol, dict) or not {"people", "pairing"} <= set(protocol):
+            raise DataError(f"{path}: protocol: an object with people and pairing is expected; {_REMEDY}")
     return content
+
+
+def _check_numbers(path: Path, where: str, value: Any, depth: int) -> None:
+    """DataError unless `value` is objects in each other, `depth` of them, with numbers (or null) inside."""
+    if depth == 0:
+        if value is not None and not (isinstance(value, int | float) and abs(value) < 1e300):
+            raise DataError(f"{path}: {where}: a number is expected, found {str(value)[:40]!r}; {_REMEDY}")
+        return
+    if not isinstance(value, dict):
+        raise DataError(f"{path}: {where}: an object is expected, found a {type(value).__name__}; {_REMEDY}")
+    for key, inner in value.items():
+        _check_numbers(path, f"{where}.{key}", inner, depth - 1)

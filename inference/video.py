@@ -29,6 +29,12 @@ logger = logging.getLogger(__name__)
 IMAGE_ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 EXIF_ORIENTATION, EXIF_SIDEWAYS = 274, (5, 6, 7, 8)
 MAX_SIDE_PX = 16384
+MAX_PIXELS = 2**26  # 8192 x 8192: decoders hold a dozen frames at once
+#: Containers of one file. FFmpeg also reads play lists, which would open other files and addresses.
+CONTAINERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,h264,hevc,av1,ivf,m4v,flv,live_flv,asf,ogg,gif,"
+    "mxf,nut,dv,mjpeg,yuv4mpegpipe,rm,vob,wtv,apng,image2,obu"
+)
 MAX_MISSING = 2  # frames: streams cut out of longer ones begin or end with some that refer to what is not there
 DAMAGED = "the file is damaged or was cut short; convert or export it again"
 
@@ -172,13 +178,29 @@ def _import_av() -> ModuleType:
 def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
     """The container and its first video stream; whatever FFmpeg finds wrong inside the block is a DataError."""
     av = _import_av()
-    with reading(path, "a video that can be decoded", DAMAGED), av.open(str(path)) as container:
+    # Streams are looked into when the file is opened already.
+    limits = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS, "max_pixels": str(MAX_PIXELS)}
+    # FFmpeg takes "concat:..." for more than a name; "file:" says that it is one.
+    with (
+        reading(path, "a video that can be decoded", DAMAGED),
+        av.open(f"file:{path}", options=limits) as container,
+    ):
         if not container.streams.video:
             kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "none"
             raise DataError(f"{path}: has no video stream (streams: {kinds}); give a file with pictures")
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
+        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+        _check_size(path, stream.codec_context.width, stream.codec_context.height)
         yield container, stream
+
+
+def _check_size(path: Path, width: int, height: int) -> None:
+    if max(width, height) > MAX_SIDE_PX or width * height > MAX_PIXELS:
+        raise DataError(
+            f"{path}: frames of {width}x{height} px, at most {MAX_SIDE_PX} px a side and "
+            f"{MAX_PIXELS / 1e6:.0f} million in all are read; scale it down"
+        )
 
 
 def _probe_file(path: Path, fps: float | None) -> VideoInfo:
@@ -195,10 +217,7 @@ def _probe_file(path: Path, fps: float | None) -> VideoInfo:
             raise DataError(f"{path}: no frame could be decoded; {DAMAGED}")
         rotation = _rotation(first)
         width, height = (first.height, first.width) if rotation in (90, 270) else (first.width, first.height)
-    if max(width, height) > MAX_SIDE_PX:
-        raise DataError(
-            f"{path}: frames of {width}x{height} px, at most {MAX_SIDE_PX} px a side are read; scale it down"
-        )
+    _check_size(path, width, height)
     rate, variable = (fps, False) if fps is not None else _frame_rate(path, times, rates)
     notes = []
     if variable:
@@ -330,6 +349,7 @@ def _image_size(file: Path) -> tuple[int, int]:
     with reading(file, "an image"), Image.open(file) as image:
         sideways = image.getexif().get(EXIF_ORIENTATION) in EXIF_SIDEWAYS
         width, height = image.size
+    _check_size(file, width, height)
     return (height, width) if sideways else (width, height)
 
 

@@ -5,13 +5,14 @@ Every message says where (file or key), what was found, what was expected and wh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
 
-#: Messages quote what files hold; longer ones lose their middle.
-_MAX_LENGTH = 8000
+#: Messages quote what files hold; longer ones, and longer words in them, lose their middle.
+_MAX_LENGTH, _WORD = 8000, re.compile(r"\S{500,}")
 
 
 class PoseError(Exception):
@@ -33,6 +34,7 @@ def printable(text: str) -> str:
     """
     if len(text) > _MAX_LENGTH:
         text = f"{text[: _MAX_LENGTH - 600]} ... {text[-500:]}"
+    text = _WORD.sub(lambda word: f"{word[0][:300]}...{word[0][-100:]}", text)
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

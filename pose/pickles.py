@@ -90,7 +90,7 @@ class _Unpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
             )
         return admitted[key]
 
-    def _load_bytearray(self) -> None:
+    def _load_bytearray(self: Any) -> None:
         """As the base's, but the memory is taken after the bytes are there."""
         (length,) = struct.unpack("<Q", self.read(8))
         self.append(bytearray(self.read(length)))

@@ -31,6 +31,8 @@ ACCEPTED = {
     ".amc": "trials of the CMU database, with the skeleton SS.asf of SS_TT.amc in the same folder",
     ".bvh": "one person each, joints named as in data/mocap/joint_maps.py or by joint_map",
 }
+#: Frames per second that a recording can have. Others are damage, and make gigabytes when brought to a usual rate.
+MIN_FPS, MAX_FPS = 0.1, 1e5
 _CMU_NAME = re.compile(r"(\d+)_(\d+)$")
 _RATE_IN_NAME = re.compile(r"(?<![\d.])(\d+(?:\.\d+)?)fps(?![a-z])", re.IGNORECASE)
 _SUBJECT_IN_NAME = re.compile(r"subject_?\d+", re.IGNORECASE)
@@ -62,8 +64,8 @@ class Clip:
                 f"{self.source}: {self.name}: {int(bad.sum())} frames hold NaN or infinity, the first is "
                 f"{int(np.flatnonzero(bad)[0])}; cut them out or fill them"
             )
-        if not 0 < self.fps < math.inf:
-            raise DataError(f"{self.source}: {self.name}: fps={self.fps}: a positive number is expected")
+        if not MIN_FPS <= self.fps <= MAX_FPS:
+            raise DataError(f"{self.source}: {self.name}: fps={self.fps}: {MIN_FPS} to {MAX_FPS:g} is expected")
         object.__setattr__(self, "poses_3d", poses.astype(np.float32))
         object.__setattr__(self, "fps", float(self.fps))
 

@@ -48,7 +48,8 @@ def mocap_settings(folder: Path) -> dict[str, Any]:
         raise DataError(f"{folder}: holds no prepared motion capture ({SETTINGS_FILE} is missing); {_SOURCE}")
     with reading(path, "the settings of a prepared set"):
         settings = json.loads(path.read_text())
-        if settings["videos"] not in range(1, MAX_VIDEOS) or not settings["subjects"] > 0 or not settings["fps"] > 0:
+        counts = settings["videos"], settings["subjects"]
+        if not all(type(n) is int and n in range(1, MAX_VIDEOS) for n in counts) or not 0 < settings["fps"] < 1e6:
             raise DataError(f"{path}: videos, subjects and fps must be positive; {_SOURCE}")
     return settings
 

@@ -73,8 +73,13 @@ class Manifest:
         with reading(self.path, "a manifest of prepared data sets", _REMEDY):
             content = json.loads(self.path.read_text(encoding="utf-8"))
             if content["version"] != VERSION:
-                raise DataError(f"{self.path}: version {content['version']}, {VERSION} is expected; {_REMEDY}")
-            return {name: dict(entry) for name, entry in content["steps"].items()}
+                raise DataError(
+                    f"{self.path}: version {str(content['version'])[:40]}, {VERSION} is expected; {_REMEDY}"
+                )
+            for name, entry in content["steps"].items():
+                if not isinstance(entry, dict) or not isinstance(entry.get("outputs", {}), dict):
+                    raise ValueError(f"step {name!r} is no entry")
+            return dict(content["steps"])
 
 
 @contextlib.contextmanager

@@ -102,6 +102,11 @@ def _member_names(path: Path) -> list[str]:
                 )
             if info.flag_bits & 1:
                 raise DataError(f"{path}: member {name[:100]!r} is encrypted; fetch the archive from its source")
+            if info.file_size > max(_LARGEST_READ, 100 * info.compress_size):  # pictures and videos are packed already
+                raise DataError(
+                    f"{path}: refused: member {name[:100]!r} unpacks to {info.file_size / 2**20:.0f} MiB, more than "
+                    "100 times its size; fetch the archive from its source"
+                )
             if not info.is_dir():
                 names.append(name)
         return names

@@ -13,7 +13,6 @@ Trials may run side by side and on several machines; a search that is started ag
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -33,6 +32,7 @@ from experiments.scoring import check_protocol
 from experiments.sweep import Finished, config_hash
 from experiments.tasks.evaluate import read_test_set, test_lifter
 from pose.errors import ConfigError
+from pose.json_file import load_object
 from pose.sequence import PoseSequence
 
 TUNED, REPORTED = "tuned on", "reported on"
@@ -48,7 +48,7 @@ def search(cfg: DictConfig) -> float:
     try:
         settle(cfg)
     except Finished:
-        result = json.loads((run_folder() / "metrics.json").read_text())
+        result = load_object(run_folder() / "metrics.json")
     else:
         with logging_to(cfg) as logger:
             result = _score(cfg, logger)
@@ -103,7 +103,7 @@ def _note_if_best(cfg: DictConfig, result: dict[str, Any]) -> None:
     problem = config_hash(own)
     with waiting_for(folder / "best.lock", "the best trial"):
         path = folder / "best.json"
-        best = json.loads(path.read_text()) if path.is_file() else {}
+        best = load_object(path, "remove it: the search notes its best anew") if path.is_file() else {}
         if best.get("problem") != problem:
             best = {"problem": problem, "own": _score(own, None)["search"]}
         elif best["best"]["objective"] <= result["search"]["objective"]:

@@ -6,17 +6,20 @@ killed or one of single runs put together by hand, gives a row for each run fold
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from experiments.folder import read_yaml
 from experiments.runner import settle
 from experiments.sweep import SWEEP_FILE
 from experiments.table_files import write_table
 from experiments.tables import Job, sweep_table
 from pose.errors import ConfigError, DataError
+from pose.json_file import load_object
+
+_REMEDY = "run the sweep again to write it anew"
 
 
 def tables(cfg: DictConfig) -> None:
@@ -45,17 +48,37 @@ def _sweep(folder: Path) -> tuple[dict[str, Any], list[Job]]:
     """The `table` settings of the sweep that ended here (empty if none did) and its jobs."""
     path = folder / SWEEP_FILE
     if path.is_file():
+        sweep = load_object(path, _REMEDY)
         try:
-            sweep = json.loads(path.read_text(encoding="utf-8"))
-            return sweep["table"], [Job.read(folder / row["folder"], list(row["overrides"])) for row in sweep["rows"]]
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path}: cannot be used ({error}); run the sweep again to write it anew") from error
+            rows = [(folder / row["folder"], list(map(_text, row["overrides"]))) for row in sweep["rows"]]
+            return _settings(sweep["table"]), [Job.read(*row) for row in rows]
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            raise DataError(f"{path}: cannot be used ({error!r}); {_REMEDY}") from error
     runs = sorted({found.parent for name in ("metrics.json", "failed.json") for found in folder.glob(f"**/{name}")})
     return {}, [Job.read(run, _overrides(run)) for run in runs]
+
+
+def _settings(table: Any) -> dict[str, Any]:
+    """`table` of a sweep.json, in the types that a configuration would guarantee. TypeError or KeyError otherwise."""
+    figure = table["figure"]
+    return {
+        "title": _text(table["title"]),
+        "columns": list(map(_text, table["columns"])),
+        "kinds": _text(table["kinds"]),
+        "figure": {**figure, "kind": _text(figure["kind"]), "columns": list(map(_text, figure["columns"]))},
+    }
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"text is expected, found a {type(value).__name__}")
+    return value
 
 
 def _overrides(run: Path) -> list[str]:
     """What Hydra noted beside the run; its folder's name where that is missing."""
     path = run / ".hydra" / "overrides.yaml"
-    words = OmegaConf.load(path) if path.is_file() else None
-    return [str(word) for word in words] if isinstance(words, ListConfig) else [f"run={run.name}"]
+    words = read_yaml(path) if path.is_file() else None
+    if not isinstance(words, ListConfig):
+        return [f"run={run.name}"]
+    return [str(word) for word in words._iter_ex(resolve=False)]

@@ -28,6 +28,8 @@ ALPHAPOSE_MAX_SCORE = 6.0
 MMPOSE_MAX_SCORE = 1.5
 #: No camera has so many pixels: coordinates beyond are damaged.
 MAX_COORDINATE = 1e6
+#: Ten hours at 100 frames per second. What follows holds arrays over all frames of a video.
+MAX_FRAMES = 3_600_000
 
 _FACE = {"nose", "left_eye", "right_eye", "left_ear", "right_ear"}
 _DERIVED = {"hip": ("left_hip", "right_hip"), "neck": ("left_shoulder", "right_shoulder")}
@@ -102,6 +104,8 @@ def _frames(people: People, source: str, n_frames: int | None, first: int | None
     smallest, largest = int(numbers.min()), int(numbers.max())
     if first is None:
         first = _first_frame(smallest, largest, people.complete, n_frames)
+    if n_frames is not None and n_frames > MAX_FRAMES:
+        raise DataError(f"{source}: n_frames is {n_frames}; at most {MAX_FRAMES} are read, cut the video in parts")
     if first:
         log.info("%s: frames are numbered from %d", source, first)
     if smallest < first:

@@ -335,6 +335,7 @@ def _make_sweep(folder: Path) -> None:
     (folder / "c").mkdir()
     (folder / "c" / "failed.json").write_text(json.dumps({"error": "it broke", "traceback": ""}))
     rows.append({"folder": "c", "overrides": ["refinement=c", "seed=1"]})
+    settings = {**settings, "figure": {"kind": "none", "columns": []}}  # drawn in seconds, from numbers in bounds
     (folder / SWEEP_FILE).write_text(json.dumps({"name": "t", "table": settings, "rows": rows}))
 
 
