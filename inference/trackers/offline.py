@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 #: Longest gap in which single detections are linked among themselves, seconds.
 _BRIEF_S = 0.25
+#: Longest gap in which tracks and pieces shorter than steady_s are linked, seconds.
+_NEAR_S = 1.0
 #: Where the video's rate is unknown.
 _FPS = 30.0
 
@@ -85,8 +87,11 @@ class OfflineTracker:
         tracks, closed = link(people, [t for t in tracklets if len(t) >= steady], links, fps, size)
         tracks, rest = fill(people, tracks, [t for t in tracklets if len(t) < steady], fps)
         rest, closed = link(people, rest, brief, fps, size, closed)
-        rest = [t for t in rest if len(t) >= least]
-        tracks, _ = link(people, tracks + rest, links, fps, size, closed)
+        rest = [t for t in rest if len(t) >= least / 2]
+        # What is too short to have a velocity is not followed far: at the end of a long gap it could be anybody.
+        near = dataclasses.replace(links, max_gap_s=min(_NEAR_S, self.max_gap_s))
+        tracks, closed = link(people, tracks + rest, near, fps, size, closed)
+        tracks, _ = link(people, [t for t in tracks if len(t) >= least], links, fps, size, closed)
         for number, rows in enumerate(without_shadows(people, tracks)):
             if len(rows) >= least:
                 label[rows] = number
