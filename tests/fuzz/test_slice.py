@@ -67,6 +67,7 @@ FOUND: list[tuple[str, str, tuple, Any]] = [
     ("tables sweep", "a/metrics.json", ("occlusion",), []),
     ("tables sweep", "a/metrics.json", ("metrics", "plain"), "two\nlines"),
     ("tables sweep", "sweep.json", ("table", "columns"), 3),
+    ("tables sweep", "sweep.json", ("table", "columns"), ["/_pck_pct"]),
 ]
 
 
