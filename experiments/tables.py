@@ -119,7 +119,7 @@ def sweep_table(settings: Mapping[str, Any], jobs: list[Job]) -> Table | None:
     settings: `table` of the configuration. Raises ConfigError for one that cannot be used.
     """
     columns, kinds = list(settings["columns"]), settings["kinds"]
-    _check(columns, kinds)
+    check_columns(columns, kinds)
     scored = [job for job in jobs if job.metrics is not None and "metrics" in job.metrics]
     if not columns or not (scored or any(job.error is not None for job in jobs)):
         return None
@@ -193,7 +193,8 @@ def _notes(scored: list[Job], constant: dict[str, str], values: dict[str, list[s
     return list(dict.fromkeys(notes))
 
 
-def _check(columns: list[str], kinds: str) -> None:
+def check_columns(columns: list[str], kinds: str) -> None:
+    """ConfigError for columns or kinds that are not known."""
     for column in columns:
         if column.partition("/")[0] not in COLUMNS:
             raise ConfigError(f"table.columns: {column} is not known; known are {', '.join(COLUMNS)}")

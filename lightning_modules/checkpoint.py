@@ -152,7 +152,10 @@ def _arrays(standardiser: Standardiser) -> dict[str, np.ndarray]:
 
 def _lifter_folder(path: Path) -> Path:
     """Where the `lifter.json` of a run folder points to; a relative place is relative to the run folder."""
-    folder = path.parent / str(_entry(path, load_object(path), "folder"))
+    name = _entry(path, load_object(path), "folder")
+    if not isinstance(name, str):
+        raise DataError(f"{path}: folder: a path is expected, found a {type(name).__name__}; train again")
+    folder = path.parent / name
     try:
         there = folder.exists()
     except OSError:  # no name that a file can have
@@ -183,7 +186,7 @@ def _built(path: Path, device: str, hparams: Any) -> Lifter:
         with torch.device(device):
             return Lifter(**hparams)
     except PoseError as error:
-        raise type(error)(f"{path}: {error}") from error
+        raise type(error)(f"{path}: {error!s:.400}") from error
     except Exception as error:  # values of any type in any place
         detail = " ".join(str(error).split())[:150]
         raise DataError(
@@ -222,7 +225,7 @@ def _known(path: Path, config: dict, key: str, meanings: dict[str, Any]) -> Any:
     """Meaning of a published setting; MismatchError with the value found and those that are understood."""
     value = _entry(path, config, key)
     if not isinstance(value, str) or value not in meanings:
-        raise MismatchError(f"{path}: {key} is {value!r}, expected {' or '.join(map(repr, meanings))}")
+        raise MismatchError(f"{path}: {key} is {value!r:.80}, expected {' or '.join(map(repr, meanings))}")
     return meanings[value]
 
 

@@ -15,7 +15,7 @@ from experiments.folder import read_yaml
 from experiments.runner import settle
 from experiments.sweep import SWEEP_FILE
 from experiments.table_files import write_table
-from experiments.tables import Job, sweep_table
+from experiments.tables import Job, check_columns, sweep_table
 from pose.errors import ConfigError, DataError
 from pose.json_file import load_object
 
@@ -51,8 +51,10 @@ def _sweep(folder: Path) -> tuple[dict[str, Any], list[Job]]:
         sweep = load_object(path, _REMEDY)
         try:
             rows = [(folder / row["folder"], list(map(_text, row["overrides"]))) for row in sweep["rows"]]
-            return _settings(sweep["table"]), [Job.read(*row) for row in rows]
-        except (ValueError, KeyError, TypeError, OSError) as error:
+            settings = _settings(sweep["table"])
+            check_columns(settings["columns"], settings["kinds"])
+            return settings, [Job.read(*row) for row in rows]
+        except (ValueError, KeyError, TypeError, OSError, ConfigError) as error:
             raise DataError(f"{path}: cannot be used ({error!r}); {_REMEDY}") from error
     runs = sorted({found.parent for name in ("metrics.json", "failed.json") for found in folder.glob(f"**/{name}")})
     return {}, [Job.read(run, _overrides(run)) for run in runs]

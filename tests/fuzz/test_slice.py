@@ -60,11 +60,14 @@ FOUND: list[tuple[str, str, tuple, Any]] = [
     ("prepare manifest", "manifest.json", ("steps", "a", "outputs"), None),
     ("prepare manifest", "manifest.json", ("steps", "a", "outputs"), [1]),
     ("checkpoint ckpt", "lifter.json", ("folder",), LONG),
+    ("checkpoint ckpt", "lifter.json", ("folder",), [[0.0] * 10] * 200),
     ("checkpoint published", "config.json", ("pose2d_type",), LONG),
+    ("checkpoint published", "config.json", ("model", "filter_widths"), [[0.0] * 10] * 200),
     ("checkpoint published", "config.json", ("model", "dropout"), 2.5e29),
     ("tables sweep", "a/metrics.json", ("occlusion",), []),
     ("tables sweep", "a/metrics.json", ("metrics", "plain"), "two\nlines"),
     ("tables sweep", "sweep.json", ("table", "columns"), 3),
+    ("tables sweep", "sweep.json", ("table", "columns"), ["/_pck_pct"]),
 ]
 
 
