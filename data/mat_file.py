@@ -1,8 +1,8 @@
 """MATLAB v5 files that may come from anywhere: what they announce is checked before SciPy's reader is given them.
 
-That reader is C code that believes a file: cells inside cells end in a crash of the process, announced sizes in as much
-memory. The tags of a file say all that is needed to find out (MathWorks, "MAT-File Format", level 5). What passes comes
-back as an uncompressed file of the asked variables alone, so nothing is unpacked twice.
+That reader is C code that believes a file: cells inside cells and unknown types of values end the process, announced
+sizes take as much memory. The tags of a file say all that is needed to find out (MathWorks, "MAT-File Format", level
+5). What passes comes back as an uncompressed file of the asked variables alone, so nothing is unpacked twice.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 _HEADER = 128
 _MATRIX, _COMPRESSED = 14, 15
-_CELL, _STRUCT, _CHAR, _SPARSE = 1, 2, 4, 5
+_CELL, _STRUCT, _CHAR = 1, 2, 4
 _NUMBERS = range(6, 16)
+#: Types of the elements that hold an array's values: integers and floats, and for text UTF-8, 16 and 32 too.
+_VALUES = frozenset((1, 2, 3, 4, 5, 6, 7, 9, 12, 13))
+_TEXT = _VALUES | {16, 17, 18}
 _TAG = 8  # bytes of the least that an element can be
 
 #: Structs in cells are two; a few more do no harm.
@@ -132,8 +135,9 @@ def _check_array(view: memoryview, start: int, stop: int, endian: str) -> int | 
             least = count * max(1, (names[2] - names[1]) // width) * _TAG
         elif array_class == _CHAR or array_class in _NUMBERS:
             least = count
-        elif array_class == _SPARSE:
-            return None
+            known = _TEXT if array_class == _CHAR else _VALUES
+            if odd := [kind for kind, _, _ in parts if kind not in known]:
+                raise ValueError(f"values of type {odd[0]}")
         else:
             raise ValueError(f"an array of class {array_class}, which is not plain data")
     except (StopIteration, struct.error):

@@ -95,7 +95,7 @@ def _work(result: Result, seconds: float, seed: int, folder: Path, first: int, c
         code = process.wait()
         process.stdout.close()
         errors.seek(0)
-        text = errors.read().decode(errors="replace")[-3000:]
+        text = errors.read().decode(errors="replace").partition("Extension modules:")[0][-3000:]
     if ended:
         return number, ""
     if silent:

@@ -159,6 +159,15 @@ def test_mat_with_cells_in_cells(tmp_path: Path) -> None:
     assert "nested deeper than 8" in refused(lambda: read_mat(path, ["x"]), "annot.mat")
 
 
+@pytest.mark.parametrize("kind", [0, 8, 14, 15, 16, 200, 2**15])
+def test_mat_with_values_of_a_type_that_is_none(kind: int, tmp_path: Path) -> None:
+    path = tmp_path / "annot.mat"
+    array = _element(14, _head(9, (1, 8)) + _element(kind, bytes(8)))  # type 0 ends the process in SciPy's reader
+    for variable in (array, _element(14, _head(1, (1, 1)) + array)):
+        path.write_bytes(_mat(variable))
+        assert f"values of type {kind}" in refused(lambda: read_mat(path, ["x"]), "annot.mat")
+
+
 def test_mat_that_unpacks_to_far_more_than_it_is(tmp_path: Path) -> None:
     size = 2**29
     head = _head(6, (1, size // 8)) + struct.pack("<II", 9, size)
