@@ -117,7 +117,8 @@ def _check_array(view: memoryview, start: int, stop: int, endian: str) -> int | 
     parts = _elements(view, start, stop, endian)
     try:
         flags, dims, name = next(parts), next(parts), next(parts)
-        array_class = struct.unpack_from(endian + "I", view, flags[1])[0] & 0xFF
+        word = struct.unpack_from(endian + "I", view, flags[1])[0]
+        array_class, complex_ = word & 0xFF, bool(word & 0x800)
         if flags[2] - flags[1] < 4 or not 2 <= (dims[2] - dims[1]) // 4 <= 32:
             raise ValueError("the head of an array is damaged")
         shape = struct.unpack_from(f"{endian}{(dims[2] - dims[1]) // 4}i", view, dims[1])
@@ -136,8 +137,11 @@ def _check_array(view: memoryview, start: int, stop: int, endian: str) -> int | 
         elif array_class == _CHAR or array_class in _NUMBERS:
             least = count
             known = _TEXT if array_class == _CHAR else _VALUES
-            if odd := [kind for kind, _, _ in parts if kind not in known]:
+            kinds = [kind for kind, _, _ in parts]
+            if odd := [kind for kind in kinds if kind not in known]:
                 raise ValueError(f"values of type {odd[0]}")
+            if len(kinds) != 1 + complex_:  # the reader takes what follows, of whatever it is, for the imaginary part
+                raise ValueError(f"{len(kinds)} elements of values, {1 + complex_} are expected")
         else:
             raise ValueError(f"an array of class {array_class}, which is not plain data")
     except (StopIteration, struct.error):

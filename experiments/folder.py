@@ -38,8 +38,9 @@ def read_yaml(path: Path) -> Any:
 
 
 def write_text(path: Path, text: str) -> None:
+    """Write UTF-8; half characters, which JSON files may hold, are spelt out."""
     with atomic_path(path) as part:
-        part.write_text(text, encoding="utf-8")
+        part.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: Path, value: Any) -> None:

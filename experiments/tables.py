@@ -119,7 +119,7 @@ def sweep_table(settings: Mapping[str, Any], jobs: list[Job]) -> Table | None:
     settings: `table` of the configuration. Raises ConfigError for one that cannot be used.
     """
     columns, kinds = list(settings["columns"]), settings["kinds"]
-    check_columns(columns, kinds)
+    check_columns(columns, kinds, settings["figure"]["kind"])
     scored = [job for job in jobs if job.metrics is not None and "metrics" in job.metrics]
     if not columns or not (scored or any(job.error is not None for job in jobs)):
         return None
@@ -193,13 +193,15 @@ def _notes(scored: list[Job], constant: dict[str, str], values: dict[str, list[s
     return list(dict.fromkeys(notes))
 
 
-def check_columns(columns: list[str], kinds: str) -> None:
-    """ConfigError for columns or kinds that are not known."""
+def check_columns(columns: list[str], kinds: str, figure: str) -> None:
+    """ConfigError for columns, kinds or a kind of figure that are not known."""
     for column in columns:
         if column.partition("/")[0] not in COLUMNS:
             raise ConfigError(f"table.columns: {column} is not known; known are {', '.join(COLUMNS)}")
     if kinds not in ("both", "final"):
         raise ConfigError(f"table.kinds={kinds}: must be both or final")
+    if figure not in ("none", "bars", "lengths"):
+        raise ConfigError(f"table.figure.kind={figure}: must be none, bars or lengths")
 
 
 def _metrics(path: Path) -> dict[str, Any]:

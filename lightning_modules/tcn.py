@@ -70,6 +70,8 @@ class TemporalConvNet(nn.Module):
             raise ConfigError(f"channels={self.channels}: must be a positive whole number")
         if not self.filter_widths or not all(isinstance(w, int) and w > 0 and w % 2 for w in self.filter_widths):
             raise ConfigError(f"filter_widths={list(self.filter_widths)}: must be a list of positive odd numbers")
+        if not isinstance(self.causal, bool):
+            raise ConfigError(f"causal: must be true or false, found a {type(self.causal).__name__}")
         if len(self.filter_widths) > _MAX_WIDTHS:
             raise ConfigError(f"filter_widths: {len(self.filter_widths)} of them; at most {_MAX_WIDTHS} are allowed")
         if not (isinstance(dropout, int | float) and 0 <= dropout < 1):

@@ -52,7 +52,7 @@ def _sweep(folder: Path) -> tuple[dict[str, Any], list[Job]]:
         try:
             rows = [(folder / row["folder"], list(map(_text, row["overrides"]))) for row in sweep["rows"]]
             settings = _settings(sweep["table"])
-            check_columns(settings["columns"], settings["kinds"])
+            check_columns(settings["columns"], settings["kinds"], settings["figure"]["kind"])
             return settings, [Job.read(*row) for row in rows]
         except (ValueError, KeyError, TypeError, OSError, ConfigError) as error:
             raise DataError(f"{path}: cannot be used ({error!r}); {_REMEDY}") from error

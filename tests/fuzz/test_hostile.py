@@ -29,7 +29,7 @@ from data.mpi_inf_3dhp import read_cameras
 from data.predictions import read_predictions
 from data.prepare.manifest import Manifest
 from data.prepare.sources import collect
-from experiments.folder import read_yaml
+from experiments.folder import read_yaml, write_text
 from experiments.rows import tracks_of
 from experiments.tables import Job
 from inference.inputs import read_detections
@@ -424,3 +424,23 @@ def test_a_picture_of_a_huge_size(tmp_path: Path) -> None:
     file = io.BytesIO(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", b"") + chunk(b"IEND", b""))
     (tmp_path / "img_0.png").write_bytes(file.getvalue())
     refused(lambda: probe(tmp_path, fps=25), "img_0.png")
+
+
+def test_a_matlab_array_without_its_imaginary_part(tmp_path: Path) -> None:
+    import scipy.io
+
+    path = tmp_path / "annot.mat"
+    cell = np.empty((1, 2), dtype=object)
+    cell[0, 0], cell[0, 1] = np.ones((1, 17)), np.ones((1, 17))
+    scipy.io.savemat(path, {"labels": cell})
+    content = bytearray(path.read_bytes())
+    real = struct.pack("<IIII", 6, 8, 6, 0)  # the flags of an array of doubles
+    assert content.count(real) == 2
+    content[content.index(real) + 9] = 0x08
+    path.write_bytes(content)
+    assert "2 are expected" in refused(lambda: read_mat(path), "annot.mat")
+
+
+def test_half_characters_are_spelt_out(tmp_path: Path) -> None:
+    write_text(tmp_path / "table.md", json.loads('"data \\ud800"'))
+    assert (tmp_path / "table.md").read_text(encoding="utf-8") == "data \\ud800"

@@ -102,6 +102,7 @@ def test_training_form_uses_and_updates_batch_statistics() -> None:
         ({"filter_widths": (3, 4)}, r"filter_widths=\[3, 4\]: must be"),
         ({"filter_widths": ()}, r"filter_widths=\[\]: must be"),
         ({"filter_widths": 3}, "filter_widths=3: must be"),
+        ({"causal": torch.zeros(2)}, "causal: must be true or false, found a Tensor"),
         ({"dropout": 1.0}, "dropout=1.0: must be"),
         ({"norm": "layer"}, "norm=layer: must be one of batch, instance"),
     ],
