@@ -16,20 +16,16 @@ from tests.soak.files import HalfFile, check_whole, final_files, results
 from tests.soak.killing import Soak
 
 
-@pytest.mark.parametrize(("name", "kills", "seed"), [("train", 2, 4), ("predict", 1, 1)])
-def test_killed_and_started_again_it_ends_the_same(tmp_path: Path, name: str, kills: int, seed: int) -> None:
-    if name == "predict":
-        for library in ("av", "ezc3d", "c3d"):
-            pytest.importorskip(library)
-    command = COMMANDS[name]
+def test_killed_and_started_again_it_ends_the_same(tmp_path: Path) -> None:
+    command = COMMANDS["train"]  # the one with most to lose
     # Pictures take longest, and `make soak` has them.
-    soak = Soak(replace(command, words=lambda *places: [*command.words(*places), "pictures=false"]), tmp_path, seed)
+    soak = Soak(replace(command, words=lambda *places: [*command.words(*places), "pictures=false"]), tmp_path, 4)
     reference = soak.reference()
     assert reference.results
     for _ in range(5):  # until it is hit: the machine may be quicker than it was just now
-        soak.kill_and_resume(reference, kills - soak.tally.kills)
+        soak.kill_and_resume(reference, 3 - soak.tally.kills)
         assert soak.tally.losses == []
-        if soak.tally.kills == kills:
+        if soak.tally.kills == 3:
             return
     pytest.fail("it always ended before it could be killed")
 
