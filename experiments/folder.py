@@ -37,10 +37,13 @@ def read_yaml(path: Path) -> Any:
         raise DataError(f"{path}: not readable YAML ({type(error).__name__}: {detail}); remove it") from error
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write UTF-8; half characters, which JSON files may hold, are spelt out."""
+def write_text(path: Path, text: str, show: bool = False) -> None:
+    """Write UTF-8, and print it; half characters, which JSON files and names of files may hold, are spelt out."""
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     with atomic_path(path) as part:
-        part.write_text(text, encoding="utf-8", errors="backslashreplace")
+        part.write_text(text, encoding="utf-8")
+    if show:
+        print(text)
 
 
 def write_json(path: Path, value: Any) -> None:

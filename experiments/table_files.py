@@ -34,8 +34,7 @@ def write_table(table: Table, folder: Path) -> list[Path]:
     """Write table.md, table.csv, table.tex and, where the table has one, figure.png; show it; the files' paths."""
     texts = {"table.md": markdown_text(table), "table.csv": csv_text(table), "table.tex": tex_text(table)}
     for name, text in texts.items():
-        write_text(folder / name, text)
-    print(texts["table.md"])
+        write_text(folder / name, text, show=name == "table.md")
     files = [folder / name for name in texts]
     if write_figure(table, folder / "figure.png"):
         files.append(folder / "figure.png")

@@ -139,9 +139,7 @@ def _report(source: str, refinement: str, prediction: Any, files: list[Path], sk
         "files": [path.name for path in files],
     }
     write_json(run_folder() / "summary.json", summary)
-    text = _text(summary)
-    write_text(run_folder() / "summary.md", text)
-    print(text)
+    write_text(run_folder() / "summary.md", _text(summary), show=True)
 
 
 def _most_pct(offset: np.ndarray, width: int) -> float | None:

@@ -441,6 +441,7 @@ def test_a_matlab_array_without_its_imaginary_part(tmp_path: Path) -> None:
     assert "2 are expected" in refused(lambda: read_mat(path), "annot.mat")
 
 
-def test_half_characters_are_spelt_out(tmp_path: Path) -> None:
-    write_text(tmp_path / "table.md", json.loads('"data \\ud800"'))
+def test_half_characters_are_spelt_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_text(tmp_path / "table.md", json.loads('"data \\ud800"'), show=True)
+    assert capsys.readouterr().out == "data \\ud800\n"
     assert (tmp_path / "table.md").read_text(encoding="utf-8") == "data \\ud800"
