@@ -4,18 +4,21 @@ BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 PYTEST_WORKERS ?= 2
 
-.PHONY: quickstart test test-oldest smoke docs fuzz format bench soak picture clean
+.PHONY: quickstart test test-oldest check smoke docs fuzz format bench soak picture clean
 
 quickstart: .venv/installed
 	$(BIN)/python run.py
 
 test: .venv/installed-dev
+	$(MAKE) -j2 check docs
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal
+
+# The linter, the import contracts and the type checker.
+check: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/pyright
-	$(MAKE) docs
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal
 
 # The tests on the oldest versions that pyproject.toml allows.
 test-oldest: .venv-oldest/installed

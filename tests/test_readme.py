@@ -35,12 +35,14 @@ def test_command(command: str, run, run_here, workdir: Path) -> None:
     snippet = next(block for kind, block in BLOCKS if kind == "python")
     if not (workdir / "my_predictions.npz").exists():
         exec(compile(snippet.replace("my_predictions.npz", str(workdir / "my_predictions.npz")), "README", "exec"), {})
-    # One as typed; the others in this process, which spares importing torch, but for wandb, which is one run a process.
+    # Two as typed; the others in this process, which spares importing torch.
     start = run if not words or "logger=wandb" in words else run_here
     done = start(*words, *([] if "experiment=refine" in words else ["size=tiny"]))
     assert done.returncode == 0, done.output
     assert (done.folder / "metrics.json").exists()
     assert (done.folder / "table.md").exists()
+    if "logger=wandb" in words:
+        assert list(done.folder.glob("wandb/offline-run-*/run-*.wandb"))
 
 
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(((?!http)[^)]+)\)", README))))

@@ -23,10 +23,11 @@ LAUNCHERS = {
 
 
 @pytest.mark.parametrize("launcher", list(LAUNCHERS))
-def test_each_job_of_a_sweep_trains_its_own_lifter_by_two_ranks(run, tmp_path: Path, launcher: str) -> None:
+def test_each_job_of_a_sweep_trains_its_own_lifter_by_two_ranks(run, run_here, tmp_path: Path, launcher: str) -> None:
     if launcher != "basic":
         pytest.importorskip(f"hydra_plugins.hydra_{launcher.partition('_')[0]}_launcher", reason="needs extra sweeps")
-    done = run(*WORDS, *LAUNCHERS[launcher], f"paths.lifters={tmp_path}/l", f"hydra.sweep.dir={tmp_path}/sweep")
+    start = run_here if launcher == "basic" else run
+    done = start(*WORDS, *LAUNCHERS[launcher], f"paths.lifters={tmp_path}/l", f"hydra.sweep.dir={tmp_path}/sweep")
     assert done.returncode == 0, done.output
     jobs = sorted(path.parent for path in (tmp_path / "sweep").glob("*/metrics.json"))
     assert len(jobs) == 4, "one set of outputs a job"
