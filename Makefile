@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 PYTEST_WORKERS ?= 2
+# A thread a worker; and the many processes that tests start find the modules compiled, whatever the shell says.
+TEST_ENVIRONMENT := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 
 .PHONY: quickstart test test-oldest check smoke docs fuzz format bench soak picture clean
 
@@ -11,7 +13,7 @@ quickstart: .venv/installed
 
 test: .venv/installed-dev
 	$(MAKE) -j2 check docs
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal
+	$(TEST_ENVIRONMENT) $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal
 
 # The linter, the import contracts and the type checker.
 check: .venv/installed-dev
@@ -22,7 +24,7 @@ check: .venv/installed-dev
 
 # The tests on the oldest versions that pyproject.toml allows.
 test-oldest: .venv-oldest/installed
-	OMP_NUM_THREADS=1 .venv-oldest/bin/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal
+	$(TEST_ENVIRONMENT) .venv-oldest/bin/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal
 
 # The library from its wheel, in an environment that holds nothing else.
 smoke:

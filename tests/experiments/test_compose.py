@@ -45,8 +45,9 @@ def targets(node, group: str, top: bool = True):
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-@pytest.mark.parametrize("coordinates", ["normal", "universal"])
-@pytest.mark.parametrize("size", ["tiny", "small", "full"])
+@pytest.mark.parametrize(
+    ("size", "coordinates"), [("tiny", "normal"), ("small", "universal"), ("full", "normal"), ("full", "universal")]
+)
 def test_experiment_composes_under_any_override(name: str, coordinates: str, size: str) -> None:
     cfg = composed(f"experiment={name}", f"coordinates={coordinates}", f"size={size}", "refinement=none", "seed=3")
     assert cfg.name == name

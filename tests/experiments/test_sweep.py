@@ -84,12 +84,13 @@ def test_one_lifter_and_only_what_is_missing(sweep, tmp_path: Path) -> None:
 
 def test_failed_rows_leave_the_others_and_are_tried_again(sweep, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ["-m", "experiment=mupots_mm", "size=tiny", "logger=csv", "refinement.l2_cap=1.0,-1.0", "seed=1,2"]
-    words += ["refinement.max_iter=50"]
+    words += ["refinement.max_iter=50", "data.windows_per_epoch=640"]
     done = sweep(*words)
     assert done.returncode == 1
     assert counts(done.output) == (4, 0, 2, 2)
     failed = sorted(path.parent.name for path in done.folder.glob("*/failed.json"))
-    assert failed == [f"refinement.l2_cap--1.0_refinement.max_iter-50_seed-{seed}_size-tiny" for seed in (1, 2)]
+    rows = "data.windows_per_epoch-640_refinement.l2_cap--1.0_refinement.max_iter-50_seed-{}_size-tiny"
+    assert failed == [rows.format(seed) for seed in (1, 2)]
     why = json.loads((done.folder / failed[0] / "failed.json").read_text())
     assert why["error"] == "l2_cap=-1.0: must be > 0 (square metres)"
     assert "ConfigError" in why["traceback"] and "seed=1" in why["overrides"]
