@@ -1,6 +1,6 @@
 """Whole sequences through the lifter: frames per second, their share of the machine's peak, and bfloat16:
 
-    python -m benchmarks.lifting                  # the size of MuPoTS-3D and less, under a minute
+    python -m benchmarks.run --only lifting    # the size of MuPoTS-3D and less, under a minute
 
 frames    `lift` of everybody, against the network's convolutions person by person, plain, then mirrored
 share     the same, against the matrix products of the network, plain and mirrored, at the machine's measured peak
@@ -11,7 +11,6 @@ accuracy  mean distance of a joint between the two on simulated detections, agai
 
 from __future__ import annotations
 
-import argparse
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -142,14 +141,3 @@ def _seconds(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", type=float, nargs="+", default=SIZES, help="shares of the real set's size")
-    for figure in figures(parser.parse_args().sizes):
-        print(figure.line(), flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """The MuPoTS-3D protocol under all 16 combinations of its switches, against a plain version (plain_protocol.py):
 
-    python -m benchmarks.protocol               # 0.1, 1 and 10 times the real set, under a minute
+    python -m benchmarks.run --only protocol    # 0.1, 1 and 10 times the real set, under a minute
 
 People all or matched, coordinates absolute or relative, annotations normal or universal, pairs given or by2d: 16 sets
 of PCK and AUC over 20 sequences, with the millimetre metrics of each. The plain version goes through one person of one
@@ -10,7 +10,6 @@ so it is timed on PLAIN_FRAMES frames of each sequence, and its time per person-
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
 from collections.abc import Iterator, Sequence
@@ -92,21 +91,3 @@ def _seconds(score, made: Scenes) -> float:
     start = time.perf_counter()
     score(*made)
     return time.perf_counter() - start
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", type=float, nargs="+", default=SIZES, help="shares of the real set's size")
-    options = parser.parse_args()
-    for figure in figures(options.sizes):
-        peak = "" if figure.peak_mib is None else f", {figure.peak_mib:.0f} MiB"
-        print(
-            f"{figure.size:5g} times the real size, {figure.count:,} {figure.of}: {figure.value:.1f} us each, "
-            f"{figure.value * figure.count / 1e6:.2f} s for all; plain {figure.reference_value:.0f} us each, "
-            f"{figure.ratio:.0f} times as long{peak}",
-            flush=True,
-        )
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,7 @@
 """Seconds to read each data format, the first time and again from the cache (data/cache.py), and peak memory:
 
-    python -m benchmarks.reading                # 0.01, 0.1 and 1 times the real lengths, under a minute
-    python -m benchmarks.reading --sizes 0.1
+    python -m benchmarks.run --only reading    # 0.01, 0.1 and 1 times the real lengths, under a minute
+    python -m benchmarks.run --only reading --sizes 0.1
 
 The files are written in the genuine formats, with noise as content, into a temporary folder. Of MPI-INF-3DHP's training
 part one subject of eight is written, of MuCo-Temp one camera of eleven: both are read part by part, so that the rest
@@ -10,7 +10,6 @@ takes as many times longer. Files are in the system's file cache in either case;
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import statistics
@@ -194,20 +193,3 @@ def _calibrated(root: Path, subject: int, sequence: int) -> Path:
     many = [CAMERA] * MPI_CAMERAS, [np.eye(3)] * MPI_CAMERAS, [np.zeros(3)] * MPI_CAMERAS
     writers.write_calibration(folder / "camera.calibration", *many)
     return folder
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", type=float, nargs="+", default=SIZES, help="shares of the real lengths")
-    options = parser.parse_args()
-    for figure in figures(options.sizes):
-        peak = "" if figure.peak_mib is None else f", {figure.peak_mib:.0f} MiB"
-        print(
-            f"{figure.name:34} {figure.size:5g} {figure.count:8,d} {figure.of}: {figure.value:.4f} s, "
-            f"{figure.ratio:.1f} times as fast as {figure.reference}{peak}",
-            flush=True,
-        )
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,7 @@
 """Training: windows per second, the share of a step spent waiting for data, and the step itself:
 
-    python -m benchmarks.training                 # 20,000 to 2 million frames, about two minutes
-    python -m benchmarks.training --sizes 0.01
+    python -m benchmarks.run --only training    # 20,000 to 2 million frames, about two minutes
+    python -m benchmarks.run --only training --sizes 0.01
 
 windows   from the frame table, against a plain Dataset read by worker processes (benchmarks/loader.py)
 waiting   percent of a training loop's time in which the next batch is waited for, against that Dataset read in between
@@ -11,7 +11,6 @@ step      forward, backward and optimiser on one batch, against its matrix produ
 
 from __future__ import annotations
 
-import argparse
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -126,14 +125,3 @@ def _step(trainer: Training, size: float, windows: int) -> Figure:
         "training/step", size, windows, "windows in a batch", windows / seconds, "windows/s",
         "its matrix products at the peak", limit, windows / seconds / limit, peak.mib,
     )  # fmt: skip
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", type=float, nargs="+", default=SIZES, help="shares of the real set's size")
-    for figure in figures(parser.parse_args().sizes):
-        print(figure.line(), flush=True)
-
-
-if __name__ == "__main__":
-    main()
