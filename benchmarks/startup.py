@@ -1,6 +1,6 @@
 """Seconds until `python run.py --help` has answered, against importing Hydra, which it cannot do without.
 
-    python -m benchmarks.run --only startup
+python -m benchmarks.run --only startup
 """
 
 from __future__ import annotations

@@ -12,37 +12,19 @@ import io
 from pathlib import Path
 from typing import Any
 
-from pytorch_lightning.loggers import Logger
-from pytorch_lightning.utilities import rank_zero_only
-
 from experiments.folder import write_text
 
 
-class CurvesLogger(Logger):
-    """A Lightning logger of one file: a row for each call, a column for each metric, the step empty in the summary."""
+class CurvesLogger:
+    """A logger of one file: a row for each call, a column for each metric, the step empty in the summary."""
 
     def __init__(self, save_dir: str) -> None:
-        super().__init__()
-        self._save_dir = save_dir
         self._path = Path(save_dir) / "curves" / "metrics.csv"
         self._rows: list[dict[str, str]] = []
         #: Of an earlier run in this folder, until the first row of this one says which to keep.
         self._earlier: list[dict[str, str]] | None = _read(self._path)
         self._changed = False
 
-    @property
-    def name(self) -> str:
-        return ""
-
-    @property
-    def version(self) -> str:
-        return "curves"
-
-    @property
-    def save_dir(self) -> str:
-        return self._save_dir
-
-    @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         if self._earlier is not None:
             self._rows, self._earlier = _kept(self._earlier, metrics.get("epoch"), step), None
@@ -54,7 +36,6 @@ class CurvesLogger(Logger):
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
         """The run's config.yaml holds them."""
 
-    @rank_zero_only
     def save(self) -> None:
         """Bring the rows into the file. DataError where it cannot be written."""
         if not self._changed:
@@ -67,7 +48,6 @@ class CurvesLogger(Logger):
         write_text(self._path, text.getvalue())
         self._changed = False
 
-    @rank_zero_only
     def finalize(self, status: str) -> None:
         self.save()
 

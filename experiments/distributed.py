@@ -202,26 +202,15 @@ def _end_with_the_run() -> None:
     os._exit(1)
 
 
-def curves_logger(path: Path):
-    """A Lightning logger that adds a line to `path` for whatever is logged, for the run to relay."""
-    from pytorch_lightning.loggers import Logger
-    from pytorch_lightning.utilities import rank_zero_only
+class LineLogger:
+    """A logger that adds a line to `path` for whatever is logged, for the run to relay."""
 
-    class CurvesLogger(Logger):
-        @property
-        def name(self) -> str:
-            return "curves"
+    def __init__(self, path: Path) -> None:
+        self.path = path
 
-        @property
-        def version(self) -> str:
-            return ""
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        with self.path.open("a") as file:
+            file.write(json.dumps({"step": step, "metrics": {k: float(v) for k, v in metrics.items()}}) + "\n")
 
-        @rank_zero_only
-        def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-            with path.open("a") as file:
-                file.write(json.dumps({"step": step, "metrics": {k: float(v) for k, v in metrics.items()}}) + "\n")
-
-        def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
-            """The run has logged them."""
-
-    return CurvesLogger()
+    def save(self) -> None:
+        """Each line is saved already."""

@@ -31,9 +31,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments.datasets import data_module
 from experiments.devices import Plan, plan
-from experiments.distributed import CURVES_FILE, curves_logger, train_elsewhere
+from experiments.distributed import CURVES_FILE, LineLogger, train_elsewhere
 from experiments.folder import run_folder, write_json
 from experiments.locks import waiting_for
+from experiments.loggers import for_trainer
 from experiments.progress import stage
 from pose.errors import ConfigError, MismatchError
 from pose.json_file import load_object
@@ -98,7 +99,7 @@ def train_as_rank(cfg: DictConfig, folder: Path, digest: str, rank: int) -> None
     module, _, found = _identify(cfg, split)
     if found != digest:
         raise MismatchError(f"lifter {digest}: process {rank} found {found}; the training data changed, start again")
-    _train_in(folder, cfg, split, module, digest, curves_logger(run_folder() / CURVES_FILE), rank)
+    _train_in(folder, cfg, split, module, digest, LineLogger(run_folder() / CURVES_FILE), rank)
 
 
 def _identify(cfg: DictConfig, split: Plan) -> tuple[Any, dict[str, Any], str]:
@@ -169,7 +170,7 @@ def _fit(cfg: DictConfig, split: Plan, module: Any, folder: Path, logger: Any, r
     callbacks = [instantiate(callback) for callback in cfg.callbacks.values()]
     trainer = instantiate(
         cfg.trainer,
-        logger=logger if logger is not None else False,
+        logger=False if logger is None else for_trainer(logger),
         callbacks=[callback for callback in callbacks if callback is not None] + [EpochCheckpoint(last)],
         default_root_dir=str(folder),
         **_how(split, module),

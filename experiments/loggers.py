@@ -60,6 +60,31 @@ def wandb_logger(
     return logger
 
 
+def for_trainer(logger: Any) -> Any:
+    """`logger` as one that a Lightning trainer takes. Ours are none themselves: importing Lightning takes seconds."""
+    from pytorch_lightning.loggers import Logger
+    from pytorch_lightning.utilities import rank_zero_only
+
+    if isinstance(logger, Logger):
+        return logger
+
+    class Passing(Logger):
+        name, version = "curves", ""
+
+        @rank_zero_only
+        def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+            logger.log_metrics(metrics, step)
+
+        def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
+            """The run has logged them."""
+
+        @rank_zero_only
+        def save(self) -> None:
+            logger.save()
+
+    return Passing()
+
+
 @functools.cache
 def _watching_logger() -> type:
     """Lightning's wandb logger, whose calls never raise."""

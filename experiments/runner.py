@@ -13,6 +13,7 @@ import importlib.metadata
 import logging
 import os
 import platform
+import random
 import subprocess
 import sys
 import time
@@ -21,6 +22,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
@@ -29,7 +32,7 @@ from omegaconf import DictConfig, OmegaConf
 from experiments.folder import run_folder, write_json, write_text
 from experiments.own_folder import owned
 from experiments.sweep import Finished, in_sweep, note_failure, skip_if_finished
-from pose.errors import DataError, PoseError
+from pose.errors import ConfigError, DataError, PoseError
 
 log = logging.getLogger(__name__)
 
@@ -70,10 +73,7 @@ def _run(cfg: DictConfig) -> Any:
     started, clock = time.strftime("%Y-%m-%dT%H:%M:%S%z"), time.perf_counter()
     folder = run_folder()
     log.info("%s -> %s", cfg.name, folder)
-    from pytorch_lightning import seed_everything
-
     _quieten()
-    seed_everything(cfg.seed, workers=True, verbose=False)
     value = instantiate(cfg.task)(cfg)
     write_json(
         folder / "run.json",
@@ -93,16 +93,25 @@ def _run(cfg: DictConfig) -> Any:
 
 
 def settle(cfg: DictConfig) -> None:
-    """What a task does once its configuration changes no more: write it, resolved, and take the threads it names.
+    """What a task does once its configuration changes no more: write it, resolved; take the seed and threads it names.
 
     Leaves the task by Finished if this is a job of a sweep that was finished before.
     """
-    import torch
-
     skip_if_finished(cfg)
     write_text(run_folder() / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
+    _seed(cfg.seed)
     if cfg.size.threads is not None:
         torch.set_num_threads(cfg.size.threads)
+
+
+def _seed(seed: Any) -> None:
+    """All that Lightning's `seed_everything` does: importing Lightning takes seconds, and few tasks train."""
+    if not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise ConfigError(f"seed={seed}: must be a whole number from 0 to {2**32 - 1}")
+    os.environ.update(PL_GLOBAL_SEED=str(seed), PL_SEED_WORKERS="1")
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
 
 
 def _user_error(error: BaseException) -> PoseError | None:

@@ -19,7 +19,6 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter1d
-from scipy.signal import savgol_filter
 
 from pose.errors import ConfigError
 from pose.sequence import PoseSequence
@@ -131,6 +130,8 @@ class SavitzkyGolayRefinement(Baseline):
         window = 2 * reach + 1
         if window <= self.order:
             return poses_m
+        from scipy.signal import savgol_filter  # takes a second to import
+
         return np.asarray(savgol_filter(poses_m, window, self.order, axis=0, mode="interp"))
 
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import scipy.signal
 
 from data.files import read_npz, require
 from data.mocap.asf_amc import CMU_FPS, read_amc, read_asf
@@ -143,6 +142,8 @@ def resample(clip: Clip, fps: float) -> Clip:
         return clip
     poses = clip.poses_3d.astype(np.float64)
     if clip.fps / fps >= 2 and len(clip) > 1:
+        import scipy.signal  # takes a second to import
+
         sos = scipy.signal.butter(4, 0.8 * fps / clip.fps, output="sos")
         padding = min(len(clip) - 1, math.ceil(10 * clip.fps / fps))
         poses = scipy.signal.sosfiltfilt(sos, poses, axis=0, padlen=padding)

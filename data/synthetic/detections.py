@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter1d
-from scipy.signal import lfilter
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from data.synthetic.occlusion import Cover
 from pose.cameras import Camera
@@ -76,6 +75,8 @@ _MISSED_HIDDEN = 0.72
 
 def autoregressive(shape: tuple[int, ...], axis: int, frames: float, rng: np.random.Generator) -> np.ndarray:
     """Stationary AR(1) noise of unit variance along `axis`, correlation falling to 1/e within `frames` frames."""
+    from scipy.signal import lfilter  # takes a second to import
+
     rho = float(np.exp(-1 / frames))
     noise = np.moveaxis(rng.standard_normal(shape), axis, 0)
     noise[1:] *= np.sqrt(1 - rho**2)
@@ -140,7 +141,7 @@ def detect(
     missed = hidden > _MISSED_HIDDEN + 0.1 * autoregressive(hidden.shape, 1, 0.5 * fps, rng)
     detected = ~missed & (outside[..., _FACE:].mean(-1) < 0.6)
     if detector.lapses:
-        detected &= autoregressive(hidden.shape, 1, 0.2 * fps, rng) < norm.isf(detector.lapses)
+        detected &= autoregressive(hidden.shape, 1, 0.2 * fps, rng) < -ndtri(detector.lapses)
     scores[~detected], keypoints[~detected] = 0, 0
     derived = with_derived_joints(torch.from_numpy(keypoints), torch.from_numpy(scores))
     return torch.cat([derived[0], derived[1][..., None]], dim=-1).numpy().astype(np.float32), detected
@@ -191,7 +192,7 @@ def _exchange_sides(
     for left in (_ARM, _LEG):
         right = [COCO_17.flip[joint] for joint in left]
         apart = np.linalg.norm(keypoints[:, :, left] - keypoints[:, :, right], axis=-1).mean(-1)
-        spell = autoregressive(apart.shape, 1, 0.3 * fps, rng) > norm.isf(share)
+        spell = autoregressive(apart.shape, 1, 0.3 * fps, rng) > -ndtri(share)
         person, frame = np.nonzero(spell & (apart < _MISTAKEN_WITHIN * height_px))
         for a, b in zip(left, right, strict=True):
             for values in (keypoints, scores):

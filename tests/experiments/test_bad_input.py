@@ -132,6 +132,8 @@ def test_missing_files_are_listed_with_their_source(run_here, datasets: Path, go
         (["experiment=mupots_mm", "size=tiny", "checkpoint=nothing_here"], "checkpoint=nothing_here"),
         (["experiment=mupots_mm", "size=tiny", "protocol.people=some"], "protocol.people=some"),
         (["experiment=evaluate"], "predictions=null"),
+        (["experiment=mupots_mm", "size=tiny", "seed=-1"], "seed=-1: must be a whole number from 0"),
+        (["experiment=mupots_mm", "size=tiny", "seed=one"], "seed=one: must be a whole number from 0"),
         (["experiment=mupots_mm", "predictions=some.npz"], "predictions=some.npz"),
         (["experiment=mupots_mm", "size=tiny", "data.batch_size=100000"], "batch_size=100000"),
         (["experiment=mupots_mm", "size=tiny", "refinement.smoothness_weight_hip=-1"], "smoothness_weight_hip=-1"),
