@@ -22,7 +22,7 @@ check: .venv/installed-dev
 	$(BIN)/lint-imports
 	$(BIN)/pyright
 
-# The tests on the oldest versions that pyproject.toml allows.
+# The tests on the oldest versions that pyproject.toml allows, torch apart.
 test-oldest: .venv-oldest/installed
 	$(TEST_ENVIRONMENT) .venv-oldest/bin/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal
 

@@ -6,9 +6,9 @@ Reading means parsing MATLAB cells and pickles and checking every number, each t
 - The hash stands for the reader's class, all its arguments, its resolved folders and the variant. A set has one entry
   for each of these, replaced when it is stale.
 - Inside is stated what it was made from: size, inode and both dates (of content and of status, so that a restored date
-  does not deceive) of every file, and the code that reads (a hash of the modules of `data` and `pose`). All must agree
-  with what is there now. Files that change during the read, or changed within 2 s before (a file system's dates may
-  be as coarse), are not kept.
+  does not deceive) of every file, and the code that reads (a hash of the modules of `data` and `pose`, and the versions
+  of the libraries that parse). All must agree with what is there now. Files that change during the read, or changed
+  within 2 s before it began (a file system's dates may be as coarse), are not kept.
 - A checksum (CRC-32) covers all of it. An entry that is damaged, truncated or foreign is announced, read past and
   replaced.
 - It is written by `atomic_path`, so that of several processes each finds a whole entry or none; where it cannot be
@@ -32,7 +32,9 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
+import scipy
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
@@ -62,6 +64,7 @@ def read_sequences(reader: Reader, variant: str, folder: Path | str | None) -> l
     """`reader.sequences(variant)`, from the cache in `folder` if it holds them. None: no cache."""
     if folder is None:
         return reader.sequences(variant)
+    began = time.time_ns()
     made_by = _made_by(reader, variant)
     digest = hashlib.sha256(json.dumps(made_by).encode()).hexdigest()[:16]
     path = Path(folder) / "read" / f"{reader.name}-{digest}.safetensors"
@@ -72,7 +75,7 @@ def read_sequences(reader: Reader, variant: str, folder: Path | str | None) -> l
         if found is not None:
             return found
     found = reader.sequences(variant)
-    if sources is not None and _settled(sources) and _sources(reader) == sources:
+    if sources is not None and _settled(sources, began) and _sources(reader) == sources:
         _store(path, content, found)
     return found
 
@@ -100,16 +103,17 @@ def _sources(reader: Reader) -> dict[str, list[int]] | None:
     return found
 
 
-def _settled(sources: dict[str, list[int]]) -> bool:
-    return max((dates[1] for dates in sources.values()), default=0) < time.time_ns() - _COARSE_NS
+def _settled(sources: dict[str, list[int]], began: int) -> bool:
+    """Whether the last change lies so long before the read began that a later one would have another date."""
+    return max((dates[1] for dates in sources.values()), default=0) < began - _COARSE_NS
 
 
 @functools.cache
 def _code() -> str:
-    """Hash of the code that reads."""
-    digest = hashlib.sha256()
+    """Hash of the code that reads, and of the libraries that parse for it."""
+    digest = hashlib.sha256(f"{np.__version__} {scipy.__version__} {h5py.__version__}".encode())
     for folder in (Path(__file__).parent, Path(pose.__file__).parent):
-        for path in sorted(folder.glob("*.py")):
+        for path in sorted(folder.rglob("*.py")):
             digest.update(path.read_bytes())
     return digest.hexdigest()
 

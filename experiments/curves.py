@@ -64,6 +64,8 @@ def _read(path: Path) -> list[dict[str, str]]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = [{key: value for key, value in row.items() if value} for row in csv.DictReader(file)]
+        if any(None in row for row in rows):  # more cells than columns
+            return []
         return [{**row, "step": str(int(row["step"])) if "step" in row else ""} for row in rows]
     except (OSError, ValueError, csv.Error, AttributeError):
         return []

@@ -27,7 +27,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments.devices import Plan, taken
 from experiments.folder import run_folder, write_text
-from pose.errors import ConfigError, PoseError
+from pose.errors import ConfigError, DataError, PoseError
 
 log = logging.getLogger(__name__)
 
@@ -132,10 +132,9 @@ def _failure(place: Path, failed: list[int], started: list[subprocess.Popen]) ->
         if said.exists():
             return ConfigError(said.read_text(encoding="utf-8"))
     rank = failed[0]
-    return RuntimeError(
-        f"training process {rank} of {len(started)} ended with code {started[rank].returncode}; "
-        f"its log: {place / f'rank_{rank}'}"
-    )
+    code = started[rank].returncode
+    error = DataError if code == 2 else RuntimeError  # 2: an error that is no fault of ours, said in its log
+    return error(f"training process {rank} of {len(started)} ended with code {code}; its log: {place / f'rank_{rank}'}")
 
 
 def _end(started: list[subprocess.Popen]) -> None:
@@ -169,6 +168,7 @@ class _Curves:
                 self.position += len(line)
                 entry = json.loads(line)
                 self.logger.log_metrics(entry["metrics"], step=entry["step"])
+        self.logger.save()
 
 
 # --- in the process of a rank ----------------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ class FileLock:
         self._descriptor: int | None = None
 
     def take(self) -> bool:
-        """Take it if it is free. DataError where the file cannot be made, NoLocksError where its file system
+        """Take it if it is free. DataError where the file cannot be made or locked, NoLocksError where its file system
         knows no locks.
 
         On Windows there is no such lock and it is always free: run one job at a time there.
@@ -61,6 +61,8 @@ class FileLock:
                     f"{self.path}: its file system knows no locks ({error}); choose another for paths.outputs, or "
                     "mount it with them (Lustre: -o flock)"
                 ) from error
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                raise cannot_write(self.path, error) from error
             return False
         try:
             os.truncate(descriptor, 0)

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 import warnings
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,24 +49,25 @@ def run(cfg: DictConfig) -> Any:
     As a job of a sweep: skip what is finished, and write failed.json and return None instead of raising.
     """
     logging.raiseExceptions = False  # a log that cannot be written, on a full disk, is no second error
-    try:
-        with owned(run_folder(), waits=in_sweep()):
+    with ExitStack() as own:  # until a failure is noted
+        try:
+            own.enter_context(owned(run_folder(), waits=in_sweep()))
             return _run(cfg)
-    except Finished:
-        log.info("finished before: %s", run_folder())
-        return None
-    except Exception as error:
-        cause = _user_error(error)
-        if in_sweep():
-            message = str(cause) if cause is not None else f"{type(error).__name__}: {error}"
-            log.error("%s", message, exc_info=cause is None or cfg.debug)
-            with suppress(PoseError):  # of a full disk the sweep's own note will tell
-                note_failure(message)
+        except Finished:
+            log.info("finished before: %s", run_folder())
             return None
-        if cause is None or cfg.debug:
-            raise
-        log.error("%s", cause)
-        raise SystemExit(2) from None
+        except Exception as error:
+            cause = _user_error(error)
+            if in_sweep():
+                message = str(cause) if cause is not None else f"{type(error).__name__}: {error}"
+                log.error("%s", message, exc_info=cause is None or cfg.debug)
+                with suppress(PoseError):  # of a full disk the sweep's own note will tell
+                    note_failure(message)
+                return None
+            if cause is None or cfg.debug:
+                raise
+            log.error("%s", cause)
+            raise SystemExit(2) from None
 
 
 def _run(cfg: DictConfig) -> Any:

@@ -74,6 +74,7 @@ def skip_if_finished(cfg: DictConfig) -> None:
     if not in_sweep():
         return
     folder = run_folder()
+    (folder / "failed.json").unlink(missing_ok=True)  # of another sweep that had this row until now
     if not cfg.fresh and (folder / "metrics.json").is_file() and _same(folder / "config.yaml", cfg):
         raise Finished
     (folder / "metrics.json").unlink(missing_ok=True)
@@ -155,7 +156,7 @@ class SweepCallback(Callback):
         from experiments.tables import Job, sweep_table
 
         notes: Any = self.notes
-        noted = [json.loads(path.read_text()) for path in sorted(notes.iterdir())]
+        noted = [json.loads(path.read_text()) for path in sorted(notes.glob("[0-9]*.json"))]
         shutil.rmtree(notes)
         with contextlib.suppress(OSError):  # those of another sweep in this folder stay
             notes.parent.rmdir()

@@ -112,7 +112,9 @@ class _Adam:
 
 def _root(values: Tensor) -> Tensor:
     """Square root, rounded as IEEE 754 says. MKL's, which torch takes on a CPU, is off by a bit on some processors."""
-    return torch.from_numpy(np.sqrt(values.numpy())) if values.device.type == "cpu" else values.sqrt()
+    if values.device.type == "cpu" and values.dtype in (torch.float32, torch.float64):
+        return torch.from_numpy(np.sqrt(values.numpy()))
+    return values.sqrt()
 
 
 def _fixed(bound: BoundEnergy, learning_rate: float, num_iter: int) -> Minimum:

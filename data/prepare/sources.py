@@ -145,6 +145,8 @@ def copy_checked(items: Sequence[Item], targets: Sequence[Path], check: Callable
         check(places)
         for target, place in zip(targets, places, strict=True):
             if place != target:
+                with open(place, "rb+") as file:
+                    os.fsync(file.fileno())
                 os.replace(place, target)
     except DataError as error:
         text = str(error)
@@ -167,20 +169,20 @@ def _copy_bytes(item: Item, target: Path) -> None:
         with open(target, "wb") as out:
             if item.member:
                 with reading(item.path, _ZIP), zipfile.ZipFile(item.path) as archive, archive.open(item.member) as file:
-                    _copy_pieces(file, out, item)
+                    _copy_pieces(file, out)
             else:
-                with open(item.path, "rb") as file:
-                    _copy_pieces(file, out, item)
+                with reading(item.path, "a file"), open(item.path, "rb") as file:
+                    _copy_pieces(file, out)
     except OSError as error:
         raise cannot_write(target, error) from error
 
 
-def _copy_pieces(file: IO[bytes], out: IO[bytes], item: Item) -> None:
+def _copy_pieces(file: IO[bytes], out: IO[bytes]) -> None:
     while piece := file.read(2**20):
         try:
             out.write(piece)
         except OSError as error:  # of the disk written to, not of the archive
-            raise DataError(f"{item}: cannot be unpacked ({error}); check permissions and free space") from error
+            raise cannot_write(out.name, error) from error
 
 
 @contextmanager

@@ -95,6 +95,15 @@ def test_no_folder_no_cache(reader: Reader, reads: list[str], tmp_path: Path) ->
     assert reads == ["normal", "normal"]
 
 
+def test_dates_are_compared_with_when_the_read_began(reader: Reader, reads, tmp_path: Path, monkeypatch) -> None:
+    """A file may have been changed again in the same tick of coarse dates, however long the read took."""
+    times = iter([1_000_000_001 * 10**9])
+    monkeypatch.setattr("data.cache.time.time_ns", lambda: next(times, 1_000_000_100 * 10**9))
+    read_sequences(reader, "normal", tmp_path)
+    assert reads == ["normal"]
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
 def _touch(path: Path) -> None:
     os.utime(path, (2e9 - 1e9 + 1, 1e9 + 1))
 

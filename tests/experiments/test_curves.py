@@ -46,7 +46,7 @@ def test_a_run_that_reuses_the_lifter_keeps_them_and_a_new_training_replaces_the
     assert len(rows(tmp_path)) == 3
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\x00", b"a,b\n1,2,3\n", b"a,step\n1,x\n"])
+@pytest.mark.parametrize("content", [b"", b"\xff\x00", b"a,b\n1,2,3\n", b"a,step\n1,2,3\n", b"a,step\n1,x\n"])
 def test_a_file_that_is_none_of_ours_is_replaced(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "curves").mkdir()
     (tmp_path / "curves" / "metrics.csv").write_bytes(content)

@@ -18,7 +18,7 @@ from omegaconf import OmegaConf
 
 from experiments import distributed
 from experiments.distributed import quoted, rank_environment
-from pose.errors import ConfigError
+from pose.errors import ConfigError, DataError
 
 SYNTHETIC = ["experiment=train", "data=synthetic", "size=tiny"]
 TWO_PROCESSES = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
@@ -151,6 +151,11 @@ def test_one_failed_rank_ends_the_others(ranks, failing: int) -> None:
     assert time.monotonic() - begun < 60
 
 
+def test_an_error_of_the_machine_in_a_rank_is_one_line(ranks) -> None:
+    with pytest.raises(DataError, match=r"training process 1 of 2 ended with code 2; its log: .*rank_1"):
+        ranks("sys.exit(2) if rank else time.sleep(0.2)")
+
+
 def test_the_message_of_a_rank_is_the_error(ranks) -> None:
     with pytest.raises(ConfigError, match=r"^size=huge: no such size$"):
         ranks(
@@ -165,6 +170,9 @@ def test_curves_are_relayed_in_order(ranks) -> None:
         def log_metrics(self, metrics, step) -> None:
             self.lines.append((step, metrics))
 
+        def save(self) -> None:
+            self.saved = len(self.lines)
+
     code = """
 if rank == 0:
     for step in range(4):
@@ -174,8 +182,10 @@ if rank == 0:
                 file.write(part)
             time.sleep(0.15)
 """
-    ranks(code, logger=Noted())
-    assert Noted.lines == [(step, {"loss": 1.5}) for step in range(4)]
+    noted = Noted()
+    ranks(code, logger=noted)
+    assert noted.lines == [(step, {"loss": 1.5}) for step in range(4)]
+    assert noted.saved == 4
 
 
 def test_ranks_end_with_their_run(ranks, tmp_path: Path) -> None:

@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from data.synthetic import SyntheticSettings, ensure_synthetic
 from data.synthetic.bodies import random_body
 from data.synthetic.motions import procedural_motion
-from experiments import locks
+from experiments import locks, runner, sweep
 from experiments.locks import FileLock
 from experiments.own_folder import owned
 from lightning_modules.checkpoint import write_whole
@@ -220,6 +221,40 @@ def test_jobs_of_two_sweeps_wait_for_each_other(tmp_path: Path, monkeypatch: pyt
     with caplog.at_level("INFO"), owned(tmp_path / "row", waits=True):
         assert not FileLock(tmp_path / "row" / ".lock").take()
     assert "waiting for the row row, which process" in caplog.text
+
+
+def test_a_failure_is_noted_while_the_row_is_held_and_goes_when_another_takes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A waiting sweep computes the row at once: a note written after that would outlive the result."""
+    held = []
+
+    def fail(cfg) -> None:
+        raise DataError("the disk is full")
+
+    def note(message: str) -> None:
+        held.append(not FileLock(tmp_path / ".lock").take())
+        (tmp_path / "failed.json").write_text("{}")
+
+    for module in (runner, sweep):
+        monkeypatch.setattr(module, "run_folder", lambda: tmp_path)
+        monkeypatch.setattr(module, "in_sweep", lambda: True)
+    monkeypatch.setattr(runner, "_run", fail)
+    monkeypatch.setattr(runner, "note_failure", note)
+    assert runner.run(OmegaConf.create({"debug": False})) is None
+    assert held == [True]
+    assert FileLock(tmp_path / ".lock").take()
+    sweep.skip_if_finished(OmegaConf.create({"fresh": False}))
+    assert not (tmp_path / "failed.json").exists()
+
+
+def test_a_lock_that_cannot_be_tried_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(locks.fcntl, "flock", fail)
+    with pytest.raises(DataError, match=r"a\.lock: cannot be written \(Input/output error\)"):
+        FileLock(tmp_path / "a.lock").take()
 
 
 def test_where_there_are_no_locks_runs_start_all_the_same(

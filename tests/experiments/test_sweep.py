@@ -19,7 +19,7 @@ from omegaconf import OmegaConf
 from data.synthetic.bodies import random_body
 from data.synthetic.motions import procedural_motion
 from data.synthetic.scenes import compose_scene, look_at, render_scene
-from experiments.sweep import config_hash
+from experiments.sweep import SweepCallback, config_hash
 from pose.cameras import Camera
 
 TERMS = ["experiment=table_refinement_terms", "size=tiny", "logger=csv"]
@@ -187,6 +187,18 @@ def test_tables_are_rebuilt_without_running_anything(sweep, run_here) -> None:
     for words in (["experiment=tables"], ["experiment=tables", "runs=nowhere"]):
         nothing = run_here(*words, folder="nothing")
         assert nothing.returncode == 2 and "runs=" in nothing.output
+
+
+def test_half_a_note_of_a_killed_job_is_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    callback = SweepCallback()
+    callback.notes = tmp_path / ".jobs" / "0123abcd"
+    callback.notes.mkdir(parents=True)
+    (callback.notes / ".000000-0123abcd.json").write_text("{")
+    table = {"title": "", "columns": [], "kinds": "both", "figure": {"kind": "none", "columns": []}}
+    cfg = OmegaConf.create({"name": "x", "table": table, "logger": {"_target_": "none"}})
+    with caplog.at_level("INFO"):
+        callback.on_multirun_end(cfg)
+    assert "0 rows: 0 finished before" in caplog.text
 
 
 def test_the_hash_is_of_what_decides_numbers() -> None:

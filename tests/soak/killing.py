@@ -105,6 +105,8 @@ class Soak:
                 time.sleep(delay)
             hit = process.poll() is None
             _end(process)
+        if not hit and process.returncode != 0:
+            self._lost(f"exit code {process.returncode} before the next kill, in {place}: {self._output(place)}")
         return hit
 
     def _look(self, place: Path) -> None:

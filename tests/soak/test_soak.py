@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from tests.soak.commands import COMMANDS
+from tests.soak.commands import COMMANDS, Command
 from tests.soak.files import HalfFile, check_whole, final_files, results
-from tests.soak.killing import Soak
+from tests.soak.killing import Reference, Soak
 
 
 def test_killed_and_started_again_it_ends_the_same(tmp_path: Path) -> None:
@@ -99,3 +102,26 @@ def test_other_numbers_are_another_result_and_another_folder_is_not(tmp_path: Pa
     assert results(tmp_path / "one") != results(tmp_path / "three")
     torch.save({"state_dict": {"w": torch.tensor([1, 1, 1 + 1e-6])}}, tmp_path / "two" / "lifter.ckpt")
     assert results(tmp_path / "one") != results(tmp_path / "two")
+
+
+def test_a_command_that_fails_when_it_is_given_again_is_a_loss(tmp_path: Path) -> None:
+    code = """
+import pathlib, sys, time
+tries = pathlib.Path(sys.argv[1], ".tries")
+number = len(tries.read_text()) if tries.exists() else 0
+tries.write_text("." * (number + 1))
+time.sleep(30 if number == 0 else 0)
+sys.exit(number == 1)
+"""
+
+    class Failing(Soak):
+        def _started(self, place: Path) -> subprocess.Popen:
+            place.mkdir(parents=True, exist_ok=True)
+            place.with_name(f"{place.name}.output").touch()
+            return subprocess.Popen([sys.executable, "-c", code, str(place)], start_new_session=True)
+
+    soak = Failing(Command("fails", lambda folder: None, lambda inputs, place: []), tmp_path / "soak", 0)
+    soak.rng = SimpleNamespace(random=lambda: 0.0, uniform=lambda low, high: high, randint=max)  # type: ignore[assignment]
+    soak.kill_and_resume(Reference(seconds=2.0, changes=1, results={}), 2)  # after 1.9 s each
+    assert soak.tally.kills == 1
+    assert [loss.partition(", in ")[0] for loss in soak.tally.losses] == ["fails: exit code 1 before the next kill"]

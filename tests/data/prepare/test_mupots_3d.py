@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -11,6 +12,7 @@ from PIL import Image
 
 from data.mupots_3d import MuPoTS3D
 from data.prepare.mupots_3d import mupots_3d_steps
+from data.prepare.sources import Item, copy_checked
 from data.prepare.steps import Report, StepsFailedError, run_steps
 from pose.errors import DataError
 
@@ -121,3 +123,11 @@ def test_damaged_archives_are_named(mupots_download: Path, repack, tmp_path: Pat
     archive.write_bytes(whole)
     report = prepare(root, mupots_download)
     assert report.failed == 0 and report.done + report.skipped == 4
+
+
+def test_a_source_that_goes_away_is_named(tmp_path: Path) -> None:
+    source, target = tmp_path / "gone" / "annot.mat", tmp_path / "set" / "annot.mat"
+    with pytest.raises(DataError, match=re.escape(str(source))) as caught:
+        copy_checked([Item(source)], [target], lambda paths: None)
+    assert str(target) not in str(caught.value)
+    assert not target.exists()

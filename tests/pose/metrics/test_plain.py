@@ -188,3 +188,27 @@ def test_single_precision(pair: tuple[Tensor, Tensor]) -> None:
     edge = float(((values % 5 - 2.5).abs() > 2.49).double().mean()) * 100
     assert abs(float(err.auc(*single)) - float(err.auc(*pair))) <= edge + 1e-4
     assert math.isclose(float(err.joint_errors(*single).max()), float(values.max()), rel_tol=1e-5, abs_tol=0.01)
+
+
+@given(scenes())
+def test_the_order_of_people_does_not_matter_to_given_pairs(made: tuple[AnnotatedScene, PredictedScene]) -> None:
+    annotated, predicted = made
+    order = np.arange(annotated.valid.shape[1])[::-1]
+    turned = [
+        {"TS1": type(scene)(*(None if array is None else array[:, order] for array in vars(scene).values()))}
+        for scene in (annotated, predicted)
+    ]
+    found, other = score_scenes({"TS1": annotated}, {"TS1": predicted}), score_scenes(*turned)
+    for switches in ("given/all", "given/matched"):
+        assert other[switches]["metrics"] == pytest.approx(found[switches]["metrics"], abs=1e-9)
+
+
+def test_the_order_of_annotated_people_decides_pairs_by_2d() -> None:
+    """SPEC §9: the first annotated person takes the row that most joints are near to."""
+    points = np.zeros((1, 2, 17, 2))
+    points[0, 1] = 30.0  # of two people who nearly cover each other
+    truths = np.zeros((1, 2, 17, 3)) + [0, 0, 4000]
+    predicted = PredictedScene(truths[:, :1] + 0.0, np.ones((1, 1), bool), points[:, :1] + 35.0)
+    for order, pairs in (([0, 1], [[0, -1]]), ([1, 0], [[0, -1]])):
+        annotated = AnnotatedScene(points[:, order], truths[:, order], np.ones((1, 2), bool))
+        assert pair_by_2d(annotated, predicted).tolist() == pairs
