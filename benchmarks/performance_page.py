@@ -31,8 +31,8 @@ A data set's files in their genuine formats. A second read comes from a validate
 that writes it.""",
     "training": """\
 Windows come out of a table of frames that is preprocessed once. *Waiting* is the share of a training loop in
-which the next batch is not there yet, with the published network and batch; what matters is its value, since
-steps this long hide worker processes too. The size of *step* is that of the batch.""",
+which the next batch is not there yet, with the published network and batch. Its value is what matters: worker
+processes read ahead during a step, and may be waited for as little. The size of *step* is that of the batch.""",
     "lifting": """\
 Whole sequences, plain and mirrored, 1024 channels, receptive field 81. The peak is the one above; the network's
 operations count once per frame, padding not at all. `precision=bfloat16` is a choice for processors that have

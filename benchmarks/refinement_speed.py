@@ -56,7 +56,7 @@ BLOCK = 100  # Adam steps that are timed together
 SIZES = (0.01, 0.1, 1.0, 10.0)  # of the figures
 FRAMES, EACH = 21_000, 420  # 50 people, as in MuPoTS-3D
 STEPS, TIMED_STEPS = 500, 3  # of Adam: what a figure states, and what it measures
-TOGETHER = 50  # people that Adam takes at once, at most: hundreds at once are slower than in turn
+TOGETHER = 25  # people that Adam takes at once, at most: hundreds at once are slower than in turn
 
 
 def outlier_person(frames: int, seed: int) -> tuple[Tensor, Tensor]:
