@@ -47,7 +47,12 @@ def seconds_of(work: Callable[[], object], at_least_s: float = 0.2, rounds: int 
     work()
     taken: list[float] = []
     while len(taken) < rounds or sum(taken) < at_least_s:
-        start = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - start)
+        taken.append(timed(work))
     return statistics.median(taken)
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds that one call of `work` takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start

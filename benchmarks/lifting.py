@@ -3,7 +3,7 @@
     python -m benchmarks.run --only lifting    # the size of MuPoTS-3D and less, under a minute
 
 frames    `lift` of everybody, against the network's convolutions person by person, plain, then mirrored
-share     the same, against the matrix products of the network, plain and mirrored, at the machine's measured peak
+share     the same, against the matrix products of the network, plain and mirrored, at the peak of the run (machine.py)
 bfloat16  `lift(precision="bfloat16")` against float32: frames per second; where the processor does not have it, of a
           few frames only
 accuracy  mean distance of a joint between the two on simulated detections, against the lifter's own error there
@@ -13,16 +13,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from benchmarks.figure import Figure
+from benchmarks.figure import Figure, timed
 from benchmarks.loader import random_sequences
 from benchmarks.long_video import scene
-from benchmarks.machine import matrix_peak
+from benchmarks.machine import peak_of_run
 from benchmarks.memory import PeakMemory
 from lightning_modules.checkpoint import load_lifter
 from lightning_modules.lifter import Lifter
@@ -40,9 +40,9 @@ ROUNDS, AT_LEAST_S = 3, 8.0
 
 def figures(sizes: Sequence[float], frames: int = FRAMES, network: dict | None = None) -> Iterator[Figure]:
     """Of each size, then of bfloat16."""
-    lifter = random_lifter(network or NETWORK)
+    lifter, flops_per_s = random_lifter(network or NETWORK), peak_of_run()
     for size in sizes:
-        yield from _frames(lifter, size, max(1, round(frames * size)))
+        yield from _frames(lifter, size, max(1, round(frames * size)), flops_per_s)
     yield from _bfloat16(lifter, sizes, frames)
 
 
@@ -76,24 +76,22 @@ def flops_per_frame(network: TemporalConvNet) -> int:
     return 2 * sum(convolution.weight.numel() for convolution in convolutions)
 
 
-def _frames(lifter: Lifter, size: float, count: int) -> Iterator[Figure]:
+def _frames(lifter: Lifter, size: float, count: int, flops_per_s: float) -> Iterator[Figure]:
     people = random_sequences(count, EACH)
     few = random_sequences(min(count, PLAIN_FRAMES), EACH)
     lift(lifter, few)
     with PeakMemory() as peak:
         lift(lifter, people)
     ours = theirs = float("inf")
-    best = 0.0
     end = time.perf_counter() + AT_LEAST_S
-    while time.perf_counter() < end or best == 0:
-        best = max(best, matrix_peak())
-        ours = min(ours, _seconds(lambda: lift(lifter, people)) / count)
-        theirs = min(theirs, _seconds(lambda: plain_lift(lifter, few)) / sum(map(len, few)))
+    while time.perf_counter() < end or theirs == float("inf"):
+        ours = min(ours, timed(lambda: lift(lifter, people)) / count)
+        theirs = min(theirs, timed(lambda: plain_lift(lifter, few)) / sum(map(len, few)))
     about = (size, count, "frames", 1 / ours, "frames/s")
     yield Figure(
         "lifting/frames", *about, "the network's convolutions, person by person", 1 / theirs, theirs / ours, peak.mib
     )
-    limit = best / (2 * flops_per_frame(lifter.network))
+    limit = flops_per_s / (2 * flops_per_frame(lifter.network))
     yield Figure("lifting/share of the peak", *about, "its matrix products at the peak", limit, 1 / ours / limit)
 
 
@@ -104,7 +102,7 @@ def _bfloat16(lifter: Lifter, sizes: Sequence[float], frames: int) -> Iterator[F
         count = max(1, round(frames * size)) if capable else min(SLOW_FRAMES, frames)
         people = random_sequences(count, EACH)
         rounds = [
-            [_seconds(partial(lift, lifter, people, precision=word)) for word in ("bfloat16", "float32")]
+            [timed(partial(lift, lifter, people, precision=word)) for word in ("bfloat16", "float32")]
             for _ in range(ROUNDS if capable else 1)
         ]
         ours, theirs = (min(seconds) for seconds in zip(*rounds, strict=True))
@@ -135,9 +133,3 @@ def simulated(frames: int) -> tuple[list[PoseSequence], Tensor]:
 
 def _poses(people: list[PoseSequence]) -> Tensor:
     return torch.cat([one.poses_3d for one in people if one.poses_3d is not None])
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start

@@ -50,6 +50,15 @@ def plain_rescale(pose: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return new
 
 
+def plain_aligned(pose: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """The pose turned, scaled and moved onto the truth, without mirroring it."""
+    source, goal = pose - pose.mean(0), truth - truth.mean(0)
+    u, singular, vh = np.linalg.svd(source.T @ goal)
+    signs = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vh))])
+    scale = (singular * signs).sum() / (source**2).sum()
+    return scale * source @ (u * signs) @ vh + truth.mean(0)
+
+
 def plain_scores(annotated: AnnotatedScene, predicted: PredictedScene, pairing: str, people: str) -> dict[str, float]:
     pairs = plain_pairs(annotated, predicted, pairing)
     errors: dict[str, list] = {"r": [], "a": [], "r_raw": [], "a_raw": []}
@@ -93,5 +102,6 @@ def plain_scores(annotated: AnnotatedScene, predicted: PredictedScene, pairing: 
             "mrpe_mm": distance(pose, truth)[:, 14].mean(),
             "n_mrpe_mm": distance(scaled, truth)[:, 14].mean(),
             "n_mpjpe_mm": distance(relative(scaled), relative(truth))[:, others].mean(),
+            "pa_mpjpe_mm": np.mean([distance(plain_aligned(p, t), t) for p, t in zip(pose, truth, strict=True)]),
         }
     return scores

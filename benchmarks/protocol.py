@@ -11,12 +11,12 @@ so it is timed on PLAIN_FRAMES frames of each sequence, and its time per person-
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 
-from benchmarks.figure import Figure
+from benchmarks.figure import Figure, timed
 from benchmarks.memory import PeakMemory
 from benchmarks.plain_protocol import plain_scores
 from pose.metrics.mupots import PAIRINGS, PEOPLE, AnnotatedScene, PredictedScene, score_scenes
@@ -71,12 +71,12 @@ def all_switches_plain(annotated: dict[str, dict[str, AnnotatedScene]], predicte
 def figures(sizes: Sequence[float]) -> Iterator[Figure]:
     """Microseconds per person-frame for all switches together, at each size."""
     few = scenes(PLAIN_FRAMES)
-    plain = _seconds(all_switches_plain, few) / _person_frames(few)
+    plain = timed(partial(all_switches_plain, *few)) / _person_frames(few)
     for size in sizes:
         made = scenes(max(1, round(FRAMES * size)))
         count = _person_frames(made)
         with PeakMemory() as peak:
-            seconds = statistics.median(_seconds(all_switches, made) for _ in range(3 if size <= 1 else 1))
+            seconds = statistics.median(timed(partial(all_switches, *made)) for _ in range(3 if size <= 1 else 1))
         yield Figure(
             "protocol/mupots_3d, 16 switches", size, count, "person-frames of 20 sequences", 1e6 * seconds / count,
             "us/person-frame", "a plain version, frame by frame", 1e6 * plain, plain * count / seconds, peak.mib,
@@ -85,9 +85,3 @@ def figures(sizes: Sequence[float]) -> Iterator[Figure]:
 
 def _person_frames(made: Scenes) -> int:
     return sum(scene.valid.size for scene in made[0]["normal"].values())
-
-
-def _seconds(score, made: Scenes) -> float:
-    start = time.perf_counter()
-    score(*made)
-    return time.perf_counter() - start

@@ -14,13 +14,12 @@ import os
 import shutil
 import statistics
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.figure import Figure
+from benchmarks.figure import Figure, timed
 from benchmarks.memory import PeakMemory
 from data.cache import read_sequences
 from data.mpi_inf_3dhp import CAMERAS, MpiInf3dhpTest, MpiInf3dhpTrain
@@ -29,7 +28,6 @@ from data.mupots_3d import MuPoTS3D
 from data.reader import Reader
 from data.synthetic import writers
 from pose.cameras import Camera
-from pose.sequence import PoseSequence
 
 SIZES = (0.01, 0.1, 1.0)
 ROUNDS, AT_LEAST_S = 3, 0.3
@@ -58,10 +56,10 @@ def _measure(name: str, size: float, of: str, reader: Reader, cache: Path) -> It
     plain, first, second = [], [], []
     count = sum(map(len, reader.sequences("normal")))
     while len(plain) < ROUNDS or sum(plain) < AT_LEAST_S:
-        plain.append(_seconds(lambda: reader.sequences("normal")))
+        plain.append(timed(lambda: reader.sequences("normal")))
         shutil.rmtree(cache, ignore_errors=True)
-        first.append(_seconds(lambda: read_sequences(reader, "normal", cache)))
-        second += [_seconds(lambda: read_sequences(reader, "normal", cache)) for _ in range(2)]
+        first.append(timed(lambda: read_sequences(reader, "normal", cache)))
+        second += [timed(lambda: read_sequences(reader, "normal", cache)) for _ in range(2)]
     with PeakMemory() as peak:
         read_sequences(reader, "normal", cache)
     yield _figure(f"reading/{name}", size, count, of, second, plain, "reading the files", peak.mib)
@@ -69,12 +67,6 @@ def _measure(name: str, size: float, of: str, reader: Reader, cache: Path) -> It
     with PeakMemory() as peak:
         read_sequences(reader, "normal", cache)
     yield _figure(f"reading/{name}/first", size, count, of, first, plain, "reading the files", peak.mib)
-
-
-def _seconds(read: Callable[[], list[PoseSequence]]) -> float:
-    start = time.perf_counter()
-    read()
-    return time.perf_counter() - start
 
 
 def _figure(

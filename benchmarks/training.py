@@ -4,8 +4,9 @@
     python -m benchmarks.run --only training --sizes 0.01
 
 windows   from the frame table, against a plain Dataset read by worker processes (benchmarks/loader.py)
-waiting   percent of a training loop's time in which the next batch is waited for, against that Dataset read in between
-step      forward, backward and optimiser on one batch, against its matrix products at the machine's measured peak;
+waiting   percent of a training loop's time in which the next batch is waited for, against that Dataset and as many
+          worker processes
+step      forward, backward and optimiser on one batch, against its matrix products at the peak of the run (machine.py);
           here the size is that of the batch
 """
 
@@ -19,9 +20,9 @@ from math import prod
 import torch
 from torch import Tensor
 
-from benchmarks.figure import Figure
+from benchmarks.figure import Figure, timed
 from benchmarks.loader import PlainDataset, random_sequences, ways, windows_per_second
-from benchmarks.machine import matrix_peak
+from benchmarks.machine import peak_of_run
 from benchmarks.memory import PeakMemory
 from data.windows import FrameTable
 from lightning_modules.lifter import Lifter
@@ -39,11 +40,11 @@ def figures(
 ) -> Iterator[Figure]:
     """Windows and waiting for each size of the training set, then the step for each size of the batch."""
     warnings.filterwarnings("ignore", message=".*worker processes.*")
-    trainer = Training(network or NETWORK)
+    trainer, flops_per_s = Training(network or NETWORK), peak_of_run()
     for size in sizes:
         yield from _feeding(trainer, size, max(4 * batch, round(frames * size)), batch)
     for size in sizes:
-        yield _step(trainer, size, max(2, round(batch * size)))
+        yield _step(trainer, size, max(2, round(batch * size)), flops_per_s)
 
 
 class Training:
@@ -102,25 +103,18 @@ def _feeding(trainer: Training, size: float, frames: int, batch: int) -> Iterato
     yield Figure(
         "training/windows", size, frames, "windows", ours, "windows/s", reference, theirs, ours / theirs, peak.mib
     )
-    ours = trainer.waited_pct(fed["frame table"]())
-    theirs = trainer.waited_pct(ways(table, plain, batch, field, 0)["per sample, 0 workers"](), steps=1)
-    reference = "a window at a time, in between"
+    ours, theirs = (trainer.waited_pct(fed[name]()) for name in names)
     yield Figure("training/waiting for data", size, frames, "windows", ours, "%", reference, theirs, theirs / ours)
 
 
-def _step(trainer: Training, size: float, windows: int) -> Figure:
+def _step(trainer: Training, size: float, windows: int, flops_per_s: float) -> Figure:
     field = trainer.lifter.network.receptive_field
     batch = {"features": torch.randn(windows, field, 42), "targets": torch.randn(windows, 51)}
     trainer.step(batch)  # makes the optimiser's state, which stays
     with PeakMemory() as peak:
         trainer.step(batch)
-    seconds, best = float("inf"), 0.0
-    for _ in range(ROUNDS):
-        best = max(best, matrix_peak())
-        start = time.perf_counter()
-        trainer.step(batch)
-        seconds = min(seconds, time.perf_counter() - start)
-    limit = best / flops_per_window(trainer.lifter.network)
+    seconds = min(timed(lambda: trainer.step(batch)) for _ in range(ROUNDS))
+    limit = flops_per_s / flops_per_window(trainer.lifter.network)
     return Figure(
         "training/step", size, windows, "windows in a batch", windows / seconds, "windows/s",
         "its matrix products at the peak", limit, windows / seconds / limit, peak.mib,

@@ -51,18 +51,20 @@ class FoldedNetwork:
                 start = lost if self.causal else lost // 2
                 hidden = update.add_(hidden[start : start + len(update)])
             targets = self._shrink(hidden, batch)
-        return targets.view(-1, batch, N_TARGETS).transpose(0, 1)
+        return targets.view(frames - self.receptive_field + 1, batch, N_TARGETS).transpose(0, 1)
 
 
 class _Layer:
     """A convolution with its batch norm folded in: rows (T * B, C) of B sequences -> (T' * B, C')."""
 
     def __init__(self, conv: nn.Conv1d, norm: nn.Module | None, dtype: torch.dtype | None):
-        weight, bias = (conv.weight, conv.bias) if norm is None else _folded(conv.weight, norm)
+        weight, bias = conv.weight.permute(2, 0, 1), conv.bias  # (width, C', C)
+        if norm is not None:
+            weight, bias = _folded(weight, norm)
         if bias is None:
             raise ConfigError("a convolution without bias needs the batch norm that follows it")
         # (C, C') of each tap; the transposition stays a view, which costs the product nothing.
-        self.taps = [tap.T for tap in weight.permute(2, 0, 1).to(dtype or weight.dtype).contiguous()]
+        self.taps = [tap.T for tap in weight.to(dtype or weight.dtype).contiguous()]
         self.bias, self.dilation = bias.to(dtype or weight.dtype), conv.dilation[0]
 
     def __call__(self, rows: Tensor, batch: int) -> Tensor:
@@ -75,6 +77,8 @@ class _Layer:
 
 
 def _folded(weight: Tensor, norm: Any) -> tuple[Tensor, Tensor]:
-    """(weight, bias) of a convolution without bias that the batch norm follows."""
+    """(weight, bias) of a convolution with weights (width, C', C) and no bias that the batch norm follows."""
     scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
-    return weight * scale[:, None, None], norm.bias - norm.running_mean * scale
+    taps = torch.empty_like(weight, memory_format=torch.contiguous_format)
+    torch.mul(weight, scale[:, None], out=taps)  # scaled and put in order in one pass: a short input waits for it
+    return taps, norm.bias - norm.running_mean * scale

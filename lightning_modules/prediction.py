@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 #: How much shorter than the longest of a call a sequence may be, whichever is more; what it lacks is computed in vain.
 _WASTED, _WASTED_FRAMES = 0.05, 16
+#: With fewer frames in all than this the network runs as it is: to fold it would take longer than it saves.
+_WORTH_FOLDING = 500
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -42,7 +44,8 @@ def lift(
     """The sequences with `poses_3d` predicted for every frame, undetected ones included, in mm of the lifter's variant.
 
     flip: average with the mirrored-back prediction on the mirrored detections, in mm.
-    frames_per_call: how many frames the network takes at once; bounds memory, has no influence on the result.
+    frames_per_call: how many frames the network takes at once, beside those before and after that it looks at; bounds
+    memory, has no influence on the result.
     precision: of the network's sums, one of PRECISIONS, default the lifter's own. "bfloat16" pays where the processor
     has it (`has_bfloat16`) and costs accuracy (docs/performance.md).
 
@@ -69,7 +72,7 @@ def lift(
     try:
         # Also while training in mixed precision, so that validation sees what a prediction gives later.
         with torch.inference_mode(), torch.autocast(lifter.device.type, enabled=False):
-            network = _network(lifter, dtype)
+            network = _network(lifter, dtype, sum(map(len, sequences)))
             poses = iter([_decode(lifter, outputs) for outputs in _run(lifter, network, views, frames_per_call)])
     finally:
         lifter.train(was_training)
@@ -120,12 +123,16 @@ def _network_input(lifter: Lifter, sequence: PoseSequence, flip: bool) -> Tensor
     return torch.cat([first.expand(-1, left, -1), features, last.expand(-1, context - left, -1)], dim=1)
 
 
-def _network(lifter: Lifter, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
-    """The lifter's network in the form and type that prediction runs it in; float32 comes out."""
-    if lifter.network.norm == "batch":
-        network: Callable[[Tensor], Tensor] = FoldedNetwork(lifter.network, dtype)
-    else:
+def _network(lifter: Lifter, dtype: torch.dtype, frames: int) -> Callable[[Tensor], Tensor]:
+    """The lifter's network in the form and type that prediction of so many frames runs it in; float32 comes out.
+
+    Made for each call of `lift`, so that it cannot be older than the weights.
+    """
+    network: Callable[[Tensor], Tensor] = lifter.network
+    if lifter.network.norm == "instance":
         network = copy.deepcopy(lifter.network).to(dtype)
+    elif frames >= _WORTH_FOLDING or dtype != next(lifter.parameters()).dtype:
+        network = FoldedNetwork(lifter.network, dtype)
     return lambda features: network(features.to(dtype)).float()
 
 
@@ -137,7 +144,7 @@ def _run(
     if lifter.network.norm == "instance":  # normalises over time, so people must not share a call
         return [network(view) for view in views]
     outputs: list[Tensor] = [torch.empty(0)] * len(views)
-    for group in _groups([view.shape[1] - context for view in views], frames_per_call):
+    for group in _groups([view.shape[1] - context for view in views], frames_per_call, context):
         frames = max(views[place].shape[1] for place in group)
         side_by_side = torch.cat([_lengthened(views[place], frames) for place in group])
         found = torch.cat(
@@ -152,12 +159,15 @@ def _run(
     return outputs
 
 
-def _groups(lengths: list[int], frames_per_call: int) -> list[list[int]]:
-    """Places of the sequences that run side by side: nearly as long as the longest of them, together one call."""
+def _groups(lengths: list[int], frames_per_call: int, context: int) -> list[list[int]]:
+    """Places of the sequences that run side by side: nearly as long as the longest of them, together one call.
+
+    Each brings its own context, so that many short ones are no more frames than a call of one long sequence has.
+    """
     groups: list[list[int]] = []
     for place in sorted(range(len(lengths)), key=lambda place: -lengths[place]):
         longest = lengths[groups[-1][0]] if groups else 0
-        fits = groups and (len(groups[-1]) + 1) * longest <= frames_per_call
+        fits = groups and (len(groups[-1]) + 1) * (longest + context) <= frames_per_call + context
         if fits and longest - lengths[place] <= max(_WASTED * longest, _WASTED_FRAMES):
             groups[-1].append(place)
         else:

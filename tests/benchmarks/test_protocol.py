@@ -14,6 +14,7 @@ def test_all_16_switches_equal_the_plain_version() -> None:
     for variant, results in plain.items():
         for key, per_sequence in results.items():
             for name, scores in per_sequence.items():
+                assert scores.keys() == ours[variant][key][name].keys()
                 for score, value in scores.items():
                     assert ours[variant][key][name][score] == pytest.approx(value, rel=1e-9), (
                         variant,

@@ -32,6 +32,7 @@ def test_same_outputs(filter_widths, causal: bool) -> None:
     assert found.shape == (2, 5, 51)
     torch.testing.assert_close(found, network(features), rtol=0, atol=1e-12)
     assert torch.equal(features, before)
+    assert FoldedNetwork(network)(features[:0]).shape == network(features[:0]).shape == (0, 5, 51)
     rough = FoldedNetwork(network, torch.bfloat16)(features.bfloat16())
     assert rough.dtype == torch.bfloat16
     assert 0 < (rough - found).abs().max() < 0.2
