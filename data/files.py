@@ -23,16 +23,12 @@ from torch import Tensor
 
 from data.mat_file import plain_variables
 from pose.atomic import atomic_path as atomic_path
+from pose.bounds import check_unpacked, written_out
 from pose.errors import DataError, PoseError, ShapeError, check_shape
 from pose.pickles import load_pickle
 
 #: The remedy for a damaged file of a published data set.
 FETCH = "fetch the file again"
-
-#: What a file may unpack to: bytes, and times its own size. Measured data compress by less than ten.
-_UNPACKED_BYTES, _UNPACKED_TIMES = 2**26, 100
-#: Numbers in nested lists; real ones are long tables at most.
-_LISTED_NUMBERS = 10_000_000
 
 
 @contextmanager
@@ -50,15 +46,6 @@ def reading(path: Path | str, kind: str, remedy: str = FETCH) -> Iterator[None]:
     except Exception as error:  # parsers of binary formats raise nearly every type on damaged input
         detail = " ".join(str(error).split())[:150]
         raise DataError(f"{path}: not {kind} or damaged ({type(error).__name__}: {detail}); {remedy}") from error
-
-
-def check_unpacked(path: Path | str, size: int) -> None:
-    """Raise DataError if `size` bytes are more than what an honest file of the size of `path` unpacks to."""
-    if size > max(_UNPACKED_BYTES, _UNPACKED_TIMES * Path(path).stat().st_size):
-        raise DataError(
-            f"{path}: refused: {size / 2**20:.0f} MiB unpacked, more than {_UNPACKED_TIMES} times the file; fetch it "
-            "from its source"
-        )
 
 
 def read_pickle(path: Path | str) -> Any:
@@ -159,32 +146,17 @@ def require(
     """`value` (an array, a scalar, nested lists) as an array of numbers that passes `require_shape`, or DataError."""
     if isinstance(value, (list, tuple, int, float, np.generic)):
         try:
-            _check_written_out(value)
+            check_unpacked(path, 8 * written_out(value, text=False))
             value = np.asarray(value)
         except (ValueError, OverflowError, MemoryError):
-            raise DataError(f"{path}: {key}: lists of unequal lengths, an array is expected; {remedy}") from None
+            raise DataError(
+                f"{path}: {key}: lists of unequal lengths or text, numbers are expected; {remedy}"
+            ) from None
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiub":
         found = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
         raise DataError(f"{path}: {key}: an array of numbers is expected, found {found}; {remedy}")
     require_shape(value, path, key, pattern, sizes, remedy)
     return np.asarray(value, dtype=value.dtype.newbyteorder("="))
-
-
-def _check_written_out(value: Any) -> None:
-    """ValueError for lists too large or too deep as an array: those of a pickle can hold one list many times."""
-    counts: dict[int, int] = {}
-
-    def count(part: Any, depth: int) -> int:
-        if not isinstance(part, list | tuple):
-            return 1
-        if depth > 32:
-            raise ValueError("nested too deeply")
-        if id(part) not in counts:
-            counts[id(part)] = sum(count(inner, depth + 1) for inner in part)
-        return counts[id(part)]
-
-    if count(value, 0) > _LISTED_NUMBERS:
-        raise ValueError("too large")
 
 
 def require_mask(
@@ -210,8 +182,8 @@ def member(container: Any, key: str | int, path: Path | str, name: str = "") -> 
         return container[key]
     except (KeyError, IndexError, TypeError):
         found = type(container).__name__
-        if isinstance(container, dict):
-            found += f" with keys {', '.join(map(str, container))[:100]}"
+        if isinstance(container, dict):  # numbers can have more digits than Python writes
+            found += f" with keys {', '.join(name for name in container if isinstance(name, str))[:100]}"
         raise DataError(f"{path}: has no {name or key}, found a {found}; {FETCH}") from None
 
 

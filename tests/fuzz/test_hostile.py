@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 import torch
 
-from data.files import read_hdf5, read_mat, read_npz, read_pickle, require
+from data.files import member, read_hdf5, read_mat, read_npz, read_pickle, require
 from data.keypoints_json import read_keypoints_json
 from data.mocap.asf_amc import read_amc, read_asf
 from data.mocap.bvh import read_bvh
@@ -230,6 +230,62 @@ def test_pickles_that_grow(tmp_path: Path) -> None:
     ):
         path.write_bytes(content)
         refused(lambda: read_pickle(path), "gt.pkl")
+
+
+TUPLES = b"\x85q\x00" + b"h\x00\x86q\x00" * 40  # of one tuple twice: 2 ** 40 in a hash and in a text
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"}N" + TUPLES + b"K\x01s.",
+        b"}(N" + TUPLES + b"K\x01u.",
+        b"(N" + TUPLES + b"K\x01d.",
+        b"\x8f(N" + TUPLES + b"\x90.",
+        b"(N" + TUPLES + b"\x91.",
+        b"ccollections\nOrderedDict\n]N" + TUPLES + b"K\x01\x86a\x85R.",
+        b"}\x8b" + struct.pack("<i", 10**6) + b"a" * 10**6 + b"K\x01s.",
+        b"cnumpy\ndtype\nN" + TUPLES + b"\x85R.",
+    ],
+    ids=["setitem", "setitems", "dict", "additems", "frozenset", "ordered", "endless", "dtype"],
+)
+def test_pickles_whose_keys_take_for_ever(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "gt.pkl").write_bytes(b"\x80\x04" + content)
+    text = refused(lambda: read_pickle(tmp_path / "gt.pkl"), "gt.pkl")
+    assert "a key of type" in text or "an array type that is a tuple" in text
+
+
+def _many(count: int, *arguments: bytes) -> bytes:
+    """A pickle of a list of `count` results of one function, with the same arguments."""
+    stored = b"".join(part + b"q" + bytes([i]) for i, part in enumerate(arguments))
+    call = b"".join(b"h" + bytes([i]) for i in range(len(arguments)))
+    return b"\x80\x02" + stored + b"](" + (call + (b"\x86R" if len(arguments) == 3 else b"\x85R")) * count + b"e."
+
+
+def test_pickles_that_copy_one_content(tmp_path: Path) -> None:
+    path = tmp_path / "gt.pkl"
+    text = b"X" + struct.pack("<I", 2**18) + b"a" * 2**18
+    path.write_bytes(_many(2000, b"c_codecs\nencode\n", text, b"X\x06\x00\x00\x00latin1"))
+    assert "MiB unpacked" in refused(lambda: read_pickle(path), "gt.pkl")
+    pairs = b"](" + b"".join(b"M" + struct.pack("<H", i) + b"K\x01\x86" for i in range(10_000)) + b"e"
+    path.write_bytes(_many(1000, b"ccollections\nOrderedDict\n", pairs))
+    assert "MiB unpacked" in refused(lambda: read_pickle(path), "gt.pkl")
+    array = b"cnumpy.core.multiarray\n_reconstruct\nq\x00cnumpy\nndarray\nq\x01K\x00\x85q\x02U\x01bq\x03"
+    state = b"(K\x01J" + struct.pack("<i", 2**16) + b"\x85cnumpy\ndtype\nU\x02f4K\x00K\x01\x87R\x89" + text + b"tq\x04"
+    path.write_bytes(b"\x80\x02" + array + state + b"](" + b"h\x00h\x01h\x02h\x03\x87Rh\x04b" * 2000 + b"e.")
+    assert "MiB unpacked" in refused(lambda: read_pickle(path), "gt.pkl")
+
+
+def test_lists_of_one_array_or_one_text(tmp_path: Path) -> None:
+    path = tmp_path / "gt.pkl"
+    path.write_bytes(pickle.dumps([np.zeros((100, 19, 3))] * 25_000))
+    assert "MiB unpacked" in refused(lambda: require(read_pickle(path), path, "poses", ("T", "J", 19, 3)), "gt.pkl")
+    path.write_bytes(pickle.dumps(["a" * 10**6, *["b"] * 1000]))
+    assert "text" in refused(lambda: require(read_pickle(path), path, "poses", ("T",)), "gt.pkl")
+
+
+def test_a_key_of_endless_digits_is_not_quoted(tmp_path: Path) -> None:
+    assert "with keys a;" in refused(lambda: member({10**5000: 1, "a": 2}, "poses", tmp_path / "gt.pkl"), "gt.pkl")
 
 
 def test_a_memo_far_away_takes_no_memory(tmp_path: Path) -> None:
