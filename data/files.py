@@ -8,8 +8,10 @@ NumPy arrays; `require` then checks the shape of each.
 from __future__ import annotations
 
 import io
+import math
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,12 +25,15 @@ from torch import Tensor
 
 from data.mat_file import plain_variables
 from pose.atomic import atomic_path as atomic_path
-from pose.bounds import check_unpacked, written_out
+from pose.bounds import check_unpacked, unpacked_bound, written_out
 from pose.errors import DataError, PoseError, ShapeError, check_shape
 from pose.pickles import load_pickle
 
 #: The remedy for a damaged file of a published data set.
 FETCH = "fetch the file again"
+
+#: What gzip can make of a byte at most.
+_GZIP_TIMES = 1032
 
 
 @contextmanager
@@ -88,8 +93,35 @@ def read_hdf5(path: Path | str, keys: Sequence[str]) -> dict[str, np.ndarray]:
             if entry.is_virtual or entry.external or entry.dtype.kind not in "fiub":
                 raise DataError(f"{path}: {key}: numbers stored in the file itself are expected; {FETCH}")
             check_unpacked(path, entry.nbytes)
+            if entry.chunks:
+                _check_chunks(path, key, entry)
             found[key] = np.asarray(entry[()])
         return found
+
+
+def _check_chunks(path: Path | str, key: str, entry: h5py.Dataset) -> None:
+    """DataError for a data set in chunks that are larger than the file admits, by their shape or once unpacked.
+
+    The gzip filter of HDF5 takes memory for as much as it finds in a chunk, whatever the chunk's shape.
+    """
+    size = math.prod(entry.chunks or ()) * entry.dtype.itemsize
+    check_unpacked(path, size)
+    properties = entry.id.get_create_plist()
+    filters = [properties.get_filter(i)[0] for i in range(properties.get_nfilters())]
+    gzip, shuffle, checksum = h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32
+    if [kind for kind in filters if kind != checksum] not in ([], [shuffle], [gzip], [shuffle, gzip]):
+        raise DataError(f"{path}: {key}: packed by another method than gzip; write it again")
+    if gzip not in filters:
+        return
+    chunks: list[Any] = []
+    entry.id.chunk_iter(chunks.append)
+    bound = unpacked_bound(path)
+    for chunk in chunks:
+        if chunk.filter_mask >> filters.index(gzip) & 1 or _GZIP_TIMES * chunk.size <= bound:
+            continue
+        packed = entry.id.read_direct_chunk(chunk.chunk_offset)[1]
+        if len(packed) > 2 * size + 1024 or len(zlib.decompressobj().decompress(packed, size + 1)) > size:
+            raise DataError(f"{path}: {key}: a chunk holds more than its {size} bytes; fetch it from its source")
 
 
 def read_npz(path: Path | str) -> dict[str, np.ndarray]:

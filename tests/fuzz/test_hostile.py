@@ -195,6 +195,33 @@ def test_hdf5_that_announces_what_it_does_not_hold(tmp_path: Path) -> None:
     assert "MiB unpacked" in refused(lambda: read_hdf5(path, ["annot3"]), "annot_data.mat")
 
 
+def test_hdf5_with_a_chunk_far_larger_than_its_array(tmp_path: Path) -> None:
+    path, size = tmp_path / "annot_data.mat", 2**26 + 8
+    with h5py.File(path, "w") as file:
+        entry = file.create_dataset("annot3", (10,), "f8", maxshape=(None,), chunks=(size // 8,), compression="gzip")
+        entry.id.write_direct_chunk((0,), zlib.compress(bytes(size), 1))
+    assert "MiB unpacked" in refused(lambda: read_hdf5(path, ["annot3"]), "annot_data.mat")
+
+
+def test_hdf5_with_a_chunk_that_holds_more_than_its_array(tmp_path: Path) -> None:
+    path, packer = tmp_path / "annot_data.mat", zlib.compressobj(1)
+    packed = b"".join([*(packer.compress(bytes(2**24)) for _ in range(8)), packer.flush()])
+    with h5py.File(path, "w") as file:
+        entry = file.create_dataset("annot3", (10,), "f8", chunks=(10,), compression="gzip")
+        entry.id.write_direct_chunk((0,), packed)
+        file.create_dataset("lzf", data=np.zeros(10), compression="lzf")
+    assert "more than its 80 bytes" in refused(lambda: read_hdf5(path, ["annot3"]), "annot_data.mat")
+    assert "another method than gzip" in refused(lambda: read_hdf5(path, ["lzf"]), "annot_data.mat")
+
+
+def test_hdf5_of_large_gzip_chunks_is_read(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(0, 2**60, (3, 2**16))
+    with h5py.File(tmp_path / "annot_data.mat", "w") as file:
+        options = {"compression": "gzip", "shuffle": True, "fletcher32": True}
+        file.create_dataset("annot3", data=values, chunks=(1, 2**16), **options)
+    np.testing.assert_array_equal(read_hdf5(tmp_path / "annot_data.mat", ["annot3"])["annot3"], values)
+
+
 def test_hdf5_that_leads_to_other_files(tmp_path: Path) -> None:
     secret = tmp_path / "secret.bin"
     secret.write_bytes(np.arange(8.0).tobytes())
