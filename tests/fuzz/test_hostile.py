@@ -37,6 +37,7 @@ from inference.video import probe
 from lightning_modules.checkpoint import export_published, load_lifter, save_lifter
 from pose.errors import PoseError
 from tests.fuzz.cases import _reset_peak, _status
+from tests.fuzz.mutations import _shared
 from tests.fuzz.targets import _from_tests, _make_predictions, _small_lifter
 
 MAX_SECONDS, MAX_BYTES = 5.0, 400 * 2**20
@@ -363,6 +364,73 @@ def test_weights_that_are_one_number_written_out(tmp_path: Path) -> None:
     torch.save(content, tmp_path / "a.ckpt")
     assert (tmp_path / "a.ckpt").stat().st_size < 100_000
     assert "not stored as a plain array" in refused(lambda: load_lifter(tmp_path / "a.ckpt"), "a.ckpt")
+
+
+def _with_pickle(path: Path, content: bytes) -> None:
+    """The torch file `path` with another `data.pkl`."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, old in members.items():
+            archive.writestr(name, content if name.endswith("/data.pkl") else old)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"}N" + TUPLES + b"K\x01s.",
+        b"ccollections\nOrderedDict\n]N" + TUPLES + b"K\x01\x86a\x85R.",
+        b"ccollections\nOrderedDict\n)R]N" + TUPLES + b"K\x01\x86ab.",
+        b"c__builtin__\nset\n]N" + TUPLES + b"a\x85R.",
+        b"(U\x07storagectorch\nFloatStorage\nN" + TUPLES + b"U\x03cpuK\x01tQ.",
+        b"ctorch._utils\n_rebuild_from_type_v2\n(c__builtin__\nset\nN]N" + TUPLES + b"a\x85NtR.",
+    ],
+    ids=["dict", "ordered", "state", "set", "storage", "rebuilt"],
+)
+def test_checkpoints_whose_keys_take_for_ever(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.ckpt"
+    torch.save({}, path)
+    _with_pickle(path, b"\x80\x02" + content)
+    refused(lambda: load_lifter(path), "a.ckpt: not a readable file of weights")
+    torch.save({}, path, _use_new_zipfile_serialization=False)
+    whole = path.read_bytes()
+    assert whole.count(b"\x80\x02}q\x00.") == 1
+    path.write_bytes(whole.replace(b"\x80\x02}q\x00.", b"\x80\x02" + content))
+    refused(lambda: load_lifter(path), "a.ckpt: not a readable file of weights")
+
+
+@pytest.mark.parametrize("key", ["fps", "variant", "joints_2d", "network", "training"])
+def test_settings_that_grow(key: str, tmp_path: Path) -> None:
+    save_lifter(tmp_path / "a.ckpt", _small_lifter())
+    content = torch.load(tmp_path / "a.ckpt", weights_only=True)
+    hparams = content["hyper_parameters"]
+    content["hyper_parameters"] = hparams | {key: _shared(8) if key != "network" else {"channels": _shared(8)}}
+    torch.save(content, tmp_path / "a.ckpt")
+    assert "far larger than a lifter's" in refused(lambda: load_lifter(tmp_path / "a.ckpt"), "a.ckpt")
+
+
+def test_published_standardisation_that_grows(tmp_path: Path) -> None:
+    export_published(_small_lifter(), tmp_path)
+    steps = [{"name": "x", "state": {"mean": _shared(9), "std": _shared(9)}}] * 3
+    (tmp_path / "preprocess_params.pkl").write_bytes(pickle.dumps(steps, 2))
+    assert "too many" in refused(lambda: load_lifter(tmp_path), "preprocess_params.pkl")
+
+
+@pytest.mark.parametrize("key", [0, 10**100, ("a",)], ids=["number", "long", "tuple"])
+def test_weights_whose_names_are_no_text(key: Any, tmp_path: Path) -> None:
+    save_lifter(tmp_path / "a.ckpt", _small_lifter())
+    content = torch.load(tmp_path / "a.ckpt", weights_only=True)
+    content["state_dict"][key] = torch.zeros(1)
+    torch.save(content, tmp_path / "a.ckpt")
+    refused(lambda: load_lifter(tmp_path / "a.ckpt"), "a.ckpt")
+
+
+def test_a_checkpoint_that_unpacks_to_far_more_than_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "a.ckpt"
+    torch.save({}, path)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/data/0", bytes(2**26 + 1), compresslevel=1)
+    assert "MiB unpacked" in refused(lambda: load_lifter(path), "a.ckpt")
 
 
 # --- text ------------------------------------------------------------------------------------------------------------
