@@ -8,8 +8,10 @@ NumPy arrays; `require` then checks the shape of each.
 from __future__ import annotations
 
 import io
+import math
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,16 +25,15 @@ from torch import Tensor
 
 from data.mat_file import plain_variables
 from pose.atomic import atomic_path as atomic_path
+from pose.bounds import check_unpacked, unpacked_bound, written_out
 from pose.errors import DataError, PoseError, ShapeError, check_shape
 from pose.pickles import load_pickle
 
 #: The remedy for a damaged file of a published data set.
 FETCH = "fetch the file again"
 
-#: What a file may unpack to: bytes, and times its own size. Measured data compress by less than ten.
-_UNPACKED_BYTES, _UNPACKED_TIMES = 2**26, 100
-#: Numbers in nested lists; real ones are long tables at most.
-_LISTED_NUMBERS = 10_000_000
+#: What gzip can make of a byte at most.
+_GZIP_TIMES = 1032
 
 
 @contextmanager
@@ -50,15 +51,6 @@ def reading(path: Path | str, kind: str, remedy: str = FETCH) -> Iterator[None]:
     except Exception as error:  # parsers of binary formats raise nearly every type on damaged input
         detail = " ".join(str(error).split())[:150]
         raise DataError(f"{path}: not {kind} or damaged ({type(error).__name__}: {detail}); {remedy}") from error
-
-
-def check_unpacked(path: Path | str, size: int) -> None:
-    """Raise DataError if `size` bytes are more than what an honest file of the size of `path` unpacks to."""
-    if size > max(_UNPACKED_BYTES, _UNPACKED_TIMES * Path(path).stat().st_size):
-        raise DataError(
-            f"{path}: refused: {size / 2**20:.0f} MiB unpacked, more than {_UNPACKED_TIMES} times the file; fetch it "
-            "from its source"
-        )
 
 
 def read_pickle(path: Path | str) -> Any:
@@ -101,8 +93,35 @@ def read_hdf5(path: Path | str, keys: Sequence[str]) -> dict[str, np.ndarray]:
             if entry.is_virtual or entry.external or entry.dtype.kind not in "fiub":
                 raise DataError(f"{path}: {key}: numbers stored in the file itself are expected; {FETCH}")
             check_unpacked(path, entry.nbytes)
+            if entry.chunks:
+                _check_chunks(path, key, entry)
             found[key] = np.asarray(entry[()])
         return found
+
+
+def _check_chunks(path: Path | str, key: str, entry: h5py.Dataset) -> None:
+    """DataError for a data set in chunks that are larger than the file admits, by their shape or once unpacked.
+
+    The gzip filter of HDF5 takes memory for as much as it finds in a chunk, whatever the chunk's shape.
+    """
+    size = math.prod(entry.chunks or ()) * entry.dtype.itemsize
+    check_unpacked(path, size)
+    properties = entry.id.get_create_plist()
+    filters = [properties.get_filter(i)[0] for i in range(properties.get_nfilters())]
+    gzip, shuffle, checksum = h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32
+    if [kind for kind in filters if kind != checksum] not in ([], [shuffle], [gzip], [shuffle, gzip]):
+        raise DataError(f"{path}: {key}: packed by another method than gzip; write it again")
+    if gzip not in filters:
+        return
+    chunks: list[Any] = []
+    entry.id.chunk_iter(chunks.append)
+    bound = unpacked_bound(path)
+    for chunk in chunks:
+        if chunk.filter_mask >> filters.index(gzip) & 1 or _GZIP_TIMES * chunk.size <= bound:
+            continue
+        packed = entry.id.read_direct_chunk(chunk.chunk_offset)[1]
+        if len(packed) > 2 * size + 1024 or len(zlib.decompressobj().decompress(packed, size + 1)) > size:
+            raise DataError(f"{path}: {key}: a chunk holds more than its {size} bytes; fetch it from its source")
 
 
 def read_npz(path: Path | str) -> dict[str, np.ndarray]:
@@ -159,32 +178,17 @@ def require(
     """`value` (an array, a scalar, nested lists) as an array of numbers that passes `require_shape`, or DataError."""
     if isinstance(value, (list, tuple, int, float, np.generic)):
         try:
-            _check_written_out(value)
+            check_unpacked(path, 8 * written_out(value, text=False))
             value = np.asarray(value)
         except (ValueError, OverflowError, MemoryError):
-            raise DataError(f"{path}: {key}: lists of unequal lengths, an array is expected; {remedy}") from None
+            raise DataError(
+                f"{path}: {key}: lists of unequal lengths or text, numbers are expected; {remedy}"
+            ) from None
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiub":
         found = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
         raise DataError(f"{path}: {key}: an array of numbers is expected, found {found}; {remedy}")
     require_shape(value, path, key, pattern, sizes, remedy)
     return np.asarray(value, dtype=value.dtype.newbyteorder("="))
-
-
-def _check_written_out(value: Any) -> None:
-    """ValueError for lists too large or too deep as an array: those of a pickle can hold one list many times."""
-    counts: dict[int, int] = {}
-
-    def count(part: Any, depth: int) -> int:
-        if not isinstance(part, list | tuple):
-            return 1
-        if depth > 32:
-            raise ValueError("nested too deeply")
-        if id(part) not in counts:
-            counts[id(part)] = sum(count(inner, depth + 1) for inner in part)
-        return counts[id(part)]
-
-    if count(value, 0) > _LISTED_NUMBERS:
-        raise ValueError("too large")
 
 
 def require_mask(
@@ -210,8 +214,8 @@ def member(container: Any, key: str | int, path: Path | str, name: str = "") -> 
         return container[key]
     except (KeyError, IndexError, TypeError):
         found = type(container).__name__
-        if isinstance(container, dict):
-            found += f" with keys {', '.join(map(str, container))[:100]}"
+        if isinstance(container, dict):  # numbers can have more digits than Python writes
+            found += f" with keys {', '.join(name for name in container if isinstance(name, str))[:100]}"
         raise DataError(f"{path}: has no {name or key}, found a {found}; {FETCH}") from None
 
 

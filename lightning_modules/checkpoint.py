@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import json
 import pickle
-import re
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +21,9 @@ from torch import Tensor, nn
 
 from lightning_modules.builtin import PREFIX, builtin_path, pack, unpack
 from lightning_modules.lifter import Lifter
+from lightning_modules.torch_file import load_tensors
 from pose.atomic import atomic_path
+from pose.bounds import written_out
 from pose.coordinates import Variant, same_variant
 from pose.errors import DataError, MismatchError, PoseError, check_finite
 from pose.joint_sets import COCO_19, MUPOTS_17
@@ -35,6 +36,9 @@ RUN_FILE = "lifter.json"
 CONFIG_FILE = "config.json"
 MODEL_FILE = "model_params.pkl"
 PREPROCESS_FILE = "preprocess_params.pkl"
+
+#: Numbers and characters of a lifter's settings, the record of its training included.
+_MAX_SETTINGS = 1_000_000
 
 _VARIANT_OF_SCALING: dict[str, Variant] = {"normal": "normal", "univ": "universal"}
 _SCALING_OF_VARIANT = {variant: scaling for scaling, variant in _VARIANT_OF_SCALING.items()}
@@ -168,7 +172,7 @@ def _lifter_folder(path: Path) -> Path:
 
 
 def _load_checkpoint(path: Path) -> Lifter:
-    content = _load_tensors(path)
+    content = load_tensors(path)
     return _lifter(path, _entry(path, content, "state_dict"), _entry(path, content, "hyper_parameters"))
 
 
@@ -183,6 +187,8 @@ def _lifter(path: Path, state: Any, hparams: Any) -> Lifter:
 def _built(path: Path, device: str, hparams: Any) -> Lifter:
     """A lifter of these settings. On "meta" it takes no memory, whatever sizes they ask for."""
     try:
+        if written_out(hparams) > _MAX_SETTINGS:  # one list can be in the file once and here many times
+            raise DataError("hyper_parameters: far larger than a lifter's; was it written by another program?")
         with torch.device(device):
             return Lifter(**hparams)
     except PoseError as error:
@@ -214,7 +220,7 @@ def _load_published(folder: Path) -> Lifter:
         "features": _standardiser(folder / PREPROCESS_FILE, 0, N_FEATURES),
         "targets": _standardiser(folder / PREPROCESS_FILE, 1, N_TARGETS),
     }
-    state = _load_tensors(folder / MODEL_FILE)
+    state = load_tensors(folder / MODEL_FILE)
     _check_state(_built(path, "meta", hparams).network, state, folder / MODEL_FILE)
     lifter = _built(path, "cpu", hparams)
     lifter.network.load_state_dict(state, strict=False)
@@ -236,7 +242,7 @@ def _standardiser(path: Path, position: int, size: int) -> Standardiser:
         raise DataError(f"{path}: expected a list of three preprocessing steps; copy the folder again")
     state = _entry(path, steps[position], "state")
     try:
-        mean, std = (torch.from_numpy(np.array(_entry(path, state, key), dtype=np.float32)) for key in ("mean", "std"))
+        mean, std = (torch.from_numpy(_numbers(_entry(path, state, key))) for key in ("mean", "std"))
     except (ValueError, TypeError) as error:
         raise DataError(f"{path}: mean and std of step {position} are no numbers ({error}); copy it again") from error
     for key, values in (("mean", mean), ("std", std)):
@@ -250,11 +256,17 @@ def _standardiser(path: Path, position: int, size: int) -> Standardiser:
     return Standardiser(mean, std)
 
 
+def _numbers(value: Any) -> np.ndarray:
+    if written_out(value, text=False) > _MAX_SETTINGS:
+        raise ValueError("too many")
+    return np.array(value, dtype=np.float32)
+
+
 def _check_state(module: nn.Module, state: Any, path: Path) -> None:
     """MismatchError for a weight of another shape than `module`'s, DataError for missing or unknown names, for values
     that are not finite and for tensors that are larger than what the file stores of them."""
     expected = module.state_dict()
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()):
         raise DataError(f"{path}: expected a dict of tensors by name; it is not a file of weights, copy it again")
     for name, value in state.items():
         if not _is_plain(value):
@@ -288,29 +300,6 @@ def _is_plain(value: Tensor) -> bool:
 
 def _listed(title: str, names: list[str]) -> str:
     return f"{title} {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}" if names else f"none {title}"
-
-
-def _load_tensors(path: Path) -> Any:
-    """Content of a torch file that holds tensors and plain containers only."""
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); copy the whole checkpoint folder") from error
-    except Exception as error:  # unpickling damaged bytes raises nearly every type
-        reason = _refusal(error)
-        raise DataError(
-            f"{path}: not a readable file of weights ({reason}); it is damaged or no torch checkpoint, copy it again"
-        ) from error
-
-
-def _refusal(error: Exception) -> str:
-    """The reason in torch's message, which for a file with a program in it is a page of advice to run it."""
-    text = " ".join(str(error).split())
-    if program := re.search(r"GLOBAL (\S+)", text):
-        return f"refused to load {program[1][:100]}, which could run a program; do not open this file elsewhere"
-    if damage := re.search(r"WeightsUnpickler error: (.{1,100})", text):
-        return damage[1]
-    return text[:150] or type(error).__name__
 
 
 def _entry(path: Path, content: Any, key: str) -> Any:

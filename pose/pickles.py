@@ -15,20 +15,33 @@ import pickle
 import re
 import struct
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from pose.bounds import check_unpacked
 from pose.errors import DataError, PoseError
+
+#: What can be a key or a member of a set; of these the hash takes no time.
+_KEYS = (str, bytes, int, float, type(None), np.integer)
+
+
+def check_keys(keys: Iterable[Any]) -> None:
+    """UnpicklingError for keys whose hash takes long: tuples of one tuple twice double it at each level."""
+    for key in keys:
+        if not isinstance(key, _KEYS) or (isinstance(key, int) and key.bit_length() > 64):
+            raise pickle.UnpicklingError(f"a key of type {type(key).__name__}; text and short numbers are expected")
 
 
 class _DType:
     """Stands for numpy.dtype. Plain types only: the state of a structured one could forge pointers."""
 
     def __init__(self, code: str | bytes, *_: Any) -> None:
-        text = code.decode("latin1") if isinstance(code, bytes) else str(code)
+        if not isinstance(code, str | bytes):
+            raise pickle.UnpicklingError(f"an array type that is a {type(code).__name__}")
+        text = code.decode("latin1") if isinstance(code, bytes) else code
         if not re.fullmatch(r"[<>|=]?[?biufcSUO]\d{0,3}", text):
             raise pickle.UnpicklingError(f"array type {text!r} is not a plain number or text")
         self.dtype = np.dtype(text)
@@ -42,12 +55,14 @@ class _Array(np.ndarray):
 
     def __setstate__(self, state: Any) -> None:
         version, shape, dtype, fortran_order, content = state
+        if len(shape) > 64 or not all(isinstance(side, int) and 0 <= side < 2**63 for side in shape):
+            raise pickle.UnpicklingError("an array whose shape is none")
         if dtype.dtype.hasobject and len(content) != math.prod(shape):  # numpy would read past the list's end
             raise pickle.UnpicklingError(f"an array of shape {shape} with {len(content)} elements")
         super().__setstate__((version, shape, dtype.dtype, fortran_order, content))
 
 
-class _Whole(io.BytesIO):
+class Whole(io.BytesIO):
     """Bytes that do not end early: Python's unpickler takes what it gets."""
 
     def read(self, size: int | None = -1) -> bytes:
@@ -63,13 +78,20 @@ class _Whole(io.BytesIO):
         return found
 
 
-class _Unpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
-    read: Callable[[int], bytes]  # these two are set by `load`
-    append: Callable[[object], None]
+_Base: Any = pickle._Unpickler  # type: ignore[attr-defined]
 
-    def __init__(self, path: Path, content: bytes) -> None:
-        super().__init__(_Whole(content), encoding="latin1")
-        self.path = path
+
+class Unpickler(_Base):
+    """Makes what the content of the file `path` asks for, which is held to the file's size and to plain keys."""
+
+    read: Callable[[int], bytes]  # these are set by `load`
+    append: Callable[[object], None]
+    stack: list[Any]
+    metastack: list[list[Any]]
+
+    def __init__(self, path: Path, content: bytes | Whole) -> None:
+        super().__init__(Whole(content) if isinstance(content, bytes) else content, encoding="latin1")
+        self.path, self.copied = path, 0
 
     def find_class(self, module: str, name: str) -> Any:
         admitted = {
@@ -80,7 +102,7 @@ class _Unpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
             ("numpy.core.numeric", "_frombuffer"): self._from_buffer,
             ("_codecs", "encode"): self._encode,
             ("__builtin__", "bytes"): self._no_bytes,
-            ("collections", "OrderedDict"): OrderedDict,
+            ("collections", "OrderedDict"): self._ordered,
         }
         key = (module.replace("numpy._core", "numpy.core"), name)  # numpy 2 renamed it; both kinds are about
         if key not in admitted:
@@ -95,12 +117,61 @@ class _Unpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
         (length,) = struct.unpack("<Q", self.read(8))
         self.append(bytearray(self.read(length)))
 
-    dispatch = {**pickle._Unpickler.dispatch, pickle.BYTEARRAY8[0]: _load_bytearray}  # type: ignore[attr-defined]
+    def _load_build(self) -> None:
+        """As the base's, for arrays and their types only: the state of anything else is attributes."""
+        made = self.stack[-2]
+        if not isinstance(made, _Array | _DType):
+            raise pickle.UnpicklingError(f"a state of a {type(made).__name__}")
+        super().load_build()
+        if isinstance(made, _Array):
+            self._count(made.nbytes)
+
+    def _load_setitem(self) -> None:
+        self._check_items(self.stack[-3], self.stack[-2:-1])
+        super().load_setitem()
+
+    def _load_setitems(self) -> None:
+        self._check_items(self.metastack[-1][-1], self.stack[::2])
+        super().load_setitems()
+
+    def _load_dict(self) -> None:
+        check_keys(self.stack[::2])
+        super().load_dict()
+
+    def _load_additems(self) -> None:
+        check_keys(self.stack)
+        super().load_additems()
+
+    def _load_frozenset(self) -> None:
+        check_keys(self.stack)
+        super().load_frozenset()
+
+    dispatch = {
+        **_Base.dispatch,
+        pickle.BYTEARRAY8[0]: _load_bytearray,
+        pickle.BUILD[0]: _load_build,
+        pickle.SETITEM[0]: _load_setitem,
+        pickle.SETITEMS[0]: _load_setitems,
+        pickle.DICT[0]: _load_dict,
+        pickle.ADDITEMS[0]: _load_additems,
+        pickle.FROZENSET[0]: _load_frozenset,
+    }
+
+    def _check_items(self, target: Any, keys: list[Any]) -> None:
+        if not isinstance(target, dict):  # an array would write out what it is given
+            raise pickle.UnpicklingError(f"an item of a {type(target).__name__}")
+        check_keys(keys)
+
+    def _count(self, size: int) -> None:
+        """Before or after `size` bytes are copied: a pickle can ask for copies of one content again and again."""
+        self.copied += size
+        check_unpacked(self.path, self.copied)
 
     def _reconstruct(self, kind: str, shape: tuple, code: Any) -> np.ndarray:
         return _Array((0,), np.uint8)  # numpy's own placeholder; shape and content follow as its state
 
     def _scalar(self, dtype: _DType, content: str | bytes) -> Any:
+        self._count(dtype.dtype.itemsize)
         return np.frombuffer(content.encode("latin1") if isinstance(content, str) else content, dtype.dtype)[0]
 
     def _from_buffer(self, content: bytes, dtype: _DType, shape: tuple, order: str) -> np.ndarray:
@@ -112,7 +183,13 @@ class _Unpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
         return b""  # how Python 3 spells an empty array's content in protocol 2
 
     def _encode(self, text: str, encoding: str) -> bytes:
+        self._count(len(text))
         return text.encode("latin1")  # protocol 2 spells bytes so
+
+    def _ordered(self, pairs: Any = ()) -> OrderedDict:
+        self._count(100 * len(pairs))
+        check_keys(key for key, _ in pairs)
+        return OrderedDict(pairs)  # protocol 2 of Python 2 gives it so
 
 
 def load_pickle(path: str | Path) -> Any:
@@ -122,7 +199,7 @@ def load_pickle(path: str | Path) -> Any:
     """
     path = Path(path)
     try:
-        return _Unpickler(path, path.read_bytes()).load()
+        return Unpickler(path, path.read_bytes()).load()
     except PoseError:
         raise
     except OSError as error:

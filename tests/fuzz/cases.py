@@ -85,7 +85,8 @@ class Bench:
             tree = self.trees[case.file]
             try:
                 for seed in trees:
-                    tree = damage_tree(tree, np.random.default_rng(seed))
+                    shared = self.formats[case.file] in ("pickle", "torch")
+                    tree = damage_tree(tree, np.random.default_rng(seed), shared)
                 content = FORMATS[self.formats[case.file]].write(tree, np.random.default_rng(trees[0]))
             except Exception:  # writers raise nearly every type for what they cannot express
                 return None

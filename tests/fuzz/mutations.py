@@ -138,8 +138,8 @@ def _places(value: Any, limit: int = 2000) -> list[Place]:
     return found
 
 
-def damage_tree(value: Any, rng: Random) -> Any:
-    """A copy of `value` with one change somewhere in it."""
+def damage_tree(value: Any, rng: Random, shared: bool = False) -> Any:
+    """A copy of `value` with one change somewhere in it. shared: its format writes a list that is shared once."""
     root = [copy.deepcopy(value)]
     places = [(root, 0), *_places(root[0])]
     # Half of the time near the root, where most is decided.
@@ -164,11 +164,11 @@ def damage_tree(value: Any, rng: Random) -> Any:
     elif isinstance(old, int | float) and not isinstance(old, bool) and kind < 6:
         _put(container, key, _number(old, rng))
     elif isinstance(old, dict) and kind == 4:
-        old[str(rng.integers(0, 100))] = _strange(rng)
+        old[str(rng.integers(0, 100))] = _strange(rng, shared)
     elif isinstance(old, list) and kind in (4, 5):
-        old.insert(int(rng.integers(0, len(old) + 1)), _strange(rng))
+        old.insert(int(rng.integers(0, len(old) + 1)), _strange(rng, shared))
     else:
-        _put(container, key, _strange(rng))
+        _put(container, key, _strange(rng, shared))
     return root[0]
 
 
@@ -182,8 +182,9 @@ def _put(container: Any, key: Any, value: Any) -> None:
         container[key] = value
 
 
-def _strange(rng: Random) -> Any:
-    return _STRANGE[int(rng.integers(0, len(_STRANGE)))](rng)
+def _strange(rng: Random, shared: bool = False) -> Any:
+    number = int(rng.integers(0, len(_STRANGE)))
+    return _shared(8) if shared and number == len(_STRANGE) - 1 else _STRANGE[number](rng)
 
 
 def _number(old: float, rng: Random) -> Any:

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 import torch
 
-from data.files import read_hdf5, read_mat, read_npz, read_pickle, require
+from data.files import member, read_hdf5, read_mat, read_npz, read_pickle, require
 from data.keypoints_json import read_keypoints_json
 from data.mocap.asf_amc import read_amc, read_asf
 from data.mocap.bvh import read_bvh
@@ -37,6 +37,7 @@ from inference.video import probe
 from lightning_modules.checkpoint import export_published, load_lifter, save_lifter
 from pose.errors import PoseError
 from tests.fuzz.cases import _reset_peak, _status
+from tests.fuzz.mutations import _shared
 from tests.fuzz.targets import _from_tests, _make_predictions, _small_lifter
 
 MAX_SECONDS, MAX_BYTES = 5.0, 400 * 2**20
@@ -195,6 +196,33 @@ def test_hdf5_that_announces_what_it_does_not_hold(tmp_path: Path) -> None:
     assert "MiB unpacked" in refused(lambda: read_hdf5(path, ["annot3"]), "annot_data.mat")
 
 
+def test_hdf5_with_a_chunk_far_larger_than_its_array(tmp_path: Path) -> None:
+    path, size = tmp_path / "annot_data.mat", 2**26 + 8
+    with h5py.File(path, "w") as file:
+        entry = file.create_dataset("annot3", (10,), "f8", maxshape=(None,), chunks=(size // 8,), compression="gzip")
+        entry.id.write_direct_chunk((0,), zlib.compress(bytes(size), 1))
+    assert "MiB unpacked" in refused(lambda: read_hdf5(path, ["annot3"]), "annot_data.mat")
+
+
+def test_hdf5_with_a_chunk_that_holds_more_than_its_array(tmp_path: Path) -> None:
+    path, packer = tmp_path / "annot_data.mat", zlib.compressobj(1)
+    packed = b"".join([*(packer.compress(bytes(2**24)) for _ in range(8)), packer.flush()])
+    with h5py.File(path, "w") as file:
+        entry = file.create_dataset("annot3", (10,), "f8", chunks=(10,), compression="gzip")
+        entry.id.write_direct_chunk((0,), packed)
+        file.create_dataset("lzf", data=np.zeros(10), compression="lzf")
+    assert "more than its 80 bytes" in refused(lambda: read_hdf5(path, ["annot3"]), "annot_data.mat")
+    assert "another method than gzip" in refused(lambda: read_hdf5(path, ["lzf"]), "annot_data.mat")
+
+
+def test_hdf5_of_large_gzip_chunks_is_read(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(0, 2**60, (3, 2**16))
+    with h5py.File(tmp_path / "annot_data.mat", "w") as file:
+        options = {"compression": "gzip", "shuffle": True, "fletcher32": True}
+        file.create_dataset("annot3", data=values, chunks=(1, 2**16), **options)
+    np.testing.assert_array_equal(read_hdf5(tmp_path / "annot_data.mat", ["annot3"])["annot3"], values)
+
+
 def test_hdf5_that_leads_to_other_files(tmp_path: Path) -> None:
     secret = tmp_path / "secret.bin"
     secret.write_bytes(np.arange(8.0).tobytes())
@@ -230,6 +258,62 @@ def test_pickles_that_grow(tmp_path: Path) -> None:
     ):
         path.write_bytes(content)
         refused(lambda: read_pickle(path), "gt.pkl")
+
+
+TUPLES = b"\x85q\x00" + b"h\x00\x86q\x00" * 40  # of one tuple twice: 2 ** 40 in a hash and in a text
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"}N" + TUPLES + b"K\x01s.",
+        b"}(N" + TUPLES + b"K\x01u.",
+        b"(N" + TUPLES + b"K\x01d.",
+        b"\x8f(N" + TUPLES + b"\x90.",
+        b"(N" + TUPLES + b"\x91.",
+        b"ccollections\nOrderedDict\n]N" + TUPLES + b"K\x01\x86a\x85R.",
+        b"}\x8b" + struct.pack("<i", 10**6) + b"a" * 10**6 + b"K\x01s.",
+        b"cnumpy\ndtype\nN" + TUPLES + b"\x85R.",
+    ],
+    ids=["setitem", "setitems", "dict", "additems", "frozenset", "ordered", "endless", "dtype"],
+)
+def test_pickles_whose_keys_take_for_ever(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "gt.pkl").write_bytes(b"\x80\x04" + content)
+    text = refused(lambda: read_pickle(tmp_path / "gt.pkl"), "gt.pkl")
+    assert "a key of type" in text or "an array type that is a tuple" in text
+
+
+def _many(count: int, *arguments: bytes) -> bytes:
+    """A pickle of a list of `count` results of one function, with the same arguments."""
+    stored = b"".join(part + b"q" + bytes([i]) for i, part in enumerate(arguments))
+    call = b"".join(b"h" + bytes([i]) for i in range(len(arguments)))
+    return b"\x80\x02" + stored + b"](" + (call + (b"\x86R" if len(arguments) == 3 else b"\x85R")) * count + b"e."
+
+
+def test_pickles_that_copy_one_content(tmp_path: Path) -> None:
+    path = tmp_path / "gt.pkl"
+    text = b"X" + struct.pack("<I", 2**18) + b"a" * 2**18
+    path.write_bytes(_many(2000, b"c_codecs\nencode\n", text, b"X\x06\x00\x00\x00latin1"))
+    assert "MiB unpacked" in refused(lambda: read_pickle(path), "gt.pkl")
+    pairs = b"](" + b"".join(b"M" + struct.pack("<H", i) + b"K\x01\x86" for i in range(10_000)) + b"e"
+    path.write_bytes(_many(1000, b"ccollections\nOrderedDict\n", pairs))
+    assert "MiB unpacked" in refused(lambda: read_pickle(path), "gt.pkl")
+    array = b"cnumpy.core.multiarray\n_reconstruct\nq\x00cnumpy\nndarray\nq\x01K\x00\x85q\x02U\x01bq\x03"
+    state = b"(K\x01J" + struct.pack("<i", 2**16) + b"\x85cnumpy\ndtype\nU\x02f4K\x00K\x01\x87R\x89" + text + b"tq\x04"
+    path.write_bytes(b"\x80\x02" + array + state + b"](" + b"h\x00h\x01h\x02h\x03\x87Rh\x04b" * 2000 + b"e.")
+    assert "MiB unpacked" in refused(lambda: read_pickle(path), "gt.pkl")
+
+
+def test_lists_of_one_array_or_one_text(tmp_path: Path) -> None:
+    path = tmp_path / "gt.pkl"
+    path.write_bytes(pickle.dumps([np.zeros((100, 19, 3))] * 25_000))
+    assert "MiB unpacked" in refused(lambda: require(read_pickle(path), path, "poses", ("T", "J", 19, 3)), "gt.pkl")
+    path.write_bytes(pickle.dumps(["a" * 10**6, *["b"] * 1000]))
+    assert "text" in refused(lambda: require(read_pickle(path), path, "poses", ("T",)), "gt.pkl")
+
+
+def test_a_key_of_endless_digits_is_not_quoted(tmp_path: Path) -> None:
+    assert "with keys a;" in refused(lambda: member({10**5000: 1, "a": 2}, "poses", tmp_path / "gt.pkl"), "gt.pkl")
 
 
 def test_a_memo_far_away_takes_no_memory(tmp_path: Path) -> None:
@@ -280,6 +364,73 @@ def test_weights_that_are_one_number_written_out(tmp_path: Path) -> None:
     torch.save(content, tmp_path / "a.ckpt")
     assert (tmp_path / "a.ckpt").stat().st_size < 100_000
     assert "not stored as a plain array" in refused(lambda: load_lifter(tmp_path / "a.ckpt"), "a.ckpt")
+
+
+def _with_pickle(path: Path, content: bytes) -> None:
+    """The torch file `path` with another `data.pkl`."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, old in members.items():
+            archive.writestr(name, content if name.endswith("/data.pkl") else old)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"}N" + TUPLES + b"K\x01s.",
+        b"ccollections\nOrderedDict\n]N" + TUPLES + b"K\x01\x86a\x85R.",
+        b"ccollections\nOrderedDict\n)R]N" + TUPLES + b"K\x01\x86ab.",
+        b"c__builtin__\nset\n]N" + TUPLES + b"a\x85R.",
+        b"(U\x07storagectorch\nFloatStorage\nN" + TUPLES + b"U\x03cpuK\x01tQ.",
+        b"ctorch._utils\n_rebuild_from_type_v2\n(c__builtin__\nset\nN]N" + TUPLES + b"a\x85NtR.",
+    ],
+    ids=["dict", "ordered", "state", "set", "storage", "rebuilt"],
+)
+def test_checkpoints_whose_keys_take_for_ever(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.ckpt"
+    torch.save({}, path)
+    _with_pickle(path, b"\x80\x02" + content)
+    refused(lambda: load_lifter(path), "a.ckpt: not a readable file of weights")
+    torch.save({}, path, _use_new_zipfile_serialization=False)
+    whole = path.read_bytes()
+    assert whole.count(b"\x80\x02}q\x00.") == 1
+    path.write_bytes(whole.replace(b"\x80\x02}q\x00.", b"\x80\x02" + content))
+    refused(lambda: load_lifter(path), "a.ckpt: not a readable file of weights")
+
+
+@pytest.mark.parametrize("key", ["fps", "variant", "joints_2d", "network", "training"])
+def test_settings_that_grow(key: str, tmp_path: Path) -> None:
+    save_lifter(tmp_path / "a.ckpt", _small_lifter())
+    content = torch.load(tmp_path / "a.ckpt", weights_only=True)
+    hparams = content["hyper_parameters"]
+    content["hyper_parameters"] = hparams | {key: _shared(8) if key != "network" else {"channels": _shared(8)}}
+    torch.save(content, tmp_path / "a.ckpt")
+    assert "far larger than a lifter's" in refused(lambda: load_lifter(tmp_path / "a.ckpt"), "a.ckpt")
+
+
+def test_published_standardisation_that_grows(tmp_path: Path) -> None:
+    export_published(_small_lifter(), tmp_path)
+    steps = [{"name": "x", "state": {"mean": _shared(9), "std": _shared(9)}}] * 3
+    (tmp_path / "preprocess_params.pkl").write_bytes(pickle.dumps(steps, 2))
+    assert "too many" in refused(lambda: load_lifter(tmp_path), "preprocess_params.pkl")
+
+
+@pytest.mark.parametrize("key", [0, 10**100, ("a",)], ids=["number", "long", "tuple"])
+def test_weights_whose_names_are_no_text(key: Any, tmp_path: Path) -> None:
+    save_lifter(tmp_path / "a.ckpt", _small_lifter())
+    content = torch.load(tmp_path / "a.ckpt", weights_only=True)
+    content["state_dict"][key] = torch.zeros(1)
+    torch.save(content, tmp_path / "a.ckpt")
+    refused(lambda: load_lifter(tmp_path / "a.ckpt"), "a.ckpt")
+
+
+def test_a_checkpoint_that_unpacks_to_far_more_than_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "a.ckpt"
+    torch.save({}, path)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/data/0", bytes(2**26 + 1), compresslevel=1)
+    assert "MiB unpacked" in refused(lambda: load_lifter(path), "a.ckpt")
 
 
 # --- text ------------------------------------------------------------------------------------------------------------
