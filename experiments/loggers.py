@@ -69,7 +69,13 @@ def for_trainer(logger: Any) -> Any:
         return logger
 
     class Passing(Logger):
-        name, version = "curves", ""
+        @property
+        def name(self) -> str:
+            return "curves"
+
+        @property
+        def version(self) -> str:
+            return ""
 
         @rank_zero_only
         def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
