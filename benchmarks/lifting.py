@@ -3,7 +3,7 @@
     python -m benchmarks.run --only lifting    # the size of MuPoTS-3D and less, under a minute
 
 frames    `lift` of everybody, against the network's convolutions person by person, plain, then mirrored
-share     the same, against the matrix products of the network, plain and mirrored, at the peak of the run (machine.py)
+share     the same, against the matrix products of the network, plain and mirrored, at the peak just then (machine.py)
 bfloat16  `lift(precision="bfloat16")` against float32: frames per second; where the processor does not have it, of a
           few frames only
 accuracy  mean distance of a joint between the two on simulated detections, against the lifter's own error there
@@ -22,7 +22,7 @@ from torch import Tensor
 from benchmarks.figure import Figure, timed
 from benchmarks.loader import random_sequences
 from benchmarks.long_video import scene
-from benchmarks.machine import peak_of_run
+from benchmarks.machine import beside_the_peak
 from benchmarks.memory import PeakMemory
 from lightning_modules.checkpoint import load_lifter
 from lightning_modules.lifter import Lifter
@@ -40,9 +40,9 @@ ROUNDS, AT_LEAST_S = 3, 8.0
 
 def figures(sizes: Sequence[float], frames: int = FRAMES, network: dict | None = None) -> Iterator[Figure]:
     """Of each size, then of bfloat16."""
-    lifter, flops_per_s = random_lifter(network or NETWORK), peak_of_run()
+    lifter = random_lifter(network or NETWORK)
     for size in sizes:
-        yield from _frames(lifter, size, max(1, round(frames * size)), flops_per_s)
+        yield from _frames(lifter, size, max(1, round(frames * size)))
     yield from _bfloat16(lifter, sizes, frames)
 
 
@@ -76,7 +76,7 @@ def flops_per_frame(network: TemporalConvNet) -> int:
     return 2 * sum(convolution.weight.numel() for convolution in convolutions)
 
 
-def _frames(lifter: Lifter, size: float, count: int, flops_per_s: float) -> Iterator[Figure]:
+def _frames(lifter: Lifter, size: float, count: int) -> Iterator[Figure]:
     people = random_sequences(count, EACH)
     few = random_sequences(min(count, PLAIN_FRAMES), EACH)
     lift(lifter, few)
@@ -87,12 +87,16 @@ def _frames(lifter: Lifter, size: float, count: int, flops_per_s: float) -> Iter
     while time.perf_counter() < end or theirs == float("inf"):
         ours = min(ours, timed(lambda: lift(lifter, people)) / count)
         theirs = min(theirs, timed(lambda: plain_lift(lifter, few)) / sum(map(len, few)))
-    about = (size, count, "frames", 1 / ours, "frames/s")
     yield Figure(
-        "lifting/frames", *about, "the network's convolutions, person by person", 1 / theirs, theirs / ours, peak.mib
-    )
+        "lifting/frames", size, count, "frames", 1 / ours, "frames/s",
+        "the network's convolutions, person by person", 1 / theirs, theirs / ours, peak.mib,
+    )  # fmt: skip
+    seconds, flops_per_s = beside_the_peak(lambda: lift(lifter, people), ROUNDS)
     limit = flops_per_s / (2 * flops_per_frame(lifter.network))
-    yield Figure("lifting/share of the peak", *about, "its matrix products at the peak", limit, 1 / ours / limit)
+    yield Figure(
+        "lifting/share of the peak", size, count, "frames", count / seconds, "frames/s",
+        "its matrix products at the peak just then", limit, count / seconds / limit,
+    )  # fmt: skip
 
 
 def _bfloat16(lifter: Lifter, sizes: Sequence[float], frames: int) -> Iterator[Figure]:

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from benchmarks.figure import timed
 from lightning_modules.prediction import has_bfloat16
 
 #: Products of the network's own kind, (rows, inner, columns): the best of them is the peak.
 SHAPES = ((2048, 1024, 1024), (2048, 3072, 1024), (4096, 1024, 1024))
 
 
-#: The peak that `benchmarks.run` measured, in GFLOP/s, for the processes of its modules.
-PEAK_VARIABLE = "BENCHMARKS_PEAK_GFLOPS"
+def beside_the_peak(work: Callable[[], object], rounds: int) -> tuple[float, float]:
+    """(seconds that `work` takes, the peak just before and after): the round with the median product of these.
+
+    Never a peak of another minute: a shared machine's speed changes by a quarter, and its peak with it.
+    """
+    found = []
+    for _ in range(rounds):
+        before = matrix_peak()
+        seconds = timed(work)
+        found.append((seconds, (before + matrix_peak()) / 2))
+    return sorted(found, key=lambda pair: pair[0] * pair[1])[(rounds - 1) // 2]
 
 
-def peak_of_run() -> float:
-    """Operations per second: what `benchmarks.run` measured once for all its modules, without it measured now."""
-    handed = os.environ.get(PEAK_VARIABLE)
-    return 1e9 * float(handed) if handed else matrix_peak()
-
-
-def matrix_peak(seconds: float = 2.0) -> float:
+def matrix_peak(seconds: float = 0.4) -> float:
     """Floating-point operations per second of float32 matrix products, two to a multiply-add, at their best."""
     best = 0.0
     with torch.inference_mode():
@@ -49,7 +53,7 @@ def describe() -> dict[str, Any]:
     return {
         "processor": _processor(),
         "cores": torch.get_num_threads(),
-        "float32_gflops": round(matrix_peak() / 1e9, 1),
+        "float32_gflops": round(matrix_peak(2.0) / 1e9, 1),
         "bfloat16": has_bfloat16(torch.device("cpu")),
         "torch": torch.__version__,
         "python": platform.python_version(),

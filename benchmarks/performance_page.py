@@ -34,9 +34,11 @@ Windows come out of a table of frames that is preprocessed once. *Waiting* is th
 which the next batch is not there yet, with the published network and batch. Its value is what matters: worker
 processes read ahead during a step, and may be waited for as little. The size of *step* is that of the batch.""",
     "lifting": """\
-Whole sequences, plain and mirrored, 1024 channels, receptive field 81. The peak is the one above; the network's
-operations count once per frame, padding not at all. `precision=bfloat16` is a choice for processors that have
-it. *Accuracy*: `builtin:mocap_normal` on a simulated scene.""",
+Whole sequences, plain and mirrored, 1024 channels, receptive field 81. The peak is the best rate of a float32
+matrix product on the same threads, measured just before and after each round, since a machine's speed changes;
+a row's own peak follows from its reference. The network's operations count once per frame, padding not at all.
+`precision=bfloat16` is a choice for processors that have it. *Accuracy*: `builtin:mocap_normal` on a simulated
+scene.""",
     "refinement": """\
 The published energy, solved, on one thread, against the published way, Adam.""",
     "protocol": """\
@@ -91,10 +93,9 @@ def page(figures: Sequence[Figure], machine: dict[str, Any]) -> str:
     """The whole text."""
     bfloat16 = "has bfloat16" if machine["bfloat16"] else "has no bfloat16"
     about = (
-        f"Machine: {machine['processor']}, {machine['cores']} threads, {machine['vectors']}, {bfloat16}; torch "
-        f"{machine['torch']}, Python\n{machine['python']}, {machine['system']}. The whole took "
-        f"{number(machine['seconds'] / 60)} minutes. **The peak** of every row is {machine['float32_gflops']:g} "
-        "GFLOP/s: the best\nrate of a float32 matrix product on these threads, measured once, before everything else."
+        f"Machine: {machine['processor']}, {machine['cores']} threads, {machine['vectors']}, {bfloat16}; float32\n"
+        f"matrix products at {machine['float32_gflops']:g} GFLOP/s at best before the start; torch {machine['torch']}, "
+        f"Python {machine['python']}, {machine['system']}.\nThe whole took {number(machine['seconds'] / 60)} minutes."
     )
     lines = [HEAD.format(machine=about)]
     for group, own in groupby(figures, key=lambda figure: figure.name.split("/")[0]):

@@ -13,7 +13,6 @@ import argparse
 import contextlib
 import importlib
 import json
-import os
 import subprocess
 import sys
 import time
@@ -28,16 +27,14 @@ REPO = Path(__file__).resolve().parents[1]
 OUTPUT = REPO / "outputs" / "bench"
 
 
-def collect(module: str, sizes: Sequence[float] | None, environment: dict[str, str]) -> Iterator[Figure]:
+def collect(module: str, sizes: Sequence[float] | None) -> Iterator[Figure]:
     """The figures of `benchmarks.<module>`, as a process of its own yields them; None: the module's own sizes.
 
-    environment: variables that the process gets beside this one's. Raises CalledProcessError if it fails; what it wrote
-    about that is on the terminal.
+    Raises CalledProcessError if it fails; what it wrote about that is on the terminal.
     """
     words = [sys.executable, "-m", "benchmarks.run", "--child", module]
     words += ["--sizes", *map(str, sizes)] if sizes is not None else []
-    environment = {**os.environ, **environment}
-    with subprocess.Popen(words, cwd=REPO, env=environment, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(words, cwd=REPO, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
             yield Figure(**json.loads(line))
@@ -101,7 +98,7 @@ def main(words: Sequence[str] | None = None) -> int:
     if options.docs and (options.only or options.sizes):
         parser.error("--docs: needs all parts at their own sizes; leave out --only and --sizes")
 
-    from benchmarks.machine import PEAK_VARIABLE, describe
+    from benchmarks.machine import describe
 
     start, figures, failed = time.perf_counter(), [], []
     machine = describe()
@@ -109,7 +106,7 @@ def main(words: Sequence[str] | None = None) -> int:
     for module in options.only or MODULES:
         began = time.perf_counter()
         try:
-            for figure in collect(module, options.sizes, {PEAK_VARIABLE: str(machine["float32_gflops"])}):
+            for figure in collect(module, options.sizes):
                 figures.append(figure)
                 name, size, count, value, reference, theirs, ratio, peak = row(figure)
                 print(

@@ -6,7 +6,7 @@
 windows   from the frame table, against a plain Dataset read by worker processes (benchmarks/loader.py)
 waiting   percent of a training loop's time in which the next batch is waited for, against that Dataset and as many
           worker processes
-step      forward, backward and optimiser on one batch, against its matrix products at the peak of the run (machine.py);
+step      forward, backward and optimiser on one batch, against its matrix products at the peak just then (machine.py);
           here the size is that of the batch
 """
 
@@ -20,9 +20,9 @@ from math import prod
 import torch
 from torch import Tensor
 
-from benchmarks.figure import Figure, timed
+from benchmarks.figure import Figure
 from benchmarks.loader import PlainDataset, random_sequences, ways, windows_per_second
-from benchmarks.machine import peak_of_run
+from benchmarks.machine import beside_the_peak
 from benchmarks.memory import PeakMemory
 from data.windows import FrameTable
 from lightning_modules.lifter import Lifter
@@ -40,11 +40,11 @@ def figures(
 ) -> Iterator[Figure]:
     """Windows and waiting for each size of the training set, then the step for each size of the batch."""
     warnings.filterwarnings("ignore", message=".*worker processes.*")
-    trainer, flops_per_s = Training(network or NETWORK), peak_of_run()
+    trainer = Training(network or NETWORK)
     for size in sizes:
         yield from _feeding(trainer, size, max(4 * batch, round(frames * size)), batch)
     for size in sizes:
-        yield _step(trainer, size, max(2, round(batch * size)), flops_per_s)
+        yield _step(trainer, size, max(2, round(batch * size)))
 
 
 class Training:
@@ -107,15 +107,15 @@ def _feeding(trainer: Training, size: float, frames: int, batch: int) -> Iterato
     yield Figure("training/waiting for data", size, frames, "windows", ours, "%", reference, theirs, theirs / ours)
 
 
-def _step(trainer: Training, size: float, windows: int, flops_per_s: float) -> Figure:
+def _step(trainer: Training, size: float, windows: int) -> Figure:
     field = trainer.lifter.network.receptive_field
     batch = {"features": torch.randn(windows, field, 42), "targets": torch.randn(windows, 51)}
     trainer.step(batch)  # makes the optimiser's state, which stays
     with PeakMemory() as peak:
         trainer.step(batch)
-    seconds = min(timed(lambda: trainer.step(batch)) for _ in range(ROUNDS))
+    seconds, flops_per_s = beside_the_peak(lambda: trainer.step(batch), ROUNDS)
     limit = flops_per_s / flops_per_window(trainer.lifter.network)
     return Figure(
         "training/step", size, windows, "windows in a batch", windows / seconds, "windows/s",
-        "its matrix products at the peak", limit, windows / seconds / limit, peak.mib,
+        "its matrix products at the peak just then", limit, windows / seconds / limit, peak.mib,
     )  # fmt: skip

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import machine, performance_page, run
+from benchmarks import performance_page, run
 from benchmarks.figure import Figure
 
 MACHINE = {
@@ -40,15 +40,6 @@ def test_a_run_of_one_part(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     ]  # fmt: skip
     assert json.loads((tmp_path / "machine.json").read_text())["float32_gflops"] > 0
     assert "2 figures in" in capsys.readouterr().out
-
-
-def test_every_part_gets_the_peak_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    given = []
-    monkeypatch.setattr(run, "collect", lambda module, sizes, environment: given.append(environment) or [])
-    monkeypatch.setattr(machine, "matrix_peak", lambda: 150.46e9)
-    assert run.main(["--only", "training", "lifting", "--output", str(tmp_path)]) == 0
-    assert given == 2 * [{machine.PEAK_VARIABLE: "150.5"}]
-    assert json.loads((tmp_path / "machine.json").read_text())["float32_gflops"] == 150.5
 
 
 def test_a_part_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
