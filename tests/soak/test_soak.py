@@ -104,7 +104,7 @@ def test_other_numbers_are_another_result_and_another_folder_is_not(tmp_path: Pa
     assert results(tmp_path / "one") != results(tmp_path / "two")
 
 
-def test_a_command_that_fails_when_it_is_given_again_is_a_loss(tmp_path: Path) -> None:
+def test_a_command_that_fails_when_it_is_given_again_is_a_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = """
 import pathlib, sys, time
 tries = pathlib.Path(sys.argv[1], ".tries")
@@ -121,7 +121,8 @@ sys.exit(number == 1)
             return subprocess.Popen([sys.executable, "-c", code, str(place)], start_new_session=True)
 
     soak = Failing(Command("fails", lambda folder: None, lambda inputs, place: []), tmp_path / "soak", 0)
-    soak.rng = SimpleNamespace(random=lambda: 0.0, uniform=lambda low, high: high, randint=max)  # type: ignore[assignment]
+    late = SimpleNamespace(random=lambda: 0.0, uniform=lambda low, high: high, randint=max)
+    monkeypatch.setattr(soak, "rng", late)
     soak.kill_and_resume(Reference(seconds=2.0, changes=1, results={}), 2)  # after 1.9 s each
     assert soak.tally.kills == 1
     assert [loss.partition(", in ")[0] for loss in soak.tally.losses] == ["fails: exit code 1 before the next kill"]
