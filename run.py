@@ -16,7 +16,7 @@ ConfigStore.__deepcopy__ = lambda self, memo: self  # type: ignore[attr-defined]
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def main(cfg: DictConfig) -> Any:
-    from experiments.runner import run
+    from experiments.runs.runner import run
 
     return run(cfg)
 

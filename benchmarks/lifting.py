@@ -26,10 +26,10 @@ from benchmarks.machine import beside_the_peak
 from benchmarks.memory import PeakMemory
 from lightning_modules.checkpoint import load_lifter
 from lightning_modules.lifter import Lifter
+from lightning_modules.networks.tcn import TemporalConvNet
 from lightning_modules.prediction import has_bfloat16, lift
-from lightning_modules.tcn import TemporalConvNet
+from pose.features import N_FEATURES, N_TARGETS, Standardiser, decode_3d, features_2d, flip_2d, flip_3d
 from pose.sequence import PoseSequence
-from pose.transforms import N_FEATURES, N_TARGETS, Standardiser, decode_3d, features_2d, flip_2d, flip_3d
 
 SIZES = (0.01, 0.1, 1.0)
 FRAMES, EACH = 21_000, 420  # 50 people, as in MuPoTS-3D
@@ -49,7 +49,7 @@ def figures(sizes: Sequence[float], frames: int = FRAMES, network: dict | None =
 def random_lifter(network: dict) -> Lifter:
     """Untrained; its outputs are poses all the same."""
     features, targets = (Standardiser(torch.zeros(n), torch.ones(n)) for n in (N_FEATURES, N_TARGETS))
-    return Lifter(network, variant="normal", features=features, targets=targets).eval()
+    return Lifter(network, coordinates="normal", features=features, targets=targets).eval()
 
 
 def plain_lift(lifter: Lifter, sequences: list[PoseSequence]) -> list[Tensor]:

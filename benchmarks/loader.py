@@ -20,10 +20,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from data.windows import EpochSampler, FrameTable, training_loader, window_offsets
+from data.training.windows import EpochSampler, FrameTable, training_loader, window_offsets
 from pose.cameras import Camera
+from pose.features import encode_3d, features_2d, flip_2d, flip_3d
 from pose.sequence import PoseSequence
-from pose.transforms import encode_3d, features_2d, flip_2d, flip_3d
 
 CAMERA = Camera(1500.0, 1500.0, 1024.0, 1024.0, 2048, 2048)
 FRAMES_PER_SEQUENCE = 2000
@@ -46,7 +46,7 @@ def random_sequences(frames: int, each: int = FRAMES_PER_SEQUENCE) -> list[PoseS
                 keypoints_2d=2048 * torch.rand(length, 19, 2, generator=generator),
                 confidence=torch.rand(length, 19, generator=generator),
                 poses_3d=poses_3d,
-                variant="normal",
+                coordinates="normal",
             )
         )
     return sequences

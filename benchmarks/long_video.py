@@ -15,11 +15,11 @@ import numpy as np
 
 from benchmarks.figure import Figure
 from benchmarks.memory import PeakMemory
+from data.keypoints.detections import VideoDetections
 from data.synthetic.bodies import random_body
 from data.synthetic.motions import procedural_motion
 from data.synthetic.scenes import SeenPerson, compose_scene, look_at, render_scene
-from inference.camera import CameraSettings
-from inference.detections import VideoDetections
+from inference.cameras.camera import CameraSettings
 from inference.pipeline import Pipeline
 from pose.cameras import Camera
 

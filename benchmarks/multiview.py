@@ -20,16 +20,16 @@ from pathlib import Path
 
 import numpy as np
 
-from inference.camera import CameraSettings
-from inference.detections import VideoDetections
-from inference.inputs import read_detections
+from data.keypoints import read_detections
+from data.keypoints.detections import VideoDetections
+from inference.cameras.camera import CameraSettings
 from inference.pipeline import DEFAULT_LIFTER, Pipeline
-from inference.result import PredictedPerson
+from inference.scene import PredictedPerson
 from lightning_modules.checkpoint import load_lifter
 from lightning_modules.lifter import Lifter
 from pose.joint_sets import COCO_17, MUPOTS_17
 from refinement import Refiner
-from refinement.occlusion import OcclusionRefinement
+from refinement.occlusion.model import OcclusionRefinement
 
 FOLDER = Path(__file__).resolve().parents[2] / "shared" / "multiview"
 JOINTS = COCO_17.names[5:]

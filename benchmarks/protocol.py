@@ -30,7 +30,7 @@ Scenes = tuple[dict[str, dict[str, AnnotatedScene]], dict[str, PredictedScene]]
 
 
 def scenes(frames: int, seed: int = 0) -> Scenes:
-    """Annotations by variant, and predictions near the normal ones: two people or three, some not valid or missed."""
+    """Annotations, and predictions near the normal ones: two people or three, some not valid or missed."""
     random = np.random.default_rng(seed)
     annotated: dict[str, dict[str, AnnotatedScene]] = {"normal": {}, "universal": {}}
     predicted = {}
@@ -39,32 +39,32 @@ def scenes(frames: int, seed: int = 0) -> Scenes:
         poses, points = random.normal(0, 300, (*shape, 17, 3)), random.normal(800, 150, (*shape, 17, 2))
         poses += [0, 0, 4000]
         valid, present = random.random(shape) < 0.95, random.random(shape) < 0.9
-        for variant, scale in (("normal", 1.0), ("universal", 1.05)):
-            annotated[variant][f"TS{number}"] = AnnotatedScene(points, scale * poses, valid)
+        for coordinates, scale in (("normal", 1.0), ("universal", 1.05)):
+            annotated[coordinates][f"TS{number}"] = AnnotatedScene(points, scale * poses, valid)
         near = points + random.normal(0, 25, points.shape)
         predicted[f"TS{number}"] = PredictedScene(poses + random.normal(0, 60, poses.shape), present, near)
     return annotated, predicted
 
 
 def all_switches(annotated: dict[str, dict[str, AnnotatedScene]], predicted: dict[str, PredictedScene]) -> dict:
-    """Scores of every sequence by variant, "pairing/people" and sequence."""
+    """Scores of every sequence by coordinates, "pairing/people" and sequence."""
     return {
-        variant: {key: result["per_sequence"] for key, result in score_scenes(truth, predicted).items()}
-        for variant, truth in annotated.items()
+        coordinates: {key: result["per_sequence"] for key, result in score_scenes(truth, predicted).items()}
+        for coordinates, truth in annotated.items()
     }
 
 
 def all_switches_plain(annotated: dict[str, dict[str, AnnotatedScene]], predicted: dict[str, PredictedScene]) -> dict:
     """The same by the plain version."""
     return {
-        variant: {
+        coordinates: {
             f"{pairing}/{people}": {
                 name: plain_scores(scene, predicted[name], pairing, people) for name, scene in truth.items()
             }
             for pairing in PAIRINGS
             for people in PEOPLE
         }
-        for variant, truth in annotated.items()
+        for coordinates, truth in annotated.items()
     }
 
 

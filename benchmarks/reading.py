@@ -1,4 +1,4 @@
-"""Seconds to read each data format, the first time and again from the cache (data/cache.py), and peak memory:
+"""Seconds to read each data format, the first time and again from the cache (data/sets/cache.py), and peak memory:
 
     python -m benchmarks.run --only reading    # 0.01, 0.1 and 1 times the real lengths, under a minute
     python -m benchmarks.run --only reading --sizes 0.1
@@ -21,12 +21,12 @@ import numpy as np
 
 from benchmarks.figure import Figure, timed
 from benchmarks.memory import PeakMemory
-from data.cache import read_sequences
-from data.mpi_inf_3dhp import CAMERAS, MpiInf3dhpTest, MpiInf3dhpTrain
-from data.muco_temp import MuCoTemp
-from data.mupots_3d import MuPoTS3D
-from data.reader import Reader
-from data.synthetic import writers
+from data.sets import writers
+from data.sets.cache import read_sequences
+from data.sets.mpi_inf_3dhp import CAMERAS, MpiInf3dhpTest, MpiInf3dhpTrain
+from data.sets.muco_temp import MuCoTemp
+from data.sets.mupots_3d import MuPoTS3D
+from data.sets.reader import Reader
 from pose.cameras import Camera
 
 SIZES = (0.01, 0.1, 1.0)

@@ -1,4 +1,4 @@
-"""Time and energy of the published energy's two solvers, a plain torch Adam loop and refinement/fast.py, in one run:
+"""Time and energy of the published energy's two solvers, a plain torch Adam loop and direct solves, in one run:
 
     python -m benchmarks.refinement_speed                           # ten minutes on one core
     python -m benchmarks.refinement_speed --frames 200 2000         # one minute
@@ -31,9 +31,9 @@ from torch import Tensor
 
 from benchmarks.figure import Figure, seconds_of
 from benchmarks.memory import PeakMemory
-from refinement.adam import AdamSettings, minimise_adam
-from refinement.energy import PublishedEnergy
-from refinement.fast import minimise_fast
+from refinement.published.adam import AdamSettings, minimise_adam
+from refinement.published.direct import minimise_fast
+from refinement.published.energy import PublishedEnergy
 
 SECOND_ORDER = {
     "smoothness_loss_hip": "step_const_velocity_loss",
@@ -177,7 +177,7 @@ def compile_seconds() -> tuple[float, float]:
     """Seconds of a first small call in a new process: with nothing compiled, and with everything compiled before."""
     code = (
         "import time, torch; from benchmarks.refinement_speed import outlier_person as person, PublishedEnergy as E; "
-        "from refinement.fast import minimise_fast as f; x, v = person(100, 1); n = torch.tensor([100]); "
+        "from refinement.published.direct import minimise_fast as f; x, v = person(100, 1); n = torch.tensor([100]); "
         "s = time.perf_counter(); [f(E(pose_loss=p, l2_cap=.01, gm_alpha=.05), x, v, n) for p in ('capped_l2', 'gm')]; "
         "print(time.perf_counter() - s)"
     )

@@ -75,7 +75,9 @@ def row(figure: Figure) -> list[str]:
 
 def write(path: Path, text: str) -> None:
     """A text file, whole or not at all."""
-    from data.files import atomic_path  # with torch, which a process that measures start-up and memory should not hold
+    from fileio.arrays import (
+        atomic_path,  # with torch, which a process that measures start-up and memory should not hold
+    )
 
     with atomic_path(path) as partial:
         partial.write_text(text)

@@ -24,9 +24,9 @@ from benchmarks.figure import Figure
 from benchmarks.loader import PlainDataset, random_sequences, ways, windows_per_second
 from benchmarks.machine import beside_the_peak
 from benchmarks.memory import PeakMemory
-from data.windows import FrameTable
+from data.training.windows import FrameTable
 from lightning_modules.lifter import Lifter
-from lightning_modules.tcn import TemporalConvNet
+from lightning_modules.networks.tcn import TemporalConvNet
 
 SIZES = (0.01, 0.1, 1.0)
 FRAMES = 2_000_000  # MPI-INF-3DHP and MuCo-Temp with the augmented copies
@@ -51,7 +51,7 @@ class Training:
     """A lifter and its optimiser, outside a Trainer: what a step costs without callbacks and loggers."""
 
     def __init__(self, network: dict):
-        self.lifter = Lifter(network, variant="normal").train()
+        self.lifter = Lifter(network, coordinates="normal").train()
         self.optimiser = self.lifter.configure_optimizers()["optimizer"]
 
     def step(self, batch: dict[str, Tensor]) -> None:

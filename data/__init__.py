@@ -1,7 +1,7 @@
 """Files on disk -> `PoseSequence`s -> batches.
 
-Every data set is one reader, a class built with its root folder (`data.reader.Reader`): `files()`, `missing_files()`,
-`sequences(variant)`.
+Every data set is one reader, a class built with its root folder (`data.sets.reader.Reader`): `files()`,
+`missing_files()`, `sequences(coordinates)`.
 
     files           opens pickles, MATLAB, HDF5 and npz files safely; atomic writes; checks that name file and key
     reader          what the readers share: their face, missing files, published 2D detections

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from data.files import atomic_path, read_npz, require, require_mask
-from pose.coordinates import VARIANTS
+from fileio.arrays import atomic_path, read_npz, require, require_mask
+from pose.coordinates import COORDINATES
 from pose.errors import DataError
 from pose.joint_sets import COCO_19, MUPOTS_17
 
@@ -37,7 +37,7 @@ class Predictions:
     What `predict` adds: observed_joints (N, 17): the joint rests on what was seen in that frame. std_mm (N, 17):
     standard deviation of a joint's place. keypoints_coco19 (N, 19, 2) px: the detection itself, COCO-19.
     confidence (N,): of the row's detection. n_frames: frames of the video. image_size (2,): width and height in px.
-    variant: normal or universal. notes (M,) text: what a user must know.
+    coordinates: normal or universal. notes (M,) text: what a user must know.
     source: what error messages call it; not written.
 
     Raises DataError for shapes that do not agree, values that are not finite, frames or people that are not whole
@@ -60,7 +60,7 @@ class Predictions:
     confidence: np.ndarray | None = None
     n_frames: int | None = None
     image_size: np.ndarray | None = None
-    variant: str | None = None
+    coordinates: str | None = None
     notes: np.ndarray | None = None
     source: str = "predictions"
 
@@ -93,8 +93,8 @@ class Predictions:
             put("n_frames", int(self._whole("n_frames", 1)[0]))
         if self.image_size is not None:
             put("image_size", self._whole("image_size", 2))
-        if self.variant is not None:
-            put("variant", self._variant())
+        if self.coordinates is not None:
+            put("coordinates", self._variant())
         if self.notes is not None:
             put("notes", self._notes())
         if self.K is not None:
@@ -159,9 +159,9 @@ class Predictions:
         return value.astype(np.int64)
 
     def _variant(self) -> str:
-        value = np.asarray(self.variant)
-        if value.shape != () or str(value) not in VARIANTS:
-            raise self._fail(f"variant: {' or '.join(VARIANTS)} is expected, found {str(value)[:40]!r}")
+        value = np.asarray(self.coordinates)
+        if value.shape != () or str(value) not in COORDINATES:
+            raise self._fail(f"coordinates: {' or '.join(COORDINATES)} is expected, found {str(value)[:40]!r}")
         return str(value)
 
     def _notes(self) -> np.ndarray:

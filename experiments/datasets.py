@@ -50,7 +50,7 @@ def resolve(cfg: DictConfig, trains: bool, tests: bool) -> DictConfig:
         return _stand_in(cfg, sorted(folders))
     missing: dict[str, list[Path]] = {}
     if trains:
-        module = data_module(cfg, variant=cfg.coordinates)
+        module = data_module(cfg, coordinates=cfg.coordinates)
         for reader in [*module.train_readers(), module.validation_reader()]:
             missing.setdefault(reader.SOURCE, []).extend(reader.missing_files())
     if tests:

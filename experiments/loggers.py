@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from pose.errors import ConfigError
 
 if TYPE_CHECKING:
-    from experiments.tables import Table
+    from experiments.results.tables import Table
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def wandb_logger(
     """
     if mode not in ("offline", "online"):
         raise ConfigError(f"logger.mode={mode}: must be offline or online")
-    from experiments.curves import CurvesLogger
+    from experiments.training.csv_logger import CurvesLogger
 
     try:
         import wandb
@@ -172,7 +172,7 @@ def log_sweep(cfg: DictConfig, folder: Path, table: Table, files: list[Path]) ->
 def _show(table: Table, files: list[Path]) -> None:
     import wandb
 
-    from experiments.table_files import headings, labels
+    from experiments.results.writers import headings, labels
 
     def number(row: Any, column: str) -> float | None:
         return row.cells[column].mean if column in row.cells else None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from inference.rate import at_rate, poses_back, same_rate
+from inference.resampling import at_rate, poses_back, same_rate
 from lightning_modules.prediction import lift
 from pose.errors import MismatchError
 from pose.joint_sets import COCO_19
@@ -40,7 +40,7 @@ def lift_tracks(lifter: Lifter, sequences: list[PoseSequence], precision: str | 
         poses = [
             poses_back(_poses(one), lifter.fps, fps, len(own)) for one, own in zip(resampled, sequences, strict=True)
         ]
-    return [own.with_poses(pose, lifter.variant) for own, pose in zip(sequences, poses, strict=True)]
+    return [own.with_poses(pose, lifter.coordinates) for own, pose in zip(sequences, poses, strict=True)]
 
 
 def with_hips(sequence: PoseSequence) -> PoseSequence:

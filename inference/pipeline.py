@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from inference.camera import CameraEstimate, CameraSettings, KnownHeights
-from inference.detections import VideoDetections
+from data.keypoints import is_keypoints_input, read_detections
+from data.keypoints.detections import VideoDetections
+from inference.cameras.camera import CameraEstimate, CameraSettings, KnownHeights
 from inference.detectors import Detector, detect_video, load_detector
-from inference.inputs import is_keypoints_input, read_detections
 from inference.lifting import lift_tracks
-from inference.rate import check_rate, same_rate
-from inference.result import PredictedPerson, PredictedScene
-from inference.trackers import OfflineTracker, Tracker, sequences
+from inference.resampling import check_rate, same_rate
+from inference.scene import PredictedPerson, PredictedScene
+from inference.tracking import OfflineTracker, Tracker, sequences
 from lightning_modules.checkpoint import load_lifter
 from lightning_modules.prediction import check_precision
 from pose.errors import ConfigError, DataError, MismatchError
@@ -86,7 +86,7 @@ class Pipeline:
         heights = KnownHeights(dict(self.heights))
         with clock("lifter"):
             lifter = load_lifter(self.lifter) if isinstance(self.lifter, str | Path) else self.lifter
-        if heights.heights and lifter.variant != "normal":
+        if heights.heights and lifter.coordinates != "normal":
             raise ConfigError("heights: fix the size of people, which universal coordinates do not have; use normal")
         with clock("keypoints"):
             detections = self._detections(source, notes)
@@ -120,7 +120,7 @@ class Pipeline:
             people = _people(lifted, refined)
             people = _scaled(people, heights, notes)
         scene = PredictedScene(
-            people, fps, detections.n_frames, camera.camera, lifter.variant, Path(detections.source).name, notes
+            people, fps, detections.n_frames, camera.camera, lifter.coordinates, Path(detections.source).name, notes
         )
         clock.log(sum(map(len, people)), len(people))
         return Prediction(scene, camera, clock.seconds)
@@ -136,7 +136,7 @@ class Pipeline:
         return self._detect(path, notes)
 
     def _detect(self, path: Path, notes: list[str]) -> VideoDetections:
-        from inference.video import probe, read_video
+        from fileio.video import probe, read_video
 
         info = probe(path, self.fps)
         if self.detector is None:

@@ -19,17 +19,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from fileio.atomic import atomic_path
+from fileio.json_yaml import load_object
+from fileio.limits import written_out
+from fileio.pickle_reader import load_pickle
+from fileio.torch_reader import load_tensors
 from lightning_modules.builtin import PREFIX, builtin_path, pack, unpack
 from lightning_modules.lifter import Lifter
-from lightning_modules.torch_file import load_tensors
-from pose.atomic import atomic_path
-from pose.bounds import written_out
-from pose.coordinates import Variant, same_variant
+from pose.coordinates import Coordinates, same_coordinates
 from pose.errors import DataError, MismatchError, PoseError, check_finite
+from pose.features import N_FEATURES, N_TARGETS, Standardiser
 from pose.joint_sets import COCO_19, MUPOTS_17
-from pose.json_file import load_object
-from pose.pickles import load_pickle
-from pose.transforms import N_FEATURES, N_TARGETS, Standardiser
 
 CHECKPOINT_FILE = "lifter.ckpt"
 RUN_FILE = "lifter.json"
@@ -40,22 +40,22 @@ PREPROCESS_FILE = "preprocess_params.pkl"
 #: Numbers and characters of a lifter's settings, the record of its training included.
 _MAX_SETTINGS = 1_000_000
 
-_VARIANT_OF_SCALING: dict[str, Variant] = {"normal": "normal", "univ": "universal"}
-_SCALING_OF_VARIANT = {variant: scaling for scaling, variant in _VARIANT_OF_SCALING.items()}
+_COORDINATES_OF_SCALING: dict[str, Coordinates] = {"normal": "normal", "univ": "universal"}
+_SCALING_OF_COORDINATES = {coordinates: scaling for scaling, coordinates in _COORDINATES_OF_SCALING.items()}
 _JOINTS_OF_DETECTOR = {"hrnet": COCO_19.name}
 _DETECTOR_OF_JOINTS = {joints: detector for detector, joints in _JOINTS_OF_DETECTOR.items()}
 
 
-def load_lifter(path: str | Path, variant: str | None = None) -> Lifter:
+def load_lifter(path: str | Path, coordinates: str | None = None) -> Lifter:
     """The lifter of `builtin:NAME`, a published folder, one of our folders, a run folder, a `.ckpt` or `.safetensors`
     file: on the CPU, in eval mode.
 
-    variant: what the caller evaluates; MismatchError naming both if the lifter was trained on the other one.
+    coordinates: what the caller evaluates; MismatchError naming both if the lifter was trained on the other one.
     Raises DataError naming the file where something is missing or damaged, MismatchError where weights and settings
     do not belong together.
 
-    >>> lifter = load_lifter("builtin:mocap_normal", variant="normal")
-    >>> lifter.variant, lifter.fps, lifter.network.receptive_field
+    >>> lifter = load_lifter("builtin:mocap_normal", coordinates="normal")
+    >>> lifter.coordinates, lifter.fps, lifter.network.receptive_field
     ('normal', 25, 81)
     """
     path = builtin_path(str(path).removeprefix(PREFIX)) if str(path).startswith(PREFIX) else Path(path)
@@ -77,8 +77,8 @@ def load_lifter(path: str | Path, variant: str | None = None) -> Lifter:
             f"checkpoint={path}: {found}; give builtin:NAME, a published checkpoint folder, a run folder of this "
             "project, a .ckpt or a .safetensors file"
         )
-    if variant is not None:
-        same_variant(f"checkpoint={path}", lifter.variant, variant)
+    if coordinates is not None:
+        same_coordinates(f"checkpoint={path}", lifter.coordinates, coordinates)
     return lifter.eval()
 
 
@@ -104,7 +104,7 @@ def export_published(lifter: Lifter, folder: str | Path) -> None:
     >>> with TemporaryDirectory() as folder:
     ...     export_published(load_lifter("builtin:mocap_normal"), folder)
     ...     again = load_lifter(folder)
-    >>> again.variant
+    >>> again.coordinates
     'normal'
     """
     network = lifter.network
@@ -119,7 +119,7 @@ def export_published(lifter: Lifter, folder: str | Path) -> None:
         model["causal"] = True
     config = {
         "pose2d_type": _DETECTOR_OF_JOINTS[lifter.joints_2d],
-        "pose3d_scaling": _SCALING_OF_VARIANT[lifter.variant],
+        "pose3d_scaling": _SCALING_OF_COORDINATES[lifter.coordinates],
         "preprocess_2d": "DepthposeNormalize2D",
         "preprocess_3d": "SplitToRelativeAbsAndMeanNormalize3D",
         "model": model,
@@ -189,6 +189,9 @@ def _built(path: Path, device: str, hparams: Any) -> Lifter:
     try:
         if written_out(hparams) > _MAX_SETTINGS:  # one list can be in the file once and here many times
             raise DataError("hyper_parameters: far larger than a lifter's; was it written by another program?")
+        if "variant" in hparams:  # before version 0.2
+            hparams = {"coordinates": hparams["variant"], **hparams}
+            del hparams["variant"]
         with torch.device(device):
             return Lifter(**hparams)
     except PoseError as error:
@@ -214,7 +217,7 @@ def _load_published(folder: Path) -> Lifter:
     }
     hparams = {
         "network": network,
-        "variant": _known(path, config, "pose3d_scaling", _VARIANT_OF_SCALING),
+        "coordinates": _known(path, config, "pose3d_scaling", _COORDINATES_OF_SCALING),
         "fps": config.get("fps"),
         "joints_2d": _known(path, config, "pose2d_type", _JOINTS_OF_DETECTOR),
         "features": _standardiser(folder / PREPROCESS_FILE, 0, N_FEATURES),

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.tcn import TemporalConvNet
+from lightning_modules.networks.tcn import TemporalConvNet
 from pose.errors import ConfigError, ShapeError, check_shape
-from pose.transforms import N_FEATURES, N_TARGETS
+from pose.features import N_FEATURES, N_TARGETS
 
 
 class FoldedNetwork:

@@ -1,6 +1,6 @@
 """The LightningModule that trains the network (SPEC §6) and carries in its checkpoint all that is needed to use it.
 
-Hyperparameters are plain values: the network's settings, coordinate variant, frame rate, joint sets and the training
+Hyperparameters are plain values: the network's settings, coordinates, frame rate, joint sets and the training
 configuration. Mean and std of features and targets are buffers beside the weights. What the optimiser is made of is not
 part of a checkpoint; it is passed in again when training goes on.
 """
@@ -20,13 +20,13 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ExponentialLR, LRScheduler
 
 from lightning_modules.metrics import mean_sequence_scores
+from lightning_modules.networks.tcn import TemporalConvNet
 from lightning_modules.prediction import lift
-from lightning_modules.tcn import TemporalConvNet
-from pose.coordinates import Variant, check_variant
+from pose.coordinates import Coordinates, check_coordinates
 from pose.errors import ConfigError
+from pose.features import N_FEATURES, N_TARGETS, Standardiser
 from pose.joint_sets import COCO_19, MUPOTS_17, joint_set, same_joint_set
 from pose.sequence import PoseSequence
-from pose.transforms import N_FEATURES, N_TARGETS, Standardiser
 
 #: Part of the hash by which a trained lifter is found again: raise it when the same settings would give other weights.
 TRAINING_CODE_VERSION = 1
@@ -39,7 +39,7 @@ class Lifter(pl.LightningModule):
     """2D detections of one person over time -> 3D poses.
 
     network: keyword arguments of TemporalConvNet.
-    variant: "normal" or "universal", what it is trained on and predicts.
+    coordinates: "normal" or "universal", what it is trained on and predicts.
     fps: rate of the training material in frames per second, None if unknown.
     joints_2d, joints_3d: names of the joint sets of input and output.
     training: the configuration it was trained with, plain values, for the record.
@@ -61,7 +61,7 @@ class Lifter(pl.LightningModule):
     def __init__(
         self,
         network: dict[str, Any],
-        variant: Variant,
+        coordinates: Coordinates,
         fps: float | None = None,
         joints_2d: str = COCO_19.name,
         joints_3d: str = MUPOTS_17.name,
@@ -80,7 +80,7 @@ class Lifter(pl.LightningModule):
         if seed < 0:
             raise ConfigError(f"seed={seed}: must be 0 or more")
         self.network = TemporalConvNet(**network)
-        self.variant: Variant = check_variant(variant)
+        self.coordinates: Coordinates = check_coordinates(coordinates)
         self.fps, self.seed = fps, seed
         self.joints_2d, self.joints_3d = joints_2d, joints_3d
         self._optimizer, self._scheduler = optimizer, scheduler

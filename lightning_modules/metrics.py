@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pose.coordinates import same_variant
+from pose.coordinates import same_coordinates
 from pose.errors import DataError
-from pose.metrics.errors import mpi_inf_3dhp_scores
+from pose.metrics.joint_errors import mpi_inf_3dhp_scores
 from pose.sequence import PoseSequence
 
 
@@ -16,7 +16,7 @@ def mean_sequence_scores(predicted: list[PoseSequence], annotated: list[PoseSequ
     """
     per_sequence = []
     for prediction, truth in zip(predicted, annotated, strict=True):
-        same_variant(f"annotation of {truth.name}", truth.variant, prediction.variant)
+        same_coordinates(f"annotation of {truth.name}", truth.coordinates, prediction.coordinates)
         if prediction.poses_3d is None or truth.poses_3d is None:
             raise DataError(f"{truth.name}: has no 3D poses to score; validation needs an annotated set")
         scores = mpi_inf_3dhp_scores(prediction.poses_3d, truth.poses_3d, truth.annotated & truth.detected)

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from lightning_modules.folded import FoldedNetwork
 from pose.errors import ConfigError, DataError, MismatchError, check_finite
+from pose.features import decode_3d, features_2d, flip_2d, flip_3d
 from pose.joint_sets import MUPOTS_17
 from pose.sequence import PoseSequence
-from pose.transforms import decode_3d, features_2d, flip_2d, flip_3d
 
 if TYPE_CHECKING:
     from lightning_modules.lifter import Lifter
@@ -41,7 +41,7 @@ def lift(
     frames_per_call: int = 2048,
     precision: str | None = None,
 ) -> list[PoseSequence]:
-    """The sequences with `poses_3d` predicted for every frame, undetected ones included, in mm of the lifter's variant.
+    """The sequences with `poses_3d` predicted for every frame, undetected ones included, in mm.
 
     flip: average with the mirrored-back prediction on the mirrored detections, in mm.
     frames_per_call: how many frames the network takes at once, beside those before and after that it looks at; bounds
@@ -58,7 +58,7 @@ def lift(
     >>> keypoints_2d = 960 + 200 * torch.rand(50, 19, 2, generator=torch.Generator().manual_seed(0))  # px, COCO-19
     >>> person = PoseSequence("clip", 0, camera, 25.0, keypoints_2d, torch.full((50, 19), 0.9))
     >>> (found,) = lift(load_lifter("builtin:mocap_normal"), [person])
-    >>> found.poses_3d.shape, found.variant
+    >>> found.poses_3d.shape, found.coordinates
     (torch.Size([50, 17, 3]), 'normal')
     """
     if frames_per_call < 1:
@@ -80,7 +80,7 @@ def lift(
     for sequence in sequences:
         # A clone made here is an ordinary tensor, which a refinement can differentiate through.
         poses_3d = next(poses).clone() if len(sequence) else torch.zeros(0, len(MUPOTS_17), 3)
-        predicted.append(sequence.with_poses(poses_3d.to(sequence.keypoints_2d.device), lifter.variant))
+        predicted.append(sequence.with_poses(poses_3d.to(sequence.keypoints_2d.device), lifter.coordinates))
     return predicted
 
 

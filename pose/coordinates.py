@@ -14,25 +14,25 @@ from torch import Tensor
 from pose.errors import ConfigError, MismatchError
 from pose.joint_sets import MUPOTS_17
 
-Variant = Literal["normal", "universal"]
-VARIANTS: tuple[Variant, ...] = ("normal", "universal")
+Coordinates = Literal["normal", "universal"]
+COORDINATES: tuple[Coordinates, ...] = ("normal", "universal")
 
-#: Names of the annotation fields that hold each variant.
-ANNOTATION_FIELD: dict[Variant, str] = {"normal": "annot3", "universal": "univ_annot3"}
+#: Names of the annotation fields that hold each coordinates.
+ANNOTATION_FIELD: dict[Coordinates, str] = {"normal": "annot3", "universal": "univ_annot3"}
 
 #: Knee to neck length of the universal actor, mm (this project's convention for data that it makes itself).
 UNIVERSAL_KNEE_TO_NECK = 920.0
 
 
-def check_variant(variant: str) -> Variant:
-    """`variant` if it is one of VARIANTS, else ConfigError."""
-    for known in VARIANTS:
-        if variant == known:
+def check_coordinates(coordinates: str) -> Coordinates:
+    """`coordinates` if it is one of COORDINATES, else ConfigError."""
+    for known in COORDINATES:
+        if coordinates == known:
             return known
-    raise ConfigError(f"coordinates={variant}: must be one of {', '.join(VARIANTS)}")
+    raise ConfigError(f"coordinates={coordinates}: must be one of {', '.join(COORDINATES)}")
 
 
-def same_variant(name: str, found: str | None, expected: str | None) -> None:
+def same_coordinates(name: str, found: str | None, expected: str | None) -> None:
     """Raise MismatchError naming both unless the variants agree."""
     if found != expected:
         raise MismatchError(

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from math import isfinite
+from numbers import Integral, Real
 from typing import Any
 
 from torch import Tensor
@@ -69,7 +71,7 @@ class ShapeError(PoseError, ValueError):
 
 
 class MismatchError(PoseError, ValueError):
-    """Two things that must agree (variant, joint set, width, frame rate) do not; both are named."""
+    """Two things that must agree (coordinates, joint set, width, frame rate) do not; both are named."""
 
 
 def check_shape(name: str, array: Any, pattern: Sequence[int | str], sizes: dict[str, int] | None = None) -> None:
@@ -99,6 +101,38 @@ def check_shape(name: str, array: Any, pattern: Sequence[int | str], sizes: dict
         else:
             return
     raise ShapeError(name, tuple(pattern), actual)
+
+
+def check_number(
+    key: str,
+    value: Any,
+    low: float | None = None,
+    high: float | None = None,
+    *,
+    above: float | None = None,
+    whole: bool = False,
+    hint: str = "",
+) -> Any:
+    """`value` if it is a finite number (`whole`: an integer) within low..high and above `above`, else ConfigError.
+
+    key: as the user types it. hint: what to do, the end of the message.
+
+    >>> check_number("people", 2, low=1, whole=True)
+    2
+    >>> check_number("fps", -1, above=0, hint="frames per second")
+    Traceback (most recent call last):
+    ...
+    pose.errors.ConfigError: fps=-1: must be a number > 0; frames per second
+    """
+    kinds = Integral if whole else Real
+    good = isinstance(value, kinds) and not isinstance(value, bool) and isfinite(value)
+    good = good and (low is None or value >= low) and (high is None or value <= high)
+    if good and (above is None or value > above):
+        return value
+    limits = {">=": low, "<=": high, ">": above}
+    wanted = " and ".join(f"{sign} {limit:g}" for sign, limit in limits.items() if limit is not None)
+    what = "a whole number" if whole else "a number"
+    raise ConfigError(f"{key}={value}: must be {what} {wanted}".rstrip() + (f"; {hint}" if hint else ""))
 
 
 def check_finite(name: str, array: Tensor, hint: str = "") -> None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from pose.cameras import Camera
-from pose.coordinates import Variant, check_variant
+from pose.coordinates import Coordinates, check_coordinates
 from pose.errors import ConfigError, MismatchError, check_shape
 from pose.joint_sets import COCO_19, MUPOTS_17, JointSet
 
@@ -32,9 +32,12 @@ class PoseSequence:
     annotated (T,): the annotation of that frame counts in an evaluation.
     visible (T, J): the joint is not occluded.
     frame (T,): 0-based frame numbers in the source video.
-    variant: "normal" or "universal", whichever `poses_3d` holds; None without poses.
+    coordinates: "normal" or "universal", whichever `poses_3d` holds; None without poses.
+    Of predictions, None where unknown: observed (T, J), the joint's place rests on what was seen in that frame, false
+    where it was inferred from others; std_mm (T, J), standard deviation of the joint's place, mm; lifted_3d (T, J, 3)
+    mm, the poses before refinement.
 
-    Masks default to all true. Arrays of different lengths, a frame rate that is not positive and an unknown variant
+    Masks default to all true. Arrays of different lengths, a frame rate that is not positive and an unknown coordinates
     raise ShapeError or ConfigError.
 
     >>> camera = Camera(1500.0, 1500.0, 960.0, 540.0, 1920, 1080)
@@ -57,9 +60,12 @@ class PoseSequence:
     annotated: Tensor = None  # type: ignore[assignment]  # filled below
     visible: Tensor = None  # type: ignore[assignment]  # filled below
     frame: Tensor = None  # type: ignore[assignment]  # filled below
-    variant: Variant | None = None
+    coordinates: Coordinates | None = None
     joints_2d: JointSet = COCO_19
     joints_3d: JointSet = MUPOTS_17
+    observed: Tensor | None = None
+    std_mm: Tensor | None = None
+    lifted_3d: Tensor | None = None
 
     def __post_init__(self) -> None:
         def default(name: str, make) -> None:
@@ -81,15 +87,18 @@ class PoseSequence:
             "annotated": ("T",),
             "visible": ("T", "J"),
             "frame": ("T",),
+            "observed": ("T", "J"),
+            "std_mm": ("T", "J"),
+            "lifted_3d": ("T", "J", 3),
         }.items():
             if getattr(self, name) is not None:
                 check_shape(f"{self.name}: {name}", getattr(self, name), pattern, sizes)
         if not self.fps > 0:
             raise ConfigError(f"fps={self.fps}: must be a positive number of frames per second ({self.name})")
-        if self.variant is not None:
-            check_variant(self.variant)
+        if self.coordinates is not None:
+            check_coordinates(self.coordinates)
         elif self.poses_3d is not None:
-            raise ConfigError(f"{self.name}: poses_3d are given without a variant (normal or universal)")
+            raise ConfigError(f"{self.name}: poses_3d are given without a coordinates (normal or universal)")
 
     def __len__(self) -> int:
         return len(self.keypoints_2d)
@@ -97,7 +106,7 @@ class PoseSequence:
     def __repr__(self) -> str:
         return (
             f"PoseSequence({self.name}, {len(self)} frames at {self.fps:g} fps, {self.joints_2d.name} -> "
-            f"{self.joints_3d.name}, {self.variant})"
+            f"{self.joints_3d.name}, {self.coordinates})"
         )
 
     @property
@@ -111,9 +120,9 @@ class PoseSequence:
             raise MismatchError(f"{self.name} has no 3D poses with a root joint")
         return self.poses_3d[:, self.joints_3d.root]
 
-    def with_poses(self, poses_3d: Tensor, variant: Variant) -> PoseSequence:
+    def with_poses(self, poses_3d: Tensor, coordinates: Coordinates) -> PoseSequence:
         """The same person with other 3D poses (a prediction, a refinement); masks and detections are kept."""
-        return dataclasses.replace(self, poses_3d=poses_3d, variant=variant)
+        return dataclasses.replace(self, poses_3d=poses_3d, coordinates=coordinates)
 
     def decimated(self, step: int) -> PoseSequence:
         """Every `step`-th frame from frame 0, at fps / step."""
@@ -127,12 +136,12 @@ class PoseSequence:
         return dataclasses.replace(self, fps=self.fps / step, **per_frame)
 
 
-def one_variant(sequences: list[PoseSequence]) -> Variant | None:
-    """The variant that all of them hold; MismatchError naming two sequences if they differ."""
+def one_coordinates(sequences: list[PoseSequence]) -> Coordinates | None:
+    """The coordinates that all of them hold; MismatchError naming two sequences if they differ."""
     for sequence in sequences[1:]:
-        if sequence.variant != sequences[0].variant:
+        if sequence.coordinates != sequences[0].coordinates:
             raise MismatchError(
-                f"{sequences[0].name} is {sequences[0].variant}, {sequence.name} is {sequence.variant}: "
+                f"{sequences[0].name} is {sequences[0].coordinates}, {sequence.name} is {sequence.coordinates}: "
                 "variants cannot be mixed"
             )
-    return sequences[0].variant if sequences else None
+    return sequences[0].coordinates if sequences else None

@@ -23,7 +23,7 @@ whose `__call__(sequences, progress=None)` returns a `RefinementResult`; export 
 conf/refinement/ and a test. It depends on `pose` alone. The formulas are in docs/refinement.md.
 """
 
-from refinement.adam import AdamSettings, Minimum, minimise_adam
+from refinement.api import Refined, refine
 from refinement.baselines import (
     GaussianRefinement,
     InterpolationRefinement,
@@ -31,12 +31,12 @@ from refinement.baselines import (
     OneEuroRefinement,
     SavitzkyGolayRefinement,
 )
-from refinement.energy import PublishedEnergy
-from refinement.fast import FastRefinement
-from refinement.occlusion import OcclusionRefinement
-from refinement.plug_in import Refined, refine
+from refinement.occlusion.model import OcclusionRefinement
+from refinement.published.adam import AdamSettings, Minimum, minimise_adam
+from refinement.published.direct import FastRefinement
+from refinement.published.energy import PublishedEnergy
+from refinement.published.visibility import visibility
 from refinement.refiner import NoRefinement, PaperRefinement, RefinementResult, Refiner
-from refinement.visibility import visibility
 
 __all__ = [
     "AdamSettings",

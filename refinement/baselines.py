@@ -68,7 +68,7 @@ class InterpolationRefinement(Baseline):
     >>> confidence = torch.ones(60, 19)
     >>> confidence[20:30] = 0
     >>> person = PoseSequence(
-    ...     "TS1", 0, None, 30.0, torch.zeros(60, 19, 2), confidence, poses_3d=poses_3d, variant="normal"
+    ...     "TS1", 0, None, 30.0, torch.zeros(60, 19, 2), confidence, poses_3d=poses_3d, coordinates="normal"
     ... )
     >>> InterpolationRefinement()([person]).sequences[0].root[25, 2]
     tensor(4000.)

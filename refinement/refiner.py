@@ -2,7 +2,7 @@
 
 A refiner is called with a list of `PoseSequence` whose `poses_3d` are a network's predictions (mm) and whose
 `confidence` are the detector's scores; it returns the same people in the same order with refined `poses_3d`. Frames are
-taken as consecutive. `refine` (refinement/plug_in.py) does the same for plain arrays. Neither needs Lightning or Hydra.
+taken as consecutive. `refine` (refinement/api.py) does the same for plain arrays. Neither needs Lightning or Hydra.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from torch import Tensor
 from pose.errors import DataError, MismatchError
 from pose.joint_sets import JointSet
 from pose.sequence import PoseSequence
-from refinement.adam import AdamSettings, Minimum, minimise_adam
-from refinement.energy import PublishedEnergy
-from refinement.visibility import MEDIAN_FRAMES, visibility
+from refinement.published.adam import AdamSettings, Minimum, minimise_adam
+from refinement.published.energy import PublishedEnergy
+from refinement.published.visibility import MEDIAN_FRAMES, visibility
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ class PaperRefinement:
     >>> confidence = torch.ones(60, 19)
     >>> confidence[20:30] = 0
     >>> person = PoseSequence(
-    ...     "TS1", 0, None, 30.0, torch.zeros(60, 19, 2), confidence, poses_3d=poses_3d, variant="normal"
+    ...     "TS1", 0, None, 30.0, torch.zeros(60, 19, 2), confidence, poses_3d=poses_3d, coordinates="normal"
     ... )
     >>> result = PaperRefinement(l2_cap=0.5)([person])
     >>> bool(result.energy_after < result.energy_before), bool(result.converged)

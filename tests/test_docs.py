@@ -17,12 +17,8 @@ PAGES = sorted(DOCS.rglob("*.md"))
 PUBLIC = ["pose", "refinement", "data", "lightning_modules", "inference"]
 #: Parts of others, with nothing that a user would call.
 INSIDE = {
-    "pose": {"atomic", "json_file"},
-    "data": {"cache", "files", "mat_file", "mocap", "prepare", "synthetic"},
-    "lightning_modules": {"folded"},
-    "refinement": {"banded", "blocks", "fixed_lag", "gaps", "occlusion_model", "robust", "skeleton"}
-    | {"windows", "wrong_spans"},
-    "inference": {"drawing", "focal", "lifting", "rate", "stage", "visualise"},
+    "refinement": {"gaps", "skeleton"},
+    "inference": {"lifting", "resampling"},
 }
 
 

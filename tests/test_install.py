@@ -39,7 +39,7 @@ def test_the_wheel_holds_weights_and_pages_and_nothing_of_the_checkout(wheel: Pa
     for kind in ("normal", "universal", "normal_causal", "universal_causal"):
         assert f"lightning_modules/weights/mocap_{kind}.safetensors" in names
         assert f"lightning_modules/weights/mocap_{kind}.md" in names
-    assert {"inference/page.html", "inference/page.css", "inference/page_player.js"} <= set(names)
+    assert {"inference/render/page.html", "inference/render/page.css", "inference/render/page_player.js"} <= set(names)
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/", "conf/", "docs/", "run.py"))]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-PACKAGES = ["pose", "data", "lightning_modules", "refinement", "inference", "experiments"]
+PACKAGES = ["pose", "fileio", "data", "lightning_modules", "refinement", "inference", "experiments"]
 
 
 @pytest.mark.parametrize("name", PACKAGES)

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from data.predictions import Predictions, read_predictions, write_predictions
-from inference.rate import at_rate, poses_back
+from inference.resampling import at_rate, poses_back
 from pose.cameras import Camera, fit_intrinsics
 from pose.coordinates import UNIVERSAL_KNEE_TO_NECK, universal_scale
+from pose.features import Standardiser, decode_3d, encode_3d, flip_2d, flip_3d, scale_depth
 from pose.joint_sets import JOINT_SETS, JointSet, remap_index
 from pose.sequence import PoseSequence
-from pose.transforms import Standardiser, decode_3d, encode_3d, flip_2d, flip_3d, scale_depth
 
 seeds = st.integers(0, 2**31)
 
@@ -140,11 +140,11 @@ def test_a_predictions_file_keeps_every_bit_of_single_precision(points: Tensor, 
         poses_3d=points.float().numpy(),
         score=rng.random((rows, 19)).astype(np.float32),
         fps=30.0,
-        variant="normal",
+        coordinates="normal",
     )
     with tempfile.TemporaryDirectory() as folder:
         write_predictions(path := Path(folder) / "predictions.npz", written)
         read = read_predictions(path)
     for key in ("sequence", "frame", "person", "poses_3d", "score"):
         np.testing.assert_array_equal(getattr(read, key), getattr(written, key))
-    assert (read.fps, read.variant) == (30.0, "normal")
+    assert (read.fps, read.coordinates) == (30.0, "normal")

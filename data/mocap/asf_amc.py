@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from data.files import FETCH
 from data.mocap.kinematics import Motion, check_size, forward, rotations
-from data.mocap.textfile import TextFile
+from fileio.arrays import FETCH
+from fileio.text_lines import TextFile
 from pose.errors import DataError
 
 #: Frames per second of the database's trials.

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from data.files import read_npz, require
 from data.mocap.asf_amc import CMU_FPS, read_amc, read_asf
 from data.mocap.bvh import read_bvh, to_world_mm
 from data.mocap.joint_maps import JointMap, to_mupots
+from fileio.arrays import read_npz, require
 from pose.errors import ConfigError, DataError
 from pose.joint_sets import MUPOTS_17
 

@@ -16,16 +16,16 @@ from typing import Any
 
 import numpy as np
 
-from data.files import atomic_path
 from data.mocap.clips import Clip, motion_files, read_clips
 from data.mocap.scenes import Cast, Take, film, test_cast, training_cast
 from data.mocap.sets import MPI, MUCO, MUPOTS, SETTINGS_FILE, mocap_folder
-from data.mpi_inf_3dhp import calibration_path, test_camera
-from data.mupots_3d import image_size
 from data.prepare.steps import Step
-from data.synthetic import writers
+from data.sets import writers
+from data.sets.mpi_inf_3dhp import calibration_path, test_camera
+from data.sets.mupots_3d import image_size
 from data.synthetic.datasets import stacked
 from data.synthetic.settings import GENERATOR_VERSION
+from fileio.arrays import atomic_path
 from pose.errors import ConfigError
 
 #: Raise it with every change that alters what is generated.

@@ -152,7 +152,7 @@ def any_view(distance: float, camera: Camera, rng: np.random.Generator) -> View:
 def detector(weak: float) -> Detector:
     """From HR-Net (`weak` 0: sure and exact) to MoveNet (1: half as sure, heavy-tailed errors, sides mistaken).
 
-    benchmarks/detection_noise.py sets both beside what the real ones gave.
+    benchmarks/studies/detection_noise.py sets both beside what the real ones gave.
     """
     return Detector(
         lasting=0.005 - 0.001 * weak,

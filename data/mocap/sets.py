@@ -9,9 +9,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from data.files import reading
-from data.muco_temp import MuCoTemp
-from data.mupots_3d import MuPoTS3D
+from data.sets.muco_temp import MuCoTemp
+from data.sets.mupots_3d import MuPoTS3D
+from fileio.arrays import reading
 from pose.errors import DataError
 
 #: What a set says about itself: settings and sizes.

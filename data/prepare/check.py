@@ -14,12 +14,12 @@ from itertools import product
 from pathlib import Path
 
 from data.mocap.sets import SETTINGS_FILE, mocap_folder
-from data.mpi_inf_3dhp import CAMERAS, SEQUENCES, SUBJECTS, MpiInf3dhpTest, MpiInf3dhpTrain
-from data.muco_temp import VIDEOS, MuCoTemp
-from data.mupots_3d import NUMBERS, MuPoTS3D
 from data.prepare import mpi_inf_3dhp, mpi_inf_3dhp_test
 from data.prepare import mupots_3d as mupots
-from data.reader import Reader
+from data.sets.mpi_inf_3dhp import CAMERAS, SEQUENCES, SUBJECTS, MpiInf3dhpTest, MpiInf3dhpTrain
+from data.sets.muco_temp import VIDEOS, MuCoTemp
+from data.sets.mupots_3d import NUMBERS, MuPoTS3D
+from data.sets.reader import Reader
 from pose.errors import PoseError
 
 

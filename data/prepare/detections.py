@@ -18,12 +18,12 @@ import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 
-from data.files import atomic_path
-from data.keypoints_json import read_keypoints_json
-from data.synthetic.writers import write_pickle
+from data.keypoints.keypoints_json import read_keypoints_json
+from data.sets.writers import write_pickle
+from fileio.arrays import atomic_path
 from pose.errors import DataError, ShapeError
+from pose.features import with_derived_joints
 from pose.joint_sets import COCO_17, COCO_19, COMMON_14, MUPOTS_17
-from pose.transforms import with_derived_joints
 
 #: Mean distance in px from which on two poses are not of one person.
 THRESHOLD_PX = 80.0

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from data.files import reading
-from pose.atomic import atomic_path, cannot_write
+from fileio.arrays import reading
+from fileio.atomic import atomic_path, cannot_write
 from pose.errors import DataError
 
 NAME = "manifest.json"

@@ -13,8 +13,19 @@ from pathlib import Path
 
 import numpy as np
 
-from data.files import read_mat, require, require_shape
-from data.mpi_inf_3dhp import (
+from data.prepare.detections import (
+    THRESHOLD_PX,
+    Detector,
+    check_any,
+    detect,
+    detected_before,
+    matched_detections,
+    write_detections,
+)
+from data.prepare.mpi_inf_3dhp_test import check_detection_options, mpi_inf_3dhp_test_steps
+from data.prepare.sources import Item, NumberedFiles, Shortfalls, collect, copy_checked, on_disk, source_folder
+from data.prepare.steps import Step
+from data.sets.mpi_inf_3dhp import (
     BEHIND_CAMERA,
     BEHIND_CAMERA_NUMBER,
     CAMERAS,
@@ -27,20 +38,9 @@ from data.mpi_inf_3dhp import (
     camera_of,
     read_cameras,
 )
-from data.prepare.detections import (
-    THRESHOLD_PX,
-    Detector,
-    check_any,
-    detect,
-    detected_before,
-    matched_detections,
-    write_detections,
-)
-from data.prepare.images import JPEG_QUALITY, exactly, video_frames, write_jpeg
-from data.prepare.mpi_inf_3dhp_test import check_detection_options, mpi_inf_3dhp_test_steps
-from data.prepare.sources import Item, NumberedFiles, Shortfalls, collect, copy_checked, on_disk, source_folder
-from data.prepare.steps import Step
-from data.reader import check_numbers
+from data.sets.reader import check_numbers
+from fileio.arrays import read_mat, require, require_shape
+from fileio.images import JPEG_QUALITY, exactly, video_frames, write_jpeg
 from pose.errors import ConfigError, DataError
 from pose.joint_sets import MUPOTS_17, MUPOTS_17_OF_MPI_28
 
@@ -64,7 +64,7 @@ def mpi_inf_3dhp_steps(
     cameras: Iterable[int] = CAMERAS,
     parts: Iterable[str] = PARTS,
 ) -> list[Step]:
-    """Steps for `run_steps(root, ...)` that make root/Mpi3DHP as data.mpi_inf_3dhp reads it.
+    """Steps for `run_steps(root, ...)` that make root/Mpi3DHP as data.sets.mpi_inf_3dhp reads it.
 
     source: the folder where get_dataset.sh and get_testset.sh put their files, unpacked or not; it may be root/Mpi3DHP.
     frames: also take the frames and masks out of the videos (MuCo-Temp is composed of them). detector: run over the

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from data.files import read_hdf5, require, require_mask
-from data.mpi_inf_3dhp import IMAGES_WITHOUT_ANNOTATION
 from data.prepare.detections import (
     THRESHOLD_PX,
     Detector,
@@ -22,9 +20,11 @@ from data.prepare.detections import (
     matched_detections,
     write_detections,
 )
-from data.prepare.images import check_jpeg, decode_jpeg, write_bytes
 from data.prepare.sources import Item, NumberedFiles, Shortfalls, collect, contents, copy_checked
 from data.prepare.steps import Step
+from data.sets.mpi_inf_3dhp import IMAGES_WITHOUT_ANNOTATION
+from fileio.arrays import read_hdf5, require, require_mask
+from fileio.images import check_jpeg, decode_jpeg, write_bytes
 from pose.errors import ConfigError, DataError
 
 NUMBERS = range(1, 7)

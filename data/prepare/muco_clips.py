@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.mpi_inf_3dhp import (
+from data.sets.mpi_inf_3dhp import (
     BEHIND_CAMERA,
     BEHIND_CAMERA_NUMBER,
     FILMED_AT_50_FPS,

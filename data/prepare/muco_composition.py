@@ -14,8 +14,8 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from data.files import reading
 from data.prepare.muco_clips import Clip
+from fileio.arrays import reading
 from pose.errors import DataError
 from pose.joint_sets import MUPOTS_17
 

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from data.mpi_inf_3dhp import calibration_path, camera_of, read_cameras
 from data.prepare.muco_clips import Clip, annotations_path
 from data.prepare.muco_composition import back_to_front, check_sources, read_mask, source_files
-from data.reader import read_detections
+from data.sets.mpi_inf_3dhp import calibration_path, camera_of, read_cameras
+from data.sets.reader import read_detections
 from data.synthetic.occlusion import scene_cover
+from pose.features import with_derived_joints
 from pose.joint_sets import COCO_17, MUPOTS_17
-from pose.transforms import with_derived_joints
 
 #: Score of a hidden keypoint: what the features take for missing (below 0.1), and not the zero of an undetected person.
 HIDDEN_SCORE = 0.05

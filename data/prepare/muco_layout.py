@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from data.files import atomic_path, member, read_pickle, reading, require
 from data.prepare.muco_clips import Clip, Recording
 from data.prepare.sources import NumberedFiles
+from fileio.arrays import atomic_path, member, read_pickle, reading, require
 
 _REMEDY = "delete it and prepare again"
 

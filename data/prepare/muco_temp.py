@@ -12,8 +12,6 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from data.mpi_inf_3dhp import CAMERAS, IMAGE_SIZE, SUBJECTS, calibration_path
-from data.muco_temp import VIDEOS
 from data.prepare import muco_video as work
 from data.prepare.detections import THRESHOLD_PX, Detector
 from data.prepare.mpi_inf_3dhp_test import check_detection_options
@@ -24,7 +22,9 @@ from data.prepare.muco_layout import MucoFiles
 from data.prepare.muco_video import Choice, Look, Video
 from data.prepare.sources import Shortfalls
 from data.prepare.steps import Step
-from data.reader import check_numbers
+from data.sets.mpi_inf_3dhp import CAMERAS, IMAGE_SIZE, SUBJECTS, calibration_path
+from data.sets.muco_temp import VIDEOS
+from data.sets.reader import check_numbers
 from pose.errors import ConfigError
 
 #: Names of composed frames have four digits.
@@ -48,14 +48,14 @@ def muco_temp_steps(
     image_size: int = IMAGE_SIZE,
     chunk: int = 250,
 ) -> list[Step]:
-    """Steps for `run_steps(root, ...)` that read root/Mpi3DHP and write root/MucoTemp as data.muco_temp reads it.
+    """Steps for `run_steps(root, ...)` that read root/Mpi3DHP and write root/MucoTemp as data.sets.muco_temp reads it.
 
     seed: the same seed gives the same files. videos: of each camera, of `frames` frames at 25 fps. people: the fewest
     and the most of a video. subjects: those of MPI-INF-3DHP that are there. images: compose frames, which needs the
     frames and masks, `image_size` pixels squared. blur_sigma: of the masks' edges, px. chunk: frames of a step.
 
     Detections: what `detector` finds in the composed frames; or ready ones, `keypoints` being a folder with
-    cam_{c}/vid_{v}.json in the format of data.keypoints_json; or, without either, those of the single-person clips
+    cam_{c}/vid_{v}.json in the format of keypoints_json.py; or, without either, those of the single-person clips
     (hrnet/hrnet_{c}.pkl of MPI-INF-3DHP) with the joints that somebody nearer hides as missed, judged by the masks
     where `images`, else by capsules. MucoTemp/generated.json says which, and all settings.
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from data.files import atomic_path, read_npz
 from data.prepare.detections import (
     Detector,
     check_any,
@@ -19,13 +18,14 @@ from data.prepare.detections import (
     matched_detections,
     write_detections,
 )
-from data.prepare.images import write_jpeg
 from data.prepare.muco_clips import Clip, choose_clips, clip_annotations, composed_annotations, recordings_of
 from data.prepare.muco_composition import back_to_front, check_sources, compose, read_rgb, source_files
 from data.prepare.muco_detections import clip_detections, hidden_by_capsules, hidden_by_masks, with_hidden
 from data.prepare.muco_layout import MucoFiles, read_clips, read_video_annotations, write_clips
 from data.prepare.sources import NumberedFiles
-from data.synthetic.writers import write_pickle
+from data.sets.writers import write_pickle
+from fileio.arrays import atomic_path, read_npz
+from fileio.images import write_jpeg
 from pose.joint_sets import MUPOTS_17
 
 _HIP = MUPOTS_17.index("hip")

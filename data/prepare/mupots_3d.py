@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from data.mupots_3d import NUMBERS, image_size, read_annotation_2d
 from data.prepare.detections import (
     THRESHOLD_PX,
     Detector,
@@ -21,11 +20,12 @@ from data.prepare.detections import (
     matched_detections,
     write_detections,
 )
-from data.prepare.images import decode_jpeg
 from data.prepare.mpi_inf_3dhp_test import check_detection_options, copy_images
 from data.prepare.sources import Item, NumberedFiles, Shortfalls, collect, contents, copy_checked, source_folder
 from data.prepare.steps import Step
-from data.reader import check_numbers
+from data.sets.mupots_3d import NUMBERS, image_size, read_annotation_2d
+from data.sets.reader import check_numbers
+from fileio.images import decode_jpeg
 from pose.errors import DataError
 
 ORIGIN = (
@@ -44,7 +44,7 @@ def mupots_3d_steps(
     keypoints: Path | str | None = None,
     sequences: Iterable[int] = NUMBERS,
 ) -> list[Step]:
-    """Steps for `run_steps(root, ...)` that make root/MuPoTS as data.mupots_3d reads it.
+    """Steps for `run_steps(root, ...)` that make root/MuPoTS as data.sets.mupots_3d reads it.
 
     source: the folder with MultiPersonTestSet.zip or MultiPersonTestSet/; it may be root/MuPoTS. frames: bring the
     pictures too. detector: run over the pictures for the 2D detections; or keypoints: a folder of detections made

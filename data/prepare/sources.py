@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, overload
 
-from data.files import reading
-from pose.atomic import cannot_write
+from fileio.arrays import reading
+from fileio.atomic import cannot_write
 from pose.errors import ConfigError, DataError, ListedError
 
 _ZIP = "a sound zip archive"

@@ -17,11 +17,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from data.mpi_inf_3dhp import MpiInf3dhpTest
-from data.mupots_3d import MuPoTS3D
+from data.sets.mpi_inf_3dhp import MpiInf3dhpTest
+from data.sets.mupots_3d import MuPoTS3D
 from data.synthetic.datasets import jobs
 from data.synthetic.settings import GENERATOR_VERSION, SyntheticSettings, synthetic_fingerprint
-from pose.atomic import LEFTOVER_S, cannot_write
+from fileio.atomic import LEFTOVER_S, cannot_write
 from pose.errors import ConfigError
 
 __all__ = ["GENERATOR_VERSION", "SyntheticSettings", "ensure_synthetic", "synthetic_fingerprint", "synthetic_test"]

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from data.synthetic import writers
+from data.sets import writers
 from data.synthetic.bodies import Body, random_body
 from data.synthetic.motions import procedural_motion
 from data.synthetic.scenes import SeenPerson, View, compose_scene, look_at, render_scene

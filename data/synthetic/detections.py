@@ -16,8 +16,8 @@ from scipy.special import ndtri
 
 from data.synthetic.occlusion import Cover
 from pose.cameras import Camera
+from pose.features import with_derived_joints
 from pose.joint_sets import COCO_17, MUPOTS_17
-from pose.transforms import with_derived_joints
 
 _FACE = 5
 _BODY = [MUPOTS_17.index(name) for name in COCO_17.names[_FACE:]]

@@ -1,4 +1,4 @@
-"""`experiment=mupots_pck`, `mupots_mm`, `mpii_3dhp`, `quickstart`: test a lifter, plain and refined.
+"""`experiment=mupots_pck`, `mupots_mm`, `mpii_3dhp`, `quickstart`: test a lifter, lifted and refined.
 `experiment=evaluate`: test somebody else's predictions.
 
 In the former a lifter (given, reused or trained) makes the predictions and the refinement refines them.
@@ -13,16 +13,17 @@ import numpy as np
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from data.cache import read_sequences
 from data.predictions import Predictions, read_predictions, write_predictions
-from experiments import datasets, lifters
-from experiments.folder import run_folder
+from data.sets.cache import read_sequences
+from experiments import datasets
 from experiments.loggers import logging_to
 from experiments.progress import stage
-from experiments.report import publish
-from experiments.rows import rows_of, scenes_of_file
-from experiments.runner import settle
-from experiments.scoring import check_protocol, score_mpi_inf_3dhp, score_mupots, score_occlusion
+from experiments.results.report import publish
+from experiments.results.rows import rows_of, scenes_of_file
+from experiments.results.scoring import check_protocol, score_mpi_inf_3dhp, score_mupots, score_occlusion
+from experiments.runs.run_dir import run_folder
+from experiments.runs.runner import settle
+from experiments.training import lifters
 from pose.errors import ConfigError
 from pose.sequence import PoseSequence
 from refinement.refiner import Refiner
@@ -72,26 +73,26 @@ def _evaluate_lifter(cfg: DictConfig, annotated: list[PoseSequence], method: Ref
     check_precision(cfg.precision)
     lifter, train_data = lifters.obtain(cfg, logger)
     predictions, scores = test_lifter(cfg, lifter, annotated, method)
-    plain, final = predictions["plain"], predictions.get("refined", predictions["plain"])
-    write_predictions(run_folder() / "predictions.npz", rows_of(final, plain))
+    lifted, final = predictions["lifted"], predictions.get("refined", predictions["lifted"])
+    write_predictions(run_folder() / "predictions.npz", rows_of(final, lifted))
     if cfg.pictures:
-        _draw(cfg, annotated, plain, final)
+        _draw(cfg, annotated, lifted, final)
     return {**_about(cfg, train_data, method.name), **scores}
 
 
 def test_lifter(
     cfg: DictConfig, lifter: Lifter, annotated: list[PoseSequence], method: Refiner
 ) -> tuple[dict[str, list[PoseSequence]], dict[str, Any]]:
-    """Lift and refine annotated people: `plain` and (unless the method is none) `refined`, and their scores."""
+    """Lift and refine annotated people: `lifted` and (unless the method is none) `refined`, and their scores."""
     from lightning_modules.prediction import lift
     from pose.metrics.scenes import predicted_scenes, scenes_from_sequences
 
     with stage(f"lifting {sum(map(len, annotated))} frames of {len(annotated)} people"):
-        plain = lift(lifter, annotated, precision=cfg.precision)
-    predictions = {"plain": plain}
+        lifted = lift(lifter, annotated, precision=cfg.precision)
+    predictions = {"lifted": lifted}
     if method.name != "none":
         with stage(f"refining by {method.name}"):
-            predictions["refined"] = method(plain).sequences
+            predictions["refined"] = method(lifted).sequences
     occlusion = score_occlusion(annotated, predictions)
     if protocol_of(cfg) == "mpi_inf_3dhp":
         return predictions, {**score_mpi_inf_3dhp(annotated, predictions), "occlusion": occlusion}
@@ -104,9 +105,9 @@ def test_lifter(
 def _evaluate_file(cfg: DictConfig, annotated: list[PoseSequence], predictions: Predictions) -> dict[str, Any]:
     from pose.metrics.scenes import scenes_from_sequences
 
-    kinds = {"plain": predictions.poses_3d}
+    kinds = {"lifted": predictions.poses_3d}
     if predictions.poses_3d_plain is not None:
-        kinds = {"plain": predictions.poses_3d_plain, "refined": predictions.poses_3d}
+        kinds = {"lifted": predictions.poses_3d_plain, "refined": predictions.poses_3d}
     truth = scenes_from_sequences(annotated)
     pairings = {cfg.protocol.pairing} | ({"by2d"} if predictions.keypoints_2d is not None else set())
     people = {name: scene.valid.shape[1] for name, scene in truth.items()}
@@ -130,9 +131,11 @@ def _about(cfg: DictConfig, train_data: str | None, refinement: str) -> dict[str
     return {"data": cfg.test.name, "train_data": train_data, "coordinates": cfg.coordinates, "refinement": refinement}
 
 
-def _draw(cfg: DictConfig, annotated: list[PoseSequence], plain: list[PoseSequence], final: list[PoseSequence]) -> None:
+def _draw(
+    cfg: DictConfig, annotated: list[PoseSequence], lifted: list[PoseSequence], final: list[PoseSequence]
+) -> None:
     """The figure of a trajectory through an occlusion and a clip of its scene."""
-    from inference.visualise import choose_occlusion, scene_clip, trajectory_figure
+    from inference.render.figures import choose_occlusion, scene_clip, trajectory_figure
 
     note = f"{cfg.test.name} data, lifter trained on {cfg.data.name}"
     index, start, end = choose_occlusion(annotated)
@@ -140,8 +143,8 @@ def _draw(cfg: DictConfig, annotated: list[PoseSequence], plain: list[PoseSequen
     figure, clip = run_folder() / "trajectory.png", run_folder() / "scene.gif"
     with stage("drawing"):
         title = f"{chosen.sequence}, person {chosen.person}, through an occlusion"
-        trajectory_figure(figure, chosen, plain[index], final[index], title, note, focus=(start, end))
+        trajectory_figure(figure, chosen, lifted[index], final[index], title, note, focus=(start, end))
         scene = [i for i, sequence in enumerate(annotated) if sequence.sequence == chosen.sequence]
-        truth, before, after = ([rows[i] for i in scene] for rows in (annotated, plain, final))
+        truth, before, after = ([rows[i] for i in scene] for rows in (annotated, lifted, final))
         scene_clip(clip, truth, before, after, focus=(start, end), note=note)
     log.info("look at %s and %s", figure, clip)

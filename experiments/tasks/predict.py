@@ -11,10 +11,10 @@ import numpy as np
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.folder import run_folder, write_json, write_text
 from experiments.progress import stage
-from experiments.report import markdown
-from experiments.runner import settle
+from experiments.results.report import markdown
+from experiments.runs.run_dir import run_folder, write_json, write_text
+from experiments.runs.runner import settle
 from pose.errors import ConfigError
 from pose.joint_sets import MUPOTS_17
 
@@ -26,8 +26,8 @@ OVERLAY_WIDTH = 960
 
 def predict(cfg: DictConfig) -> None:
     """Predict `input=PATH`; leave predictions.* of `exporter=`, pictures, summary.json and summary.md."""
-    from inference.camera import CameraSettings
-    from inference.inputs import is_keypoints_input
+    from data.keypoints import is_keypoints_input
+    from inference.cameras.camera import CameraSettings
     from inference.pipeline import Pipeline
     from lightning_modules.checkpoint import load_lifter
 
@@ -42,7 +42,7 @@ def predict(cfg: DictConfig) -> None:
     parts = {"refinement": instantiate(cfg.refinement), "tracker": instantiate(cfg.tracker)}
     settle(cfg)
     pipeline = Pipeline(
-        lifter=load_lifter(cfg.checkpoint, variant=cfg.coordinates),
+        lifter=load_lifter(cfg.checkpoint, coordinates=cfg.coordinates),
         camera=camera,
         detector=instantiate(cfg.detector) if is_video and "_target_" in cfg.detector else None,
         fps=cfg.fps,
@@ -91,10 +91,10 @@ def _unless_missing(write: Callable[[], None], skipped: list[str]) -> None:
 
 
 def _pictures(scene: Any, video: str | None, fps: float | None, folder: Path, skipped: list[str]) -> list[Path]:
-    from inference.animation import write_animation
-    from inference.overlay import write_overlay
-    from inference.page import write_page
-    from inference.video import read_video
+    from fileio.video import read_video
+    from inference.render.animation import write_animation
+    from inference.render.overlay import write_overlay
+    from inference.render.page import write_page
 
     write_page(scene, folder / "page.html")
 
@@ -127,7 +127,7 @@ def _report(source: str, refinement: str, prediction: Any, files: list[Path], sk
         "people": people,
         "n_frames": scene.n_frames,
         "fps": scene.fps,
-        "coordinates": scene.variant,
+        "coordinates": scene.coordinates,
         "refinement": refinement,
         "camera": {
             **{key: float(getattr(camera, key)) for key in ("fx", "fy", "cx", "cy")},

@@ -22,10 +22,10 @@ from rich.progress import Progress
 from data.prepare.check import Overview
 from data.prepare.steps import run_steps
 from experiments.datasets import datasets_root
-from experiments.folder import run_folder, write_json, write_text
 from experiments.progress import stage
-from experiments.report import markdown
-from experiments.runner import settle
+from experiments.results.report import markdown
+from experiments.runs.run_dir import run_folder, write_json, write_text
+from experiments.runs.runner import settle
 
 log = logging.getLogger(__name__)
 

@@ -16,14 +16,15 @@ from omegaconf import DictConfig, OmegaConf
 
 from data.mocap.sets import mocap_folder, mocap_settings
 from data.prepare.steps import run_steps
-from experiments import datasets, lifters
-from experiments.folder import run_folder, write_json, write_text
+from experiments import datasets
 from experiments.loggers import logging_to
-from experiments.model_card import model_card
 from experiments.progress import stage
-from experiments.report import COLUMNS, cells, markdown
-from experiments.runner import settle
+from experiments.results.report import COLUMNS, cells, markdown
+from experiments.runs.run_dir import run_folder, write_json, write_text
+from experiments.runs.runner import settle
 from experiments.tasks.evaluate import read_test_set, test_lifter
+from experiments.training import lifters
+from experiments.training.model_card import model_card
 from pose.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -87,7 +88,7 @@ def _without(cfg: DictConfig, subject: str) -> DictConfig:
 
 
 def _mean(folds: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """plain / refined -> metric -> mean over the subjects."""
+    """lifted / refined -> metric -> mean over the subjects."""
     if not folds:
         return {}
     runs = [fold["metrics"] for fold in folds.values()]

@@ -13,11 +13,11 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from data.predictions import Predictions, read_predictions, write_predictions
-from experiments.folder import run_folder, write_json, write_text
 from experiments.progress import stage
-from experiments.report import markdown
-from experiments.rows import Track, tracks_of
-from experiments.runner import settle
+from experiments.results.report import markdown
+from experiments.results.rows import Track, tracks_of
+from experiments.runs.run_dir import run_folder, write_json, write_text
+from experiments.runs.runner import settle
 from pose.errors import ConfigError, DataError
 from pose.sequence import PoseSequence
 from refinement.refiner import RefinementResult

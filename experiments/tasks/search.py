@@ -22,17 +22,18 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from experiments import datasets, lifters
-from experiments.folder import run_folder, write_json, write_text
-from experiments.locks import waiting_for
+from experiments import datasets
 from experiments.loggers import logging_to
-from experiments.report import COLUMNS, cells, markdown, publish
-from experiments.runner import settle
-from experiments.scoring import check_protocol
-from experiments.sweep import Finished, config_hash
+from experiments.results.report import COLUMNS, cells, markdown, publish
+from experiments.results.scoring import check_protocol
+from experiments.runs.run_dir import run_folder, write_json, write_text
+from experiments.runs.runner import settle
+from experiments.runs.sweep import Finished, config_hash
 from experiments.tasks.evaluate import read_test_set, test_lifter
+from experiments.training import lifters
+from fileio.json_yaml import load_object
+from fileio.locks import waiting_for
 from pose.errors import ConfigError
-from pose.json_file import load_object
 from pose.sequence import PoseSequence
 
 TUNED, REPORTED = "tuned on", "reported on"
@@ -137,7 +138,7 @@ def _text(cfg: DictConfig, result: dict[str, Any], best: dict[str, Any]) -> str:
         rows = [
             [name, *cells(scores, columns)]
             for name, scores in (
-                ("no refinement", best["best"][part]["plain"]),
+                ("no refinement", best["best"][part]["lifted"]),
                 ("its own values", best["own"][part]["refined"]),
                 ("the best found", best["best"][part]["refined"]),
             )

@@ -11,13 +11,13 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from experiments.folder import read_yaml
-from experiments.runner import settle
-from experiments.sweep import SWEEP_FILE
-from experiments.table_files import write_table
-from experiments.tables import Job, check_columns, sweep_table
+from experiments.results.tables import Job, check_columns, sweep_table
+from experiments.results.writers import write_table
+from experiments.runs.run_dir import read_yaml
+from experiments.runs.runner import settle
+from experiments.runs.sweep import SWEEP_FILE
+from fileio.json_yaml import load_object
 from pose.errors import ConfigError, DataError
-from pose.json_file import load_object
 
 _REMEDY = "run the sweep again to write it anew"
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from experiments import datasets, lifters
+from experiments import datasets
 from experiments.loggers import logging_to
-from experiments.report import publish
-from experiments.runner import settle
+from experiments.results.report import publish
+from experiments.runs.runner import settle
+from experiments.training import lifters
 
 
 def train(cfg: DictConfig) -> None:
@@ -23,8 +24,8 @@ def train(cfg: DictConfig) -> None:
             "coordinates": cfg.coordinates,
             "refinement": "none",
             "protocol": {"people": "all", "pairing": "given"},
-            "metrics": {"plain": validation["metrics"]},
+            "metrics": {"lifted": validation["metrics"]},
             "protocols": {},
-            "per_sequence": {name: {"plain": scores} for name, scores in validation["per_sequence"].items()},
+            "per_sequence": {name: {"lifted": scores} for name, scores in validation["per_sequence"].items()},
         }
         publish(cfg, result, logger)

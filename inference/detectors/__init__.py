@@ -8,6 +8,6 @@ A further detector: a class with a `name` that takes an image and gives (N, 17, 
 registered by its own package in the entry point group `temporal_smoothing.detectors`.
 """
 
-from inference.detectors.base import Detector, detect_video, load_detector
+from data.keypoints.detector import Detector, detect_video, load_detector
 
 __all__ = ["Detector", "detect_video", "load_detector"]

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from inference.result import PredictedPerson, PredictedScene
+from inference.scene import PredictedPerson, PredictedScene
 from pose.errors import ConfigError, DataError
 from pose.joint_sets import COCO_19, MUPOTS_17
 
@@ -79,7 +79,7 @@ def scene_facts(scene: PredictedScene) -> dict[str, Any]:
         "source": scene.source,
         "fps": float(scene.fps),
         "n_frames": int(scene.n_frames),
-        "coordinates": str(scene.variant),
+        "coordinates": str(scene.coordinates),
         "units": "mm",
         "axes": "camera: x right, y down, z forward",
         "camera": {key: float(getattr(camera, key)) for key in ("fx", "fy", "cx", "cy")},

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from data.files import atomic_path
+from fileio.arrays import atomic_path
 from inference.export.base import check_scene, person_path, to_y_up
 from inference.export.bvh_pose import SEGMENTS, BonePose, bone_pose
-from inference.result import PredictedScene
+from inference.scene import PredictedScene
 from pose.errors import ConfigError, DataError
 
 logger = logging.getLogger(__name__)

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from data.files import atomic_path
+from fileio.arrays import atomic_path
 from inference.export.base import check_scene, to_y_up
-from inference.result import PredictedScene
+from inference.scene import PredictedScene
 from pose.errors import ConfigError, DataError
 from pose.joint_sets import MUPOTS_17
 

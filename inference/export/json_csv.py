@@ -14,9 +14,9 @@ from typing import Any, TextIO
 import numpy as np
 import torch
 
-from data.files import atomic_path
+from fileio.arrays import atomic_path
 from inference.export.base import check_scene, scene_facts
-from inference.result import PredictedPerson, PredictedScene
+from inference.scene import PredictedPerson, PredictedScene
 from pose.cameras import Camera
 from pose.joint_sets import MUPOTS_17
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from data.predictions import Predictions, write_predictions
 from inference.export.base import check_scene
-from inference.result import PredictedScene
+from inference.scene import PredictedScene
 from pose.joint_sets import COCO_19, MUPOTS_17, remap_index_or_last
 
 
@@ -48,7 +48,7 @@ def scene_predictions(scene: PredictedScene) -> Predictions:
         confidence=confidence,
         n_frames=scene.n_frames,
         image_size=np.array([camera.width, camera.height]),
-        variant=scene.variant,
+        coordinates=scene.coordinates,
         notes=np.array(scene.notes, dtype=str),
         source=scene.source,
     )

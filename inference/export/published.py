@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from data.files import atomic_path
+from fileio.arrays import atomic_path
 from inference.export.base import check_scene, scene_facts
-from inference.result import PredictedPerson, PredictedScene
+from inference.scene import PredictedPerson, PredictedScene
 
 _ARRAYS = (
     "frame",

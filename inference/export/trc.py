@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from data.files import atomic_path
+from fileio.arrays import atomic_path
 from inference.export.base import check_scene, person_path, to_y_up
-from inference.result import PredictedPerson, PredictedScene
+from inference.scene import PredictedPerson, PredictedScene
 from pose.joint_sets import MUPOTS_17
 
 

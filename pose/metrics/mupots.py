@@ -16,7 +16,7 @@ import numpy as np
 
 from pose.errors import ConfigError, DataError, MismatchError, check_shape
 from pose.joint_sets import MUPOTS_17
-from pose.metrics import errors as err
+from pose.metrics import joint_errors as err
 
 Scores = dict[str, float]
 
@@ -277,7 +277,7 @@ def _scores_of_paired(
 def _values_of_pairs(poses: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
     """Of every pair the mean over its joints: two (N, 17, 3) in mm -> (N,) each, by the key of the score.
 
-    The mean of these over pairs is that of `pose.metrics.errors` over all their joints.
+    The mean of these over pairs is that of `pose.metrics.joint_errors` over all their joints.
     """
     values: dict[str, np.ndarray] = {}
     absolute, relative = _errors(poses, truth)

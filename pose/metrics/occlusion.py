@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pose.errors import check_shape
 from pose.joint_sets import MUPOTS_17
-from pose.metrics import errors as err
+from pose.metrics import joint_errors as err
 
 #: Name of a part -> shortest and longest occlusion in frames. 0 is visible.
 PARTS: dict[str, tuple[int, int | None]] = {

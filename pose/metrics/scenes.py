@@ -14,7 +14,7 @@ from torch import Tensor
 from pose.errors import DataError, MismatchError, ShapeError
 from pose.joint_sets import MUPOTS_17, JointSet, remap_index_or_last, same_joint_set
 from pose.metrics.mupots import MATCH_JOINTS, N_JOINTS, AnnotatedScene, PredictedScene, check_sequences
-from pose.sequence import PoseSequence, one_variant
+from pose.sequence import PoseSequence, one_coordinates
 
 
 def scenes_from_sequences(annotated: list[PoseSequence]) -> dict[str, AnnotatedScene]:
@@ -24,7 +24,7 @@ def scenes_from_sequences(annotated: list[PoseSequence]) -> dict[str, AnnotatedS
     Without annotation_2d the 2D points are NaN, which `by2d` refuses. MismatchError for people without
     MuPoTS-17 poses or of mixed variants, DataError for a frame given twice or an annotated pose with NaN.
     """
-    one_variant(annotated)
+    one_coordinates(annotated)
     scenes = {}
     for name, group in _by_sequence(annotated).items():
         frames = max((int(member.frame.max()) + 1 for member in group if len(member)), default=0)
@@ -58,7 +58,7 @@ def predicted_scenes(
     >>> poses_3d = torch.randn(60, 17, 3, generator=torch.Generator().manual_seed(0)) * 300
     >>> poses_3d[..., 2] += 4000
     >>> person = PoseSequence(
-    ...     "TS1", 0, None, 30.0, torch.zeros(60, 19, 2), torch.ones(60, 19), poses_3d=poses_3d, variant="normal"
+    ...     "TS1", 0, None, 30.0, torch.zeros(60, 19, 2), torch.ones(60, 19), poses_3d=poses_3d, coordinates="normal"
     ... )
     >>> annotated = scenes_from_sequences([person])
     >>> predicted = predicted_scenes([person.with_poses(poses_3d + 10.0, "normal")], like=annotated)
@@ -66,7 +66,7 @@ def predicted_scenes(
     >>> round(scores["given/all"]["metrics"]["a_mpjpe_mm"], 1)
     17.3
     """
-    one_variant(predicted)
+    one_coordinates(predicted)
     groups = _by_sequence(predicted)
     check_sequences(groups, like)
     scenes = {}

@@ -9,8 +9,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks import lifting, long_video, refinement_speed, startup, training
 from benchmarks.loader import random_sequences
 from benchmarks.machine import beside_the_peak
+from lightning_modules.networks.tcn import TemporalConvNet
 from lightning_modules.prediction import lift
-from lightning_modules.tcn import TemporalConvNet
 
 NETWORK = {"channels": 16, "filter_widths": [3, 3]}
 

@@ -11,13 +11,13 @@ def test_all_16_switches_equal_the_plain_version() -> None:
     made = protocol.scenes(3, seed=1)
     ours, plain = protocol.all_switches(*made), protocol.all_switches_plain(*made)
     compared = 0
-    for variant, results in plain.items():
+    for coordinates, results in plain.items():
         for key, per_sequence in results.items():
             for name, scores in per_sequence.items():
-                assert scores.keys() == ours[variant][key][name].keys()
+                assert scores.keys() == ours[coordinates][key][name].keys()
                 for score, value in scores.items():
-                    assert ours[variant][key][name][score] == pytest.approx(value, rel=1e-9), (
-                        variant,
+                    assert ours[coordinates][key][name][score] == pytest.approx(value, rel=1e-9), (
+                        coordinates,
                         key,
                         name,
                         score,

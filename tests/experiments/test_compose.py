@@ -11,7 +11,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.report import COLUMNS
+from experiments.results.report import COLUMNS
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
@@ -24,7 +24,7 @@ GROUPS = [
 #: Keys that a group's option holds beside its constructor's arguments.
 BESIDE = {"data": {"name", "require_real"}, "test": {"name"}, "prepare": {"name", "jobs", "verify"}}
 #: Arguments that a task adds.
-ADDED = {"data": {"root"}, "test": {"root"}, "prepare": {"root"}, "model": {"variant"}}
+ADDED = {"data": {"root"}, "test": {"root"}, "prepare": {"root"}, "model": {"coordinates"}}
 
 
 def composed(*overrides: str) -> DictConfig:

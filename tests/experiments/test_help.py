@@ -22,7 +22,7 @@ HEAVY = (
     "scipy",
     "numba",
     "numpy",
-    "experiments.runner",
+    "experiments.runs.runner",
 )
 
 

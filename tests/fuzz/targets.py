@@ -49,25 +49,25 @@ def _stand_in(folder: Path, *numbers: int) -> None:
 
 
 def _mupots(folder: Path) -> Any:
-    from data.mupots_3d import MuPoTS3D
+    from data.sets.mupots_3d import MuPoTS3D
 
     return MuPoTS3D(folder / "MuPoTS", [1]).sequences("universal")
 
 
 def _mpi_train(folder: Path) -> Any:
-    from data.mpi_inf_3dhp import MpiInf3dhpTrain
+    from data.sets.mpi_inf_3dhp import MpiInf3dhpTrain
 
     return MpiInf3dhpTrain(folder / "Mpi3DHP", [1], [0]).sequences("normal")
 
 
 def _mpi_test(folder: Path) -> Any:
-    from data.mpi_inf_3dhp import MpiInf3dhpTest
+    from data.sets.mpi_inf_3dhp import MpiInf3dhpTest
 
     return MpiInf3dhpTest(folder / "Mpi3DHP", [1]).sequences("normal")
 
 
 def _muco(folder: Path) -> Any:
-    from data.muco_temp import MuCoTemp
+    from data.sets.muco_temp import MuCoTemp
 
     return MuCoTemp(folder / "MucoTemp", folder / "Mpi3DHP", [0], [0]).sequences("normal")
 
@@ -79,17 +79,17 @@ def _make_calibration(folder: Path) -> None:
 
 
 def _calibration(folder: Path) -> Any:
-    from data.mpi_inf_3dhp import read_cameras
+    from data.sets.mpi_inf_3dhp import read_cameras
 
     return read_cameras(folder / "camera.calibration")
 
 
 def _make_keypoints(folder: Path) -> None:
-    _from_tests("inference/inputs/test_formats.py")["keypoints_json"](folder)
+    _from_tests("data/keypoints/formats/test_formats.py")["keypoints_json"](folder)
 
 
 def _keypoints(folder: Path) -> Any:
-    from data.keypoints_json import read_keypoints_json
+    from data.keypoints.keypoints_json import read_keypoints_json
 
     return read_keypoints_json(folder / "keypoints.json")
 
@@ -104,14 +104,14 @@ def _make_predictions(folder: Path) -> None:
         keypoints_2d=rng.normal(900, 100, (n, 17, 2)), score=rng.random((n, 17)), fps=25.0,
         K=np.array([[1500.0, 0, 960], [0, 1500, 540], [0, 0, 1]]), observed=np.ones(n, bool),
         observed_joints=np.ones((n, 17), bool), std_mm=rng.random((n, 17)), confidence=rng.random(n),
-        keypoints_coco19=rng.random((n, 19, 2)), n_frames=20, image_size=[1920, 1080], variant="normal",
+        keypoints_coco19=rng.random((n, 19, 2)), n_frames=20, image_size=[1920, 1080], coordinates="normal",
         notes=np.array(["made up"]),
     )  # fmt: skip
 
 
 def _predictions(folder: Path) -> Any:
     from data.predictions import read_predictions
-    from experiments.rows import tracks_of
+    from experiments.results.rows import tracks_of
 
     found = read_predictions(folder / "predictions.npz")
     score = np.ones(len(found)) if found.score is None else found.score
@@ -230,7 +230,7 @@ def _lifter(folder: Path) -> Any:
 
 def _small_lifter() -> Any:
     from lightning_modules.lifter import Lifter
-    from pose.transforms import N_FEATURES, N_TARGETS, Standardiser
+    from pose.features import N_FEATURES, N_TARGETS, Standardiser
 
     sides = [Standardiser(torch.zeros(size), torch.ones(size)) for size in (N_FEATURES, N_TARGETS)]
     network = {"channels": 4, "filter_widths": [3, 3], "dropout": 0.25}
@@ -265,7 +265,7 @@ def _safetensors(folder: Path) -> Any:
 
 
 def _make_detections(name: str, folder: Path) -> None:
-    _from_tests("inference/inputs/test_formats.py")[name](folder)
+    _from_tests("data/keypoints/formats/test_formats.py")[name](folder)
 
 
 def _make_mediapipe(folder: Path) -> None:
@@ -275,8 +275,8 @@ def _make_mediapipe(folder: Path) -> None:
 
 
 def _detections(folder: Path) -> Any:
-    from inference.inputs import is_keypoints_input, read_detections
-    from inference.trackers.offline import OfflineTracker
+    from data.keypoints import is_keypoints_input, read_detections
+    from inference.tracking.offline import OfflineTracker
 
     files = [path for path in folder.iterdir() if path.is_file()]
     path = files[0] if len(files) == 1 else folder
@@ -294,12 +294,12 @@ INPUTS = (
 
 
 def _make_video(ending: str, folder: Path) -> None:
-    helpers = _from_tests("inference/test_video.py")
+    helpers = _from_tests("fileio/test_video.py")
     helpers["write_at"](folder / f"clip.{ending}", [40 * number for number in range(12)])
 
 
 def _video(folder: Path) -> Any:
-    from inference.video import read_video
+    from fileio.video import read_video
 
     (path,) = folder.iterdir()
     return sum(1 for _ in read_video(path))
@@ -314,7 +314,7 @@ def _make_images(folder: Path) -> None:
 
 
 def _images(folder: Path) -> Any:
-    from inference.video import read_video
+    from fileio.video import read_video
 
     return sum(1 for _ in read_video(folder))
 
@@ -323,9 +323,9 @@ def _images(folder: Path) -> Any:
 
 
 def _make_sweep(folder: Path) -> None:
-    from experiments.sweep import SWEEP_FILE
+    from experiments.runs.sweep import SWEEP_FILE
 
-    metrics, settings = (_from_tests("experiments/test_tables.py")[key] for key in ("metrics", "SETTINGS"))
+    metrics, settings = (_from_tests("experiments/results/test_tables.py")[key] for key in ("metrics", "SETTINGS"))
     rows = []
     for name in ("a", "b"):
         (folder / name / ".hydra").mkdir(parents=True)
@@ -340,8 +340,8 @@ def _make_sweep(folder: Path) -> None:
 
 
 def _sweep(folder: Path) -> Any:
-    from experiments.table_files import write_table
-    from experiments.tables import sweep_table
+    from experiments.results.tables import sweep_table
+    from experiments.results.writers import write_table
     from experiments.tasks.tables import _sweep as read_sweep
 
     settings, jobs = read_sweep(folder)
@@ -350,17 +350,17 @@ def _sweep(folder: Path) -> Any:
 
 
 def _make_runs(folder: Path) -> None:
-    from experiments.sweep import SWEEP_FILE
+    from experiments.runs.sweep import SWEEP_FILE
 
     _make_sweep(folder)
     (folder / SWEEP_FILE).unlink()
 
 
 def _runs(folder: Path) -> Any:
-    from experiments.tables import sweep_table
+    from experiments.results.tables import sweep_table
     from experiments.tasks.tables import _sweep as read_sweep
 
-    settings = _from_tests("experiments/test_tables.py")["SETTINGS"]
+    settings = _from_tests("experiments/results/test_tables.py")["SETTINGS"]
     return sweep_table(settings, read_sweep(folder)[1])
 
 

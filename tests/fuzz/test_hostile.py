@@ -20,20 +20,20 @@ import numpy as np
 import pytest
 import torch
 
-from data.files import member, read_hdf5, read_mat, read_npz, read_pickle, require
-from data.keypoints_json import read_keypoints_json
+from data.keypoints import read_detections
+from data.keypoints.keypoints_json import read_keypoints_json
 from data.mocap.asf_amc import read_amc, read_asf
 from data.mocap.bvh import read_bvh
 from data.mocap.clips import read_clips
-from data.mpi_inf_3dhp import read_cameras
 from data.predictions import read_predictions
 from data.prepare.manifest import Manifest
 from data.prepare.sources import collect
-from experiments.folder import read_yaml, write_text
-from experiments.rows import tracks_of
-from experiments.tables import Job
-from inference.inputs import read_detections
-from inference.video import probe
+from data.sets.mpi_inf_3dhp import read_cameras
+from experiments.results.rows import tracks_of
+from experiments.results.tables import Job
+from experiments.runs.run_dir import read_yaml, write_text
+from fileio.arrays import member, read_hdf5, read_mat, read_npz, read_pickle, require
+from fileio.video import probe
 from lightning_modules.checkpoint import export_published, load_lifter, save_lifter
 from pose.errors import PoseError
 from tests.fuzz.cases import _reset_peak, _status
@@ -399,7 +399,7 @@ def test_checkpoints_whose_keys_take_for_ever(content: bytes, tmp_path: Path) ->
     refused(lambda: load_lifter(path), "a.ckpt: not a readable file of weights")
 
 
-@pytest.mark.parametrize("key", ["fps", "variant", "joints_2d", "network", "training"])
+@pytest.mark.parametrize("key", ["fps", "coordinates", "joints_2d", "network", "training"])
 def test_settings_that_grow(key: str, tmp_path: Path) -> None:
     save_lifter(tmp_path / "a.ckpt", _small_lifter())
     content = torch.load(tmp_path / "a.ckpt", weights_only=True)
@@ -560,7 +560,7 @@ def test_a_video_of_frames_without_bounds(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nclip.mp4\n", "ffconcat version 1.0\n"])
 def test_play_lists_are_no_videos(text: str, tmp_path: Path) -> None:
     pytest.importorskip("av")
-    _from_tests("inference/test_video.py")["write"](tmp_path / "clip.mp4", 4)
+    _from_tests("fileio/test_video.py")["write"](tmp_path / "clip.mp4", 4)
     path = tmp_path / ("list.m3u8" if "EXT" in text else "list.ffconcat")
     path.write_text(text + ("file clip.mp4\n" if "ff" in text else "#EXT-X-ENDLIST\n"))
     refused(lambda: probe(path), path.name)

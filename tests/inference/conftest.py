@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter1d
 from data.synthetic.bodies import random_body
 from data.synthetic.motions import procedural_motion
 from data.synthetic.scenes import compose_scene, look_at, render_scene
-from inference.result import PredictedPerson, PredictedScene
+from inference.scene import PredictedPerson, PredictedScene
 from pose.cameras import Camera
 
 CAMERA = Camera(1500.0, 1500.0, 960.0, 540.0, 1920, 1080)

@@ -10,15 +10,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.camera import CameraSettings
-from inference.detections import VideoDetections
-from inference.focal import estimate_focal
+from data.keypoints.detections import VideoDetections
+from inference.cameras.camera import CameraSettings
+from inference.cameras.focal import estimate_focal
 from inference.pipeline import predict
-from inference.result import PredictedPerson, PredictedScene
-from inference.trackers import OfflineTracker
+from inference.scene import PredictedPerson, PredictedScene
+from inference.tracking import OfflineTracker
+from pose.features import flip_2d, flip_3d
 from pose.joint_sets import COCO_19
 from pose.sequence import PoseSequence
-from pose.transforms import flip_2d, flip_3d
 from tests.cases import cases
 from tests.inference.conftest import make_scene
 

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from benchmarks.multiview import measure, without_distortion
-from data.windows import FrameTable
-from inference.camera import CameraSettings
-from inference.detections import VideoDetections
+from data.keypoints.detections import VideoDetections
+from data.training.windows import FrameTable
+from inference.cameras.camera import CameraSettings
 from inference.lifting import lift_tracks, with_hips
 from inference.pipeline import DEFAULT_LIFTER, Pipeline, predict
 from lightning_modules.checkpoint import load_lifter
@@ -53,8 +53,16 @@ def lifter() -> Lifter:
     poses = 300 * torch.randn(40, 17, 3, generator=generator) + torch.tensor([0.0, 0.0, 4000.0])
     camera = Camera(1500.0, 1500.0, 960.0, 540.0, 1920, 1080)
     keypoints = 1000 * torch.rand(40, 19, 2, generator=generator)
+    confidence = torch.rand(40, 19, generator=generator)
     person = PoseSequence(
-        "made", 0, camera, 25.0, keypoints, torch.rand(40, 19, generator=generator), poses_3d=poses, variant="normal"
+        "made",
+        0,
+        camera,
+        25.0,
+        keypoints,
+        confidence,
+        poses_3d=poses,
+        coordinates="normal",
     )
     table = FrameTable([person], 9)
     network = {"channels": 8, "filter_widths": [3, 3], "dropout": 0.25}
@@ -67,7 +75,7 @@ def test_everybody_in_one_space(scene_file: Path, lifter: Lifter, caplog) -> Non
     caplog.set_level(logging.INFO)
     prediction = Pipeline(lifter=lifter, camera=CAMERA, fps=30).run(scene_file)
     scene = prediction.scene
-    assert (scene.fps, scene.n_frames, scene.variant, scene.source) == (30, 60, "normal", "people.json")
+    assert (scene.fps, scene.n_frames, scene.coordinates, scene.source) == (30, 60, "normal", "people.json")
     assert [person.person for person in scene.people] == [0, 1, 2]
     assert [len(person) for person in scene.people] == sorted((len(p) for p in scene.people), reverse=True)
     for person in scene.people:

@@ -27,7 +27,7 @@ assert scores["given/all"]["metrics"]["r_pck_pct"] == 100.0
 
 from lightning_modules.checkpoint import load_lifter  # noqa: E402
 
-assert load_lifter("builtin:mocap_normal").variant == "normal"
+assert load_lifter("builtin:mocap_normal").coordinates == "normal"
 
 forbidden = {"hydra", "omegaconf", "wandb"} & set(sys.modules)
 assert not forbidden, forbidden
@@ -42,8 +42,8 @@ else:
 # From a folder without such a file everything works.
 del sys.modules["data"]
 sys.path.pop(0)
-from inference.page import PARTS  # noqa: E402
 from inference.pipeline import Pipeline  # noqa: E402
+from inference.render.page import PARTS  # noqa: E402
 
 seconds = np.arange(30)[:, None, None] / 25
 points = np.random.default_rng(1).normal(0, 60, (1, 17, 2)) + [900, 500] + 40 * seconds
@@ -56,7 +56,7 @@ import tempfile  # noqa: E402
 from importlib import resources  # noqa: E402
 from pathlib import Path  # noqa: E402
 
-from inference.camera import CameraSettings  # noqa: E402
+from inference.cameras.camera import CameraSettings  # noqa: E402
 
 with tempfile.TemporaryDirectory() as folder:
     file = Path(folder) / "keypoints.json"
@@ -64,7 +64,7 @@ with tempfile.TemporaryDirectory() as folder:
     scene = Pipeline(fps=25, camera=CameraSettings(fx=1500, image_size=(1920, 1080))).run(file).scene
 assert scene.people[0].poses_3d.shape == (30, 17, 3)
 for part in ("page.html", *PARTS.values()):
-    assert resources.files("inference").joinpath(part).is_file(), part
+    assert resources.files("inference.render").joinpath(part).is_file(), part
 
 import refinement  # noqa: E402
 

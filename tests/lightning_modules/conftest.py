@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from data.windows import EpochSampler, FrameTable, training_loader
+from data.training.windows import EpochSampler, FrameTable, training_loader
 from lightning_modules.checkpoint import load_lifter
 from lightning_modules.lifter import Lifter
 from pose.cameras import Camera
+from pose.features import Standardiser
 from pose.sequence import PoseSequence
-from pose.transforms import Standardiser
 
 NETWORK = {"channels": 8, "filter_widths": [3, 3], "dropout": 0.25}
 
@@ -30,7 +30,7 @@ def golden_lifter(golden: Path) -> Lifter:
     return load_lifter(golden / "checkpoint")
 
 
-def person(name: str = "TS1", frames: int = 40, variant: str = "normal") -> PoseSequence:
+def person(name: str = "TS1", frames: int = 40, coordinates: str = "normal") -> PoseSequence:
     """A sequence of noise with two undetected frames."""
     generator = torch.Generator().manual_seed(sum(name.encode()))
     keypoints_2d = 1000 * torch.rand(frames, 19, 2, generator=generator)
@@ -39,7 +39,7 @@ def person(name: str = "TS1", frames: int = 40, variant: str = "normal") -> Pose
     keypoints_2d[2:4], confidence[2:4], detected[2:4] = 0, 0, False
     poses_3d = 300 * torch.randn(frames, 17, 3, generator=generator) + torch.tensor([0.0, 0.0, 4000.0])
     camera = Camera(1500.0, 1400.0, 1000.0, 500.0, 1920, 1080)
-    return PoseSequence(name, 0, camera, 25.0, keypoints_2d, confidence, detected, poses_3d, variant=variant)  # type: ignore[arg-type]
+    return PoseSequence(name, 0, camera, 25.0, keypoints_2d, confidence, detected, poses_3d, coordinates=coordinates)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def make_lifter() -> Callable[..., Lifter]:
         table = FrameTable([person()], 9)
         settings = {
             "network": NETWORK,
-            "variant": "normal",
+            "coordinates": "normal",
             "fps": 25.0,
             "features": table.feature_standardiser,
             "targets": table.target_standardiser,

@@ -22,7 +22,7 @@ def test_they_are_all_there_and_small() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_is_what_its_name_and_card_say(name: str) -> None:
-    lifter = load_lifter(f"builtin:{name}", variant=name.split("_")[1])
+    lifter = load_lifter(f"builtin:{name}", coordinates=name.split("_")[1])
     assert lifter.network.causal == name.endswith("causal")
     assert lifter.network.receptive_field == 81 and lifter.fps == 25
     card = (WEIGHTS / f"{name}.md").read_text()
@@ -33,8 +33,8 @@ def test_each_is_what_its_name_and_card_say(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["mocap_normal", "mocap_normal_causal"])
 def test_people_of_a_real_video_stand_upright_at_plausible_distances(shared: Path, name: str) -> None:
-    from inference.inputs import read_detections
-    from inference.trackers import OfflineTracker, sequences
+    from data.keypoints import read_detections
+    from inference.tracking import OfflineTracker, sequences
     from pose.cameras import Camera
 
     detections = read_detections(shared / "detections" / "ts1_keypoints.json", fps=30)

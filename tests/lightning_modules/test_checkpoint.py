@@ -23,7 +23,7 @@ from pose.errors import ConfigError, DataError, MismatchError
 def same(one: Lifter, other: Lifter) -> None:
     for name, value in one.state_dict().items():
         assert torch.equal(value, other.state_dict()[name]), name
-    assert one.network.config == other.network.config and one.variant == other.variant and one.fps == other.fps
+    assert one.network.config == other.network.config and one.coordinates == other.coordinates and one.fps == other.fps
 
 
 @pytest.fixture
@@ -46,14 +46,14 @@ def test_a_published_folder(golden_lifter: Lifter, golden: Path) -> None:
         "causal": False,
         "norm": "batch",
     }
-    assert golden_lifter.variant == "normal" and golden_lifter.fps is None and not golden_lifter.training
+    assert golden_lifter.coordinates == "normal" and golden_lifter.fps is None and not golden_lifter.training
     statistics = dict(np.load(golden / "preprocess.npz"))
     assert torch.equal(golden_lifter.feature_mean, torch.from_numpy(statistics["mean2d"]))
     assert torch.equal(golden_lifter.target_std, torch.from_numpy(statistics["std3d"]))
 
 
 def test_our_own_in_all_its_places(make_lifter, tmp_path: Path) -> None:
-    lifter = make_lifter(variant="universal", training={"data": "synthetic", "sizes": [1, 2]})
+    lifter = make_lifter(coordinates="universal", training={"data": "synthetic", "sizes": [1, 2]})
     folder = tmp_path / "lifters" / "abc"
     save_lifter(folder / "lifter.ckpt", lifter)
     for number, place in enumerate(["../lifters/abc", str(folder)]):
@@ -62,7 +62,7 @@ def test_our_own_in_all_its_places(make_lifter, tmp_path: Path) -> None:
         (run / "lifter.json").write_text(json.dumps({"folder": place}))
         same(load_lifter(run), lifter)
     for path in (folder, folder / "lifter.ckpt", str(folder)):
-        loaded = load_lifter(path, variant="universal")
+        loaded = load_lifter(path, coordinates="universal")
         same(loaded, lifter)
         assert dict(loaded.hparams) == dict(lifter.hparams)
     same(Lifter.load_from_checkpoint(folder / "lifter.ckpt"), lifter)
@@ -80,12 +80,12 @@ def test_a_checkpoint_of_the_trainer(make_lifter, loaders, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("options", [{}, {"causal": True}, {"norm": "instance"}])
-@pytest.mark.parametrize("variant", ["normal", "universal"])
-def test_the_published_format_round_trip(make_lifter, tmp_path: Path, options, variant: str) -> None:
-    lifter = make_lifter(network={"channels": 8, "filter_widths": [3, 3], **options}, variant=variant)
+@pytest.mark.parametrize("coordinates", ["normal", "universal"])
+def test_the_published_format_round_trip(make_lifter, tmp_path: Path, options, coordinates: str) -> None:
+    lifter = make_lifter(network={"channels": 8, "filter_widths": [3, 3], **options}, coordinates=coordinates)
     export_published(lifter, tmp_path / "out")
     assert sorted(os.listdir(tmp_path / "out")) == ["config.json", "model_params.pkl", "preprocess_params.pkl"]
-    same(load_lifter(tmp_path / "out", variant=variant), lifter)
+    same(load_lifter(tmp_path / "out", coordinates=coordinates), lifter)
 
 
 def test_the_export_looks_like_the_original(golden_lifter: Lifter, golden: Path, tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_the_export_looks_like_the_original(golden_lifter: Lifter, golden: Path,
 
 def test_another_variant_is_refused_naming_both(golden: Path) -> None:
     with pytest.raises(MismatchError, match="coordinates=normal given, coordinates=universal expected"):
-        load_lifter(golden / "checkpoint", variant="universal")
+        load_lifter(golden / "checkpoint", coordinates="universal")
 
 
 @pytest.mark.parametrize(
@@ -215,9 +215,9 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_safetensors_file_holds_a_lifter_in_half_precision(make_lifter, make_person, tmp_path: Path) -> None:
-    lifter = make_lifter(variant="universal", training={"data": "mocap"}).eval()
+    lifter = make_lifter(coordinates="universal", training={"data": "mocap"}).eval()
     export_safetensors(tmp_path / "a.safetensors", lifter)
-    loaded = load_lifter(tmp_path / "a.safetensors", variant="universal")
+    loaded = load_lifter(tmp_path / "a.safetensors", coordinates="universal")
     assert dict(loaded.hparams) == dict(lifter.hparams) and not loaded.training
     assert torch.equal(loaded.feature_std, lifter.feature_std)
     for name, value in lifter.state_dict().items():
@@ -225,7 +225,7 @@ def test_a_safetensors_file_holds_a_lifter_in_half_precision(make_lifter, make_p
     before, after = (lift(one, [make_person()])[0].poses_3d for one in (lifter, loaded))
     assert (before - after).abs().max() < 0.01 * before.std()
     with pytest.raises(MismatchError, match="coordinates=universal given, coordinates=normal expected"):
-        load_lifter(tmp_path / "a.safetensors", variant="normal")
+        load_lifter(tmp_path / "a.safetensors", coordinates="normal")
 
 
 @pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"\xff" * 64])
@@ -242,6 +242,6 @@ def test_lifters_that_come_with_the_package_have_names(make_lifter, tmp_path: Pa
     with pytest.raises(ConfigError, match="checkpoint=builtin:mine: no such lifter; there are none"):
         load_lifter("builtin:mine")
     export_safetensors(tmp_path / "mine.safetensors", make_lifter())
-    assert load_lifter("builtin:mine").variant == "normal"
+    assert load_lifter("builtin:mine").coordinates == "normal"
     with pytest.raises(ConfigError, match="checkpoint=builtin:yours: no such lifter; there are mine"):
         load_lifter("builtin:yours")

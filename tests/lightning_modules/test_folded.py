@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lightning_modules.folded import FoldedNetwork
-from lightning_modules.tcn import TemporalConvNet
+from lightning_modules.networks.tcn import TemporalConvNet
 from pose.errors import ConfigError, ShapeError
 
 

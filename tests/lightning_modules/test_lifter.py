@@ -114,7 +114,7 @@ def test_optimizer_and_schedule_come_from_outside_and_stay_out_of_the_hyperparam
     assert isinstance(made["lr_scheduler"]["scheduler"], torch.optim.lr_scheduler.StepLR)
     assert dict(lifter.hparams) == {
         "network": {"channels": 8, "filter_widths": [3, 3], "dropout": 0.25, "causal": False, "norm": "batch"},
-        "variant": "normal",
+        "coordinates": "normal",
         "fps": 25.0,
         "joints_2d": "COCO-19",
         "joints_3d": "MuPoTS-17",
@@ -139,7 +139,7 @@ def test_what_cannot_be_trained_is_refused(make_lifter, loaders) -> None:
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"variant": "metric"}, ConfigError, "coordinates=metric: must be one of normal, universal"),
+        ({"coordinates": "metric"}, ConfigError, "coordinates=metric: must be one of normal, universal"),
         ({"fps": 0.0}, ConfigError, "fps=0.0: must be"),
         ({"seed": -1}, ConfigError, "seed=-1: must be"),
         ({"joints_2d": "COCO-17"}, MismatchError, "joints_2d: joint set COCO-17 given, COCO-19 expected"),

@@ -46,6 +46,6 @@ def test_a_sequence_without_such_frames_is_left_out_but_not_all(make_person) -> 
 
 def test_variants_must_agree(make_person) -> None:
     with pytest.raises(MismatchError, match=r"annotation of TS1/0: coordinates=universal given, coordinates=normal"):
-        mean_sequence_scores([make_person()], [make_person(variant="universal")])
+        mean_sequence_scores([make_person()], [make_person(coordinates="universal")])
     with pytest.raises(DataError, match="TS1/0: has no 3D poses"):
         mean_sequence_scores([make_person()], [dataclasses.replace(make_person(), poses_3d=None)])

@@ -19,9 +19,9 @@ from lightning_modules.checkpoint import load_lifter
 from lightning_modules.lifter import Lifter
 from lightning_modules.prediction import lift
 from pose.cameras import Camera
+from pose.features import flip_2d, flip_3d
 from pose.joint_sets import COCO_19
 from pose.sequence import PoseSequence
-from pose.transforms import flip_2d, flip_3d
 from tests.cases import cases
 
 CAMERA = Camera(1500.0, 1400.0, 1000.0, 500.0, 1920, 1080)

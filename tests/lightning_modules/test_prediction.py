@@ -15,9 +15,9 @@ from lightning_modules.lifter import Lifter
 from lightning_modules.prediction import lift
 from pose.cameras import Camera
 from pose.errors import ConfigError, DataError, MismatchError
+from pose.features import decode_3d, features_2d, flip_2d, flip_3d
 from pose.joint_sets import COCO_17
 from pose.sequence import PoseSequence
-from pose.transforms import decode_3d, features_2d, flip_2d, flip_3d
 
 HEIGHTS = {2048: 2048, 1920: 1080}
 
@@ -154,11 +154,11 @@ def test_a_causal_prediction_does_not_see_the_future(make_lifter, make_person) -
 
 
 def test_what_comes_back(make_lifter, make_person) -> None:
-    lifter = make_lifter(variant="universal").train()
+    lifter = make_lifter(coordinates="universal").train()
     person = make_person(frames=5)
     found, empty = lift(lifter, [person, make_person(frames=0)])
     assert lifter.training, "the mode is restored"
-    assert found.variant == "universal" and found.poses_3d.shape == (5, 17, 3)
+    assert found.coordinates == "universal" and found.poses_3d.shape == (5, 17, 3)
     assert found.poses_3d.isfinite().all(), "undetected frames are predicted too"
     assert found.detected is person.detected and found.keypoints_2d is person.keypoints_2d
     assert empty.poses_3d.shape == (0, 17, 3)

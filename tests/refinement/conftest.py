@@ -32,7 +32,7 @@ def make_person() -> Callable[..., PoseSequence]:
             confidence=scores * torch.where(hidden, 0.1, 1.0)[:, None],
             poses_3d=limbs + place + noise * torch.where(hidden, 10.0, 1.0)[:, None, None],
             frame=torch.arange(100, 100 + frames),
-            variant="normal",
+            coordinates="normal",
         )
 
     return make

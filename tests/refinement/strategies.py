@@ -9,7 +9,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from refinement.energy import POSE_LOSSES, SMOOTHNESS_ORDER, PublishedEnergy
+from refinement.published.energy import POSE_LOSSES, SMOOTHNESS_ORDER, PublishedEnergy
 
 #: Lengths about which something changes: nothing to compare with, the median filter, the large steps of both orders.
 LENGTHS = (1, 2, 3, 5, 9, 19, 20, 21, 39, 40, 41, 70)

@@ -11,8 +11,8 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from pose.errors import ConfigError, DataError
+from pose.features import flip_3d
 from pose.sequence import PoseSequence
-from pose.transforms import flip_3d
 from refinement import (
     GaussianRefinement,
     InterpolationRefinement,

@@ -70,7 +70,7 @@ def sequences(draw: st.DrawFn) -> PoseSequence:
         torch.from_numpy(confidence).float(),
         torch.from_numpy(detected),
         torch.from_numpy(poses).float(),
-        variant="normal",
+        coordinates="normal",
     )
 
 
@@ -113,7 +113,7 @@ def test_a_person_whom_nobody_ever_saw_has_finite_deviations(fps: float) -> None
         torch.zeros(frames, 19),
         torch.zeros(frames, dtype=torch.bool),
         poses,
-        variant="normal",
+        coordinates="normal",
     )
     for sequence in (unseen, dataclasses.replace(unseen, camera=None)):
         _, result = refined(OcclusionRefinement(), sequence)

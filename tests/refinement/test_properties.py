@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from refinement.adam import AdamSettings, Minimum, minimise_adam
-from refinement.energy import PublishedEnergy
-from refinement.fast import minimise_fast
+from refinement.published.adam import AdamSettings, Minimum, minimise_adam
+from refinement.published.direct import minimise_fast
+from refinement.published.energy import PublishedEnergy
 from tests.cases import cases
 from tests.refinement.strategies import Person, energies, people
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from pose.errors import ConfigError, DataError, MismatchError, ShapeError
+from pose.features import flip_3d
 from pose.joint_sets import MUPOTS_17, PANOPTIC_19, JointSet
 from pose.sequence import PoseSequence
-from pose.transforms import flip_3d
 from refinement import NoRefinement, PaperRefinement, refine
 from refinement import refiner as refiner_module
 
@@ -155,7 +155,7 @@ class TestBadInput:
             PaperRefinement()([make_person(0)])
 
     def test_no_poses(self, make_person: MakePerson) -> None:
-        person = dataclasses.replace(make_person(5), poses_3d=None, variant=None)
+        person = dataclasses.replace(make_person(5), poses_3d=None, coordinates=None)
         with pytest.raises(MismatchError, match="TS1/0: no 3D poses"):
             PaperRefinement()([person])
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from data.datamodules import MocapDataModule
 from data.mocap.generate import mocap_steps
 from data.mocap.sets import mocap_folder, mocap_settings, mocap_test, mocap_training
 from data.prepare.steps import run_steps
 from data.synthetic.bodies import random_body
 from data.synthetic.motions import procedural_motion
+from data.training.datamodules import MocapDataModule
 from pose.coordinates import universal_scale
 from pose.errors import ConfigError, DataError
 
@@ -74,11 +74,11 @@ def test_a_subject_left_out_is_the_one_tested_on(mocap: Path, tmp_path: Path) ->
     run_steps(tmp_path, steps)
     folder = mocap_folder(tmp_path, "02")
     assert mocap_settings(folder)["names"] == ["01", "02"]
-    from data.files import read_pickle
+    from fileio.arrays import read_pickle
 
     origins = read_pickle(folder / "MucoTemp" / "sequence_meta.pkl")
     assert {subject for videos in origins for people in videos for subject, _, _ in people} == {1}
-    assert mocap_test(tmp_path / "Mocap", held_out="02").sequences("universal")[0].variant == "universal"
+    assert mocap_test(tmp_path / "Mocap", held_out="02").sequences("universal")[0].coordinates == "universal"
 
 
 def test_a_second_run_finds_all_done_and_another_setting_makes_it_again(prepared: Path, mocap: Path) -> None:

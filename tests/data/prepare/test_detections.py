@@ -18,7 +18,7 @@ from data.prepare.detections import (
     matched_detections,
     write_detections,
 )
-from data.reader import read_detections
+from data.sets.reader import read_detections
 from pose.errors import DataError, ShapeError
 from pose.joint_sets import COCO_17, MUPOTS_17
 

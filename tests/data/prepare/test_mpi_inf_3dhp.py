@@ -12,12 +12,12 @@ import pytest
 import scipy.io
 from PIL import Image
 
-from data.files import read_pickle
-from data.mpi_inf_3dhp import MpiInf3dhpTest, MpiInf3dhpTrain
 from data.prepare import mpi_inf_3dhp
 from data.prepare.mpi_inf_3dhp import annotated_2d, mpi_inf_3dhp_steps
 from data.prepare.steps import Report, StepsFailedError, run_steps
-from data.synthetic.writers import write_mpi_annotations
+from data.sets.mpi_inf_3dhp import MpiInf3dhpTest, MpiInf3dhpTrain
+from data.sets.writers import write_mpi_annotations
+from fileio.arrays import read_pickle
 from pose.errors import ConfigError, DataError
 from pose.joint_sets import COCO_17, MUPOTS_17, MUPOTS_17_OF_MPI_28
 

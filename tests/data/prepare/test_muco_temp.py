@@ -14,14 +14,14 @@ import torch
 from PIL import Image
 from scipy.ndimage import gaussian_filter1d, maximum_filter, minimum_filter
 
-from data.files import read_pickle
-from data.muco_temp import MuCoTemp
 from data.prepare.muco_clips import Clip, choose_clips, clip_annotations, recordings_of
 from data.prepare.muco_composition import back_to_front, paste, read_mask, source_path
 from data.prepare.muco_detections import HIDDEN_SCORE, hidden_by_capsules, with_hidden
 from data.prepare.muco_temp import muco_temp_steps
 from data.prepare.steps import StepsFailedError, run_steps
-from data.synthetic import writers
+from data.sets import writers
+from data.sets.muco_temp import MuCoTemp
+from fileio.arrays import read_pickle
 from pose.cameras import Camera
 from pose.errors import ConfigError, DataError
 from pose.joint_sets import COCO_17, MUPOTS_17, MUPOTS_17_OF_MPI_28

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from data.mupots_3d import MuPoTS3D
 from data.prepare.mupots_3d import mupots_3d_steps
 from data.prepare.sources import Item, copy_checked
 from data.prepare.steps import Report, StepsFailedError, run_steps
+from data.sets.mupots_3d import MuPoTS3D
 from pose.errors import DataError
 
 CUT = {"sequences": [1, 6]}

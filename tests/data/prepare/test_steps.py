@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from data.files import read_mat
 from data.prepare.manifest import MOST_LISTED
 from data.prepare.steps import Step, StepsFailedError, run_steps
+from fileio.arrays import read_mat
 from pose.errors import ConfigError, DataError
 
 REPO = Path(__file__).resolve().parents[3]

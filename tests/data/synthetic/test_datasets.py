@@ -14,11 +14,11 @@ import pytest
 import scipy.io
 import torch
 
-from data.mpi_inf_3dhp import MpiInf3dhpTest, MpiInf3dhpTrain, read_cameras
-from data.muco_temp import MuCoTemp
-from data.mupots_3d import MuPoTS3D
+from data.sets.mpi_inf_3dhp import MpiInf3dhpTest, MpiInf3dhpTrain, read_cameras
+from data.sets.muco_temp import MuCoTemp
+from data.sets.mupots_3d import MuPoTS3D
+from data.sets.writers import MPI_28
 from data.synthetic import SyntheticSettings, datasets, ensure_synthetic, synthetic_fingerprint, synthetic_test
-from data.synthetic.writers import MPI_28
 from pose.cameras import fit_intrinsics
 from pose.coordinates import UNIVERSAL_KNEE_TO_NECK, universal_scale
 from pose.errors import ConfigError, DataError

@@ -12,8 +12,8 @@ from data.synthetic.motions import procedural_motion
 from data.synthetic.occlusion import Cover
 from data.synthetic.scenes import SeenPerson, compose_scene, look_at, render_scene
 from pose.cameras import Camera
+from pose.features import with_derived_joints
 from pose.joint_sets import COCO_17, COCO_19, MUPOTS_17
-from pose.transforms import with_derived_joints
 
 CAMERA = Camera(1500.0, 1500.0, 1024.0, 1024.0, 2048, 2048)
 VIEW = look_at(CAMERA, np.array([0, 1300.0, 0]), np.array([0, 1000.0, 4000]))

@@ -13,7 +13,8 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 
-from inference.detectors import base, detect_video, load_detector
+from data.keypoints import detector as base
+from inference.detectors import detect_video, load_detector
 from pose.errors import ConfigError, DataError
 from pose.joint_sets import COCO_19
 

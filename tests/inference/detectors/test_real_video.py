@@ -31,7 +31,7 @@ def clip() -> Path:
 def test_mediapipe_on_the_demo_clip(clip: Path):
     pytest.importorskip("mediapipe", reason="needs mediapipe: pip install --no-deps -r tests/requirements-video.txt")
     pytest.importorskip("av", reason="needs PyAV")
-    from inference.video import probe, read_video
+    from fileio.video import probe, read_video
 
     info = probe(clip)
     images = (frame.image for frame in islice(read_video(clip), N_FRAMES))

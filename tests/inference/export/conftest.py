@@ -10,7 +10,7 @@ import torch
 
 from data.synthetic.bodies import random_body
 from data.synthetic.motions import procedural_motion
-from inference.result import PredictedPerson, PredictedScene
+from inference.scene import PredictedPerson, PredictedScene
 from pose.cameras import Camera
 from pose.joint_sets import COCO_19, MUPOTS_17
 

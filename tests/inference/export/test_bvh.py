@@ -11,7 +11,7 @@ import pytest
 
 from inference.export.bvh import BvhExporter, _angles
 from inference.export.bvh_pose import bone_pose
-from inference.result import PredictedScene
+from inference.scene import PredictedScene
 from pose.errors import ConfigError
 from pose.joint_sets import MUPOTS_17
 

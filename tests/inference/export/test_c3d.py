@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from inference.export.c3d import C3dExporter
-from inference.result import PredictedScene
+from inference.scene import PredictedScene
 from pose.errors import ConfigError, DataError
 from pose.joint_sets import MUPOTS_17
 

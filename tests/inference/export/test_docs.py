@@ -13,7 +13,7 @@ from inference.export.json_csv import CsvExporter, JsonExporter
 from inference.export.npz import NpzExporter
 from inference.export.published import PickleExporter
 from inference.export.trc import TrcExporter
-from inference.result import PredictedScene
+from inference.scene import PredictedScene
 
 
 def test_exports(repo: Path, scene: PredictedScene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from inference.export.base import Exporter, to_y_up
-from inference.result import PredictedScene
+from inference.scene import PredictedScene
 from pose.errors import ConfigError, DataError
 
 FILES = {

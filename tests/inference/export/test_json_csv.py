@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from inference.export.json_csv import CSV_COLUMNS, CsvExporter, JsonExporter
-from inference.result import PredictedScene
+from inference.scene import PredictedScene
 from pose.joint_sets import COCO_19, MUPOTS_17
 
 

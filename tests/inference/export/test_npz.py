@@ -11,7 +11,7 @@ import pytest
 
 from data.predictions import Predictions, read_predictions
 from inference.export.npz import NpzExporter, scene_predictions
-from inference.result import PredictedScene
+from inference.scene import PredictedScene
 from pose.errors import DataError
 from pose.joint_sets import COCO_19, MUPOTS_17
 
@@ -37,7 +37,7 @@ def test_round_trip(scene: PredictedScene, tmp_path: Path, caplog) -> None:
     )
     np.testing.assert_array_equal(found.K, scene.camera.K.numpy())
     assert set(found.sequence) == {"café.mp4"}
-    assert (found.fps, found.n_frames, found.variant) == (29.97, 60, "normal")
+    assert (found.fps, found.n_frames, found.coordinates) == (29.97, 60, "normal")
     assert found.image_size.tolist() == [1920, 1080] and found.notes.tolist() == ["The camera was guessed."]
 
 
@@ -59,8 +59,8 @@ def test_std_and_notes_are_optional(scene: PredictedScene, tmp_path: Path) -> No
         ("n_frames", 2.5, "n_frames: 1 positive whole"),
         ("n_frames", np.array([1, 2]), "n_frames: expected shape"),
         ("image_size", np.array([1920, 0]), "image_size: 2 positive whole"),
-        ("variant", "metric", "variant: normal or universal is expected, found 'metric'"),
-        ("variant", np.array(["normal"]), "variant: normal or universal"),
+        ("coordinates", "metric", "coordinates: normal or universal is expected, found 'metric'"),
+        ("coordinates", np.array(["normal"]), "coordinates: normal or universal"),
         ("notes", np.array([1, 2]), "notes: text of shape"),
         ("notes", np.array("one"), "notes: text of shape"),
     ],

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from fileio.pickle_reader import load_pickle
 from inference.export.published import PickleExporter
-from inference.result import PredictedScene
-from pose.pickles import load_pickle
+from inference.scene import PredictedScene
 
 
 def test_round_trip(scene: PredictedScene, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from inference.export.trc import TrcExporter
-from inference.result import PredictedScene
+from inference.scene import PredictedScene
 from pose.joint_sets import MUPOTS_17
 
 Y_UP = np.array([1, -1, -1])

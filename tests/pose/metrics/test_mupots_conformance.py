@@ -16,7 +16,7 @@ from scipy.io import loadmat
 from pose.joint_sets import COCO_19, MUPOTS_17, remap_index_or_last
 from pose.metrics.mupots import AnnotatedScene, PredictedScene, score_scenes
 
-VARIANTS = ("annot3", "univ_annot3")
+COORDINATES = ("annot3", "univ_annot3")
 MM_KEYS = {
     "test_mrpe": "mrpe_mm",
     "test_rel_error": "mpjpe_mm",
@@ -41,7 +41,7 @@ def golden_scenes(golden: Path, field: str) -> tuple[dict, dict, dict]:
     return annotated, predicted, arrays
 
 
-@pytest.mark.parametrize("field", VARIANTS)
+@pytest.mark.parametrize("field", COORDINATES)
 def test_golden_scores(golden, field):
     annotated, predicted, arrays = golden_scenes(golden, field)
     results = score_scenes(annotated, predicted)
@@ -61,13 +61,15 @@ def conformance_annotations(conformance) -> dict[str, dict[str, AnnotatedScene]]
     def field(cells, name):
         return np.array([[cell[name][0, 0].T for cell in row] for row in cells], dtype=np.float64)
 
-    scenes: dict[str, dict[str, AnnotatedScene]] = {variant: {} for variant in VARIANTS}
+    scenes: dict[str, dict[str, AnnotatedScene]] = {coordinates: {} for coordinates in COORDINATES}
     for number in range(1, 21):
         path = conformance / "MuPoTS" / "MultiPersonTestSet" / f"TS{number}" / "annot.mat"
         cells = loadmat(path)["annotations"]
         valid = field(cells, "isValidFrame")[..., 0, 0] != 0
-        for variant in VARIANTS:
-            scenes[variant][f"TS{number}"] = AnnotatedScene(field(cells, "annot2"), field(cells, variant), valid)
+        for coordinates in COORDINATES:
+            scenes[coordinates][f"TS{number}"] = AnnotatedScene(
+                field(cells, "annot2"), field(cells, coordinates), valid
+            )
     return scenes
 
 
@@ -97,19 +99,19 @@ def test_conformance(conformance, conformance_annotations, name, file, key):
     with np.load(conformance / "expected" / file) as arrays:
         predicted = conformance_predictions(conformance, arrays[key], conformance_annotations["annot3"])
     complete = len(predicted) == 20  # refined.npz holds TS1..5
-    for variant, annotated in conformance_annotations.items():
+    for annotation, annotated in conformance_annotations.items():
         results = score_scenes({n: annotated[n] for n in predicted}, predicted)
         for switches, result in results.items():
             pairing, people = switches.split("/")
             for coordinates in ("relative", "absolute"):
                 for metric, tolerance, mean_tolerance in (("pck", 0.25, 0.03), ("auc", 0.05, 0.05)):
-                    want = expected[f"{variant}/{coordinates}/{people}/{pairing}"][metric]
+                    want = expected[f"{annotation}/{coordinates}/{people}/{pairing}"][metric]
                     scores = f"{coordinates[0]}_{metric}_pct"
                     got = [result["per_sequence"][n][scores] for n in predicted]
                     np.testing.assert_allclose(got, want[: len(got)], rtol=0, atol=tolerance)
                     if complete:
                         assert result["metrics"][scores] == pytest.approx(np.mean(want), abs=mean_tolerance)
-        if complete and variant == "annot3":
+        if complete and annotation == "annot3":
             # The expected mm numbers are means over the sequences, all valid people of a sequence pooled.
             for theirs, ours in MM_KEYS.items():
                 got = results["given/all"]["metrics"][ours]

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pose.errors import ShapeError
-from pose.metrics import errors as err
+from pose.metrics import joint_errors as err
 from pose.metrics.occlusion import PARTS, errors_by_occlusion, occlusion_lengths, split_errors
 from tests.pose.metrics import plain
 

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from pose.metrics import errors as err
+from pose.features import flip_3d
+from pose.metrics import joint_errors as err
 from pose.metrics.mupots import AnnotatedScene, PredictedScene, pair_by_2d, score_scenes
 from pose.metrics.occlusion import errors_by_occlusion, occlusion_lengths, split_errors
-from pose.transforms import flip_3d
 from tests.pose.metrics import plain
 
 seeds = st.integers(0, 2**32 - 1)

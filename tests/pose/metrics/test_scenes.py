@@ -29,7 +29,7 @@ def person(sequence: str, number: int, frames: list[int], seed: int = 0, **chang
         annotation_2d=2000 * torch.rand(length, 17, 2, generator=generator),
         annotated=torch.rand(length, generator=generator) < 0.9,
         frame=torch.tensor(frames, dtype=torch.long),
-        variant="normal",
+        coordinates="normal",
     )
     return dataclasses.replace(made, **changes)
 
@@ -112,7 +112,7 @@ def test_refusals_name_the_person():
     with pytest.raises(MismatchError, match="TS1/0: has no poses_3d"):
         scenes_from_sequences([person("TS1", 0, [0], poses_3d=None)])
     with pytest.raises(MismatchError, match="variants cannot be mixed"):
-        scenes_from_sequences([person("TS1", 0, [0]), person("TS1", 1, [0], variant="universal")])
+        scenes_from_sequences([person("TS1", 0, [0]), person("TS1", 1, [0], coordinates="universal")])
 
 
 def test_keypoints_of_other_joint_sets():

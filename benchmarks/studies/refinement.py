@@ -1,0 +1,282 @@
+"""Accuracy and time of every option of `refinement=`, in one run:
+
+    python -m benchmarks.studies.refinement                  # four minutes on one core, the first time eleven
+    python -m benchmarks.studies.refinement --quick          # seconds; the numbers mean nothing
+    python -m benchmarks.studies.refinement --json FILE      # all numbers
+    python -m benchmarks.studies.refinement --write-docs     # writes docs/refinement_results.md
+    python -m benchmarks.studies.refinement --retune         # searches the settings of the re-tuned options again
+    python -m benchmarks.studies.refinement --checkpoint PATH --trained-on train  # another lifter
+
+Data: `procedural`, the embedded stand-in's own motions, and, where ../shared/mocap is beside the checkout, `cmu`, real
+motion capture. Detections, occlusion and cameras are simulated in both. Errors: of a lifter that was trained on other
+motions (`lifter`; the one that counts) and three kinds of simulated noise (benchmarks/studies/error_sources.py).
+
+A frame is occluded where the person is not detected or less than half of the joints are in sight; the length of an
+occlusion is counted in such frames. Intervals: 95%, bootstrap over the scenes of all seeds; `cmu` rests on six clips of
+three people, so they tell how sure the numbers are for these clips, not for people at large.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from benchmarks.studies import error_sources as sources
+from benchmarks.studies.error_sources import MOCAP, REPO, LifterSettings, Motions, Scene, frame_visible
+from benchmarks.studies.refinement_coverage import coverage_counts
+from benchmarks.studies.refinement_page import ABOUT, DATA, ERRORS, METRICS, tables, time_table
+from pose.errors import ConfigError, PoseError
+from pose.metrics.occlusion import PARTS, occlusion_lengths
+from refinement.refiner import RefinementResult, Refiner
+
+CONF = REPO / "conf" / "refinement"
+DOCS = REPO / "docs" / "refinement_results.md"
+
+#: In the order of the tables; those without a file in conf/refinement are left out.
+OPTIONS = (
+    "none", "interpolation", "one_euro", "savitzky_golay", "gaussian", "kalman_rts", "paper", "paper_retuned",
+    "energy_fast", "occlusion",
+)  # fmt: skip
+COLUMNS = ("all", *PARTS)
+BOOTSTRAPS = 1000
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured."""
+
+    seeds: int = 3
+    scenes: int = 16
+    frames: int = 300
+    lifter: LifterSettings = field(default_factory=LifterSettings)
+
+
+QUICK = Size(seeds=1, scenes=2, frames=60, lifter=LifterSettings(2, 60, 16, (3, 3), 1, 64))
+
+
+def options() -> dict[str, Refiner]:
+    """Every option of `refinement=` that is there, by name."""
+    return {name: option(name) for name in OPTIONS if (CONF / f"{name}.yaml").is_file()}
+
+
+def option(name: str, **changes: Any) -> Refiner:
+    """`refinement=name` with some of its keys changed."""
+    return instantiate(OmegaConf.merge(OmegaConf.load(CONF / f"{name}.yaml"), changes))
+
+
+def motions(data: str, part: str) -> Motions:
+    """Motions of a set of DATA for `train`, `tune` or `report`."""
+    return sources.mocap_clips(part) if data == "cmu" else sources.procedural_motions
+
+
+# --- measuring -------------------------------------------------------------------------------------------------------
+
+
+def scene_sums(truth: Scene, predicted: Scene) -> np.ndarray:
+    """Sums of both errors and numbers of frames in each of COLUMNS: (3, columns)."""
+    sums = np.zeros((3, len(COLUMNS)))
+    for true, guess in zip(truth, predicted, strict=True):
+        error = guess.poses_3d - true.poses_3d  # type: ignore[operator]
+        root = error[:, sources.ROOT]
+        values = torch.stack([root.norm(dim=-1), (error - root[:, None]).norm(dim=-1).mean(1), torch.ones(len(root))])
+        lengths = occlusion_lengths(frame_visible(true))
+        for column, (shortest, longest) in enumerate([(0, None), *PARTS.values()]):
+            chosen = true.annotated & (lengths >= shortest)
+            if longest is not None:
+                chosen &= lengths <= longest
+            sums[:, column] += values[:, chosen].double().sum(1).numpy()
+    return sums
+
+
+def refined_scenes(method: Refiner, predicted: list[Scene]) -> tuple[list[Scene], RefinementResult, float]:
+    """Refined scenes, all that the refinement says of them, microseconds per frame and person."""
+    people = [person for scene in predicted for person in scene]
+    result = method(people)
+    refined = iter(result.sequences)
+    return [[next(refined) for _ in scene] for scene in predicted], result, 1e6 * result.seconds / sum(map(len, people))
+
+
+def predictions(data: str, error: str, seed: int, size: Size, lifter: Any, part: str = "report") -> tuple:
+    """Scenes and their predictions with one kind of errors."""
+    # Seeds of the parts are far apart, so that procedural scenes, which are not split by clip, differ too.
+    seed += {"report": 0, "tune": 500}[part]
+    scenes = sources.make_scenes(motions(data, part), size.scenes, seed, size.frames)
+    if error == "lifter":
+        return scenes, sources.lifter_errors(scenes, lifter)
+    return scenes, sources.simulated_errors(scenes, error, seed)
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """By option: sums (scenes, 3, columns), microseconds per frame, `coverage_counts` where it states deviations."""
+
+    sums: dict[str, np.ndarray]
+    times: dict[str, float]
+    coverage: dict[str, np.ndarray]
+
+
+def measure(data: str, size: Size, cache: Path, checkpoint: Path | None = None) -> Iterator[tuple[str, Measured]]:
+    """For each kind of errors its name and what was measured."""
+    lifter = the_lifter(data, size, cache, checkpoint)
+    methods = options()
+    warm = sources.make_scenes(sources.procedural_motions, 1, 1, 60)
+    for method in methods.values():  # what is compiled is compiled now
+        refined_scenes(method, sources.simulated_errors(warm, "wrong", 0))
+    for error in ERRORS:
+        sums: dict[str, list[np.ndarray]] = {name: [] for name in methods}
+        times: dict[str, list[float]] = {name: [] for name in methods}
+        coverage: dict[str, np.ndarray] = {}
+        for seed in range(size.seeds):
+            scenes, predicted = predictions(data, error, seed, size, lifter)
+            for name, method in methods.items():
+                refined, result, microseconds = refined_scenes(method, predicted)
+                if result.std_mm is not None and result.observed is not None:
+                    people = [person for scene in scenes for person in scene]
+                    counts = coverage_counts(people, result.sequences, result.std_mm, result.observed)
+                    coverage[name] = coverage.get(name, 0) + counts
+                sums[name] += [scene_sums(*pair) for pair in zip(scenes, refined, strict=True)]
+                times[name].append(microseconds)
+        yield (
+            error,
+            Measured(
+                {name: np.stack(values) for name, values in sums.items()},
+                {name: float(np.median(values)) for name, values in times.items()},
+                coverage,
+            ),
+        )
+
+
+def the_lifter(data: str, size: Size, cache: Path, checkpoint: Path | None) -> Any:
+    """The lifter of `checkpoint`, else a small one trained on the motions for training, which is kept in `cache`."""
+    if checkpoint is None:
+        return sources.trained_lifter(motions(data, "train"), size.lifter, cache)
+    from lightning_modules.checkpoint import load_lifter
+
+    return load_lifter(checkpoint, coordinates="normal")
+
+
+def check_unseen(trained_on: list[str], split: dict[str, list[str]]) -> None:
+    """ConfigError where a lifter trained on these clips, or parts of the split, or `none`, knows clips of the report.
+
+    Clips for tuning may be among them: no figure of the report rests on those.
+    """
+    clips = {name for part in split.values() for name in part}
+    seen: set[str] = set()
+    for word in trained_on:
+        if word not in clips and word not in split and word != "none":
+            raise ConfigError(f"--trained-on {word}: must be none, {', '.join(split)} or clips of ../shared/mocap")
+        seen |= set(split.get(word, [word]))
+    if known := sorted(seen & set(split["report"])):
+        raise ConfigError(f"--trained-on: {', '.join(known)} are in the report; take a lifter that was trained without")
+
+
+# --- statistics ------------------------------------------------------------------------------------------------------
+
+
+def means(sums: np.ndarray) -> np.ndarray:
+    """Sums (..., scenes, 3, columns) -> mean errors (..., 2, columns) over the frames of all scenes."""
+    total = sums.sum(-3)
+    with np.errstate(invalid="ignore"):
+        return total[..., :2, :] / total[..., 2:, :]
+
+
+def resampled(sums: np.ndarray) -> np.ndarray:
+    """Mean errors (BOOTSTRAPS, 2, columns) of scenes drawn with replacement, the same draws for every option."""
+    counts = np.random.default_rng(0).multinomial(len(sums), np.full(len(sums), 1 / len(sums)), BOOTSTRAPS)
+    return means(np.tensordot(counts.astype(float), sums, axes=1)[:, None])
+
+
+def interval(values: np.ndarray) -> list[float]:
+    return np.nanpercentile(values, [2.5, 97.5], axis=0).tolist()
+
+
+def summary(measured: Measured) -> dict[str, Any]:
+    """All numbers of one table: per option and metric the parts with mean and interval, and changes in percent."""
+    sums, table = measured.sums, {}
+    draws = {name: resampled(values) for name, values in sums.items()}
+    for name, values in sums.items():
+        row: dict[str, Any] = {"microseconds_per_frame": measured.times[name]}
+        for m, metric in enumerate(METRICS):
+            row[metric] = {}
+            for c, column in enumerate(COLUMNS):
+                if np.isfinite(mean := means(values)[m, c]):
+                    row[metric][column] = {"mean": float(mean), "interval": interval(draws[name][:, m, c])}
+            for other, column in (("none", "visible"), ("paper", "visible"), ("paper", "occluded")):
+                c = COLUMNS.index(column)
+                change = 100 * (means(values)[m, c] / means(sums[other])[m, c] - 1)
+                spread = interval(100 * (draws[name][:, m, c] / draws[other][:, m, c] - 1))
+                row[metric][f"{column}_against_{other}_pct"] = {"mean": float(change), "interval": spread}
+        if name in measured.coverage:
+            row["coverage"] = measured.coverage[name].tolist()
+        table[name] = row
+    return {"frames": dict(zip(COLUMNS, sums["none"][:, 2].sum(0).tolist(), strict=True)), "options": table}
+
+
+def main(words: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description="Accuracy and time of every refinement")
+    parser.add_argument("--quick", action="store_true", help="tiny, for a test")
+    parser.add_argument("--data", choices=list(DATA), help="one set only")
+    parser.add_argument("--json", type=Path, help="write all numbers to this file")
+    parser.add_argument("--write-docs", action="store_true", help=f"write {DOCS.relative_to(REPO)}")
+    parser.add_argument("--retune", action="store_true", help="search settings and write them to conf/refinement")
+    parser.add_argument("--cache", type=Path, default=sources.LIFTERS, help="where trained lifters are kept")
+    parser.add_argument("--seeds", type=int, help="how many seeds")
+    parser.add_argument("--lifter-scenes", type=int, help="scenes that the lifter is trained on")
+    parser.add_argument("--lifter-epochs", type=int, help="epochs that it is trained for")
+    parser.add_argument("--checkpoint", type=Path, help="errors of this lifter instead of a small one trained here")
+    parser.add_argument("--trained-on", nargs="+", help="its clips of ../shared/mocap: names, train, tune or none")
+    arguments = parser.parse_args(words)
+    lifter_text = "a small one, trained for minutes"
+    if arguments.checkpoint is not None:
+        if not arguments.trained_on or arguments.retune:
+            parser.error("--checkpoint: say with --trained-on which clips it knows; not together with --retune")
+        try:
+            check_unseen(arguments.trained_on, sources.mocap_split())
+        except PoseError as error:
+            parser.error(str(error))
+        lifter_text = f"`{arguments.checkpoint.name}`, trained on: {', '.join(arguments.trained_on)}"
+    torch.set_num_threads(1)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    size = QUICK if arguments.quick else Size()
+    lifter = dataclasses.replace(
+        size.lifter,
+        scenes=arguments.lifter_scenes or size.lifter.scenes,
+        epochs=arguments.lifter_epochs or size.lifter.epochs,
+    )
+    size = dataclasses.replace(size, seeds=arguments.seeds or size.seeds, lifter=lifter)
+    if arguments.retune:
+        from benchmarks.studies.retune import retune
+
+        retune(size, arguments.cache)
+        return
+    sets = [data for data in DATA if arguments.data in (None, data) and (data != "cmu" or MOCAP.is_file())]
+    results, lines = {}, []
+    for data in sets:
+        results[data] = {}
+        lines += [f"## {data}", "", f"{DATA[data]}.", ""]
+        print("\n".join(lines[-4:]))
+        for error, measured in measure(data, size, arguments.cache, arguments.checkpoint):
+            results[data][error] = summary(measured)
+            lines += (new := tables(data, error, results[data][error]))
+            print("\n".join(new), flush=True)
+    lines += time_table(results)
+    print("\n".join(time_table(results)))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(results, indent=1))
+    if arguments.write_docs:
+        DOCS.write_text("\n".join([ABOUT.format(**DATA, lifter=lifter_text), *lines]).rstrip() + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""What the readers of keypoint files share: JSON with bounds, numbers checked as whole arrays, frames out of names."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fileio.arrays import reading
+from pose.errors import DataError, MismatchError
+from pose.joint_sets import BODY_25, COCO_17, HALPE_26, MEDIAPIPE_33, MPII_16, OPENPOSE_18, JointSet
+from pose.joint_sets import joint_set as joint_set_by_name
+
+log = logging.getLogger(__name__)
+
+REMEDY = "write it again with the detector"
+
+
+class Hints(NamedTuple):
+    """What the user says of a file that does not say it itself: name of the joint set, (width, height) in px."""
+
+    joint_set: str | None = None
+    image_size: tuple[int, int] | None = None
+
+
+#: What a number of joints means where a file does not name them. COCO-WholeBody's 133 begin with COCO-17, Halpe-136
+#: with Halpe-26; the further joints (feet, face, hands) are not used.
+_BY_COUNT: dict[int, JointSet] = {
+    **{len(joints): joints for joints in (COCO_17, OPENPOSE_18, BODY_25, HALPE_26, MPII_16, MEDIAPIPE_33)},
+    133: COCO_17,
+    136: HALPE_26,
+}
+
+
+def read_json(path: Path, max_bytes: int) -> Any:
+    """The content of a JSON file; DataError if it is no JSON, nested too deeply or larger than `max_bytes`."""
+    with reading(path, "a JSON file", REMEDY):
+        check_size(path, path.stat().st_size, max_bytes)
+        return json.loads(path.read_bytes())
+
+
+def check_size(path: Path, size: int, max_bytes: int) -> None:
+    """Raise DataError for a file (or folder, or unpacked archive) of more than `max_bytes`."""
+    if size > max_bytes:
+        raise DataError(
+            f"{path}: {size / 2**20:.0f} MiB, at most {max_bytes / 2**20:.0f} MiB are read; cut the video in parts, or "
+            "raise max_bytes"
+        )
+
+
+def array_of(values: Sequence[Any], where: Callable[[int], str], ndim: int = 1, what: str = "numbers") -> np.ndarray:
+    """`values`, one entry for each person, as a float64 array (N, ...) of finite numbers with `ndim` further axes.
+
+    All entries must have the same shape. Raises DataError for the first that does not, named by `where(its index)`.
+    """
+    if not len(values):
+        return np.zeros((0,) * (ndim + 1))
+    array = _plain(values)
+    if array is not None and array.ndim == ndim + 1 and np.isfinite(array).all():
+        return array
+    expected: tuple[int, ...] | None = None
+    for index, value in enumerate(values):
+        found = _plain(value)
+        if found is None or found.ndim != ndim:
+            raise DataError(f"{where(index)}: {what} are expected, found {_short(value)}; {REMEDY}")
+        if not np.isfinite(found).all():
+            raise DataError(f"{where(index)}: finite numbers are expected, found NaN or infinity; {REMEDY}")
+        expected = expected or found.shape
+        if found.shape != expected:
+            raise DataError(
+                f"{where(index)}: {_times(expected)} numbers are expected as in the entries before, found "
+                f"{_times(found.shape)}; {REMEDY}"
+            )
+    raise DataError(f"{where(0)}: {what} are expected; {REMEDY}")
+
+
+def _plain(value: Any) -> np.ndarray | None:
+    """An array of numbers, or None for text, null, truth values, unequal lengths and integers without bound."""
+    try:
+        array = np.asarray(value)
+    except (ValueError, OverflowError, RecursionError, MemoryError):
+        return None
+    return array.astype(np.float64) if array.dtype.kind in "iuf" else None
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, (list, dict)):
+        return f"a {type(value).__name__} of {len(value)}"
+    return repr(value)[:40]
+
+
+def split_triples(flat: np.ndarray, where: str) -> tuple[np.ndarray, np.ndarray]:
+    """(N, 3 K) of x, y, score -> (N, K, 2) and (N, K); K is 0 if N is."""
+    if len(flat) and (flat.shape[1] == 0 or flat.shape[1] % 3):
+        raise DataError(f"{where}: x, y, score of each joint are expected, found {flat.shape[1]} numbers; {REMEDY}")
+    triples = flat.reshape(len(flat), flat.shape[1] // 3, 3)
+    return triples[..., :2], triples[..., 2]
+
+
+def box_scores(values: Sequence[Any]) -> np.ndarray:
+    """Scores of whole people; NaN for what is no finite number (also inside lists of one)."""
+    return np.array([_box_score(value) for value in values], dtype=np.float64)
+
+
+def _box_score(value: Any) -> float:
+    while isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e30:
+        return math.nan
+    return float(value)
+
+
+def joints_of(count: int, path: Path | str, name: str | None) -> JointSet:
+    """The joint set called `name`, or, without a name, that of `count` joints; MismatchError if there is none.
+
+    count: 0 where the file holds no people.
+    """
+    if count == 0:
+        return COCO_17
+    if name is not None:
+        try:
+            joints = joint_set_by_name(name)
+        except MismatchError as error:
+            raise MismatchError(f"{path}: {error}") from None
+        if len(joints) > count:
+            raise MismatchError(
+                f"{path}: {count} joints found, joint_set={name} has {len(joints)}: {', '.join(joints.names)}"
+            )
+        return joints
+    if count not in _BY_COUNT:
+        known = ", ".join(f"{size} ({joints.name})" for size, joints in sorted(_BY_COUNT.items()))
+        raise MismatchError(f"{path}: no joint set of {count} joints is known; known: {known}; give joint_set")
+    return _BY_COUNT[count]
+
+
+def frame_numbers(names: Sequence[str], path: Path | str, from_zero: bool = False) -> dict[str, int]:
+    """Frame number of each image name: its last digits, or, where these are no numbering, its place in natural order.
+
+    from_zero: whether the video's frames before the first name count too.
+    """
+    names = sorted(set(names), key=natural)
+    digits = [re.findall(r"\d+", Path(name).stem.removesuffix("_keypoints")) for name in names]
+    numbers = [int(found[-1]) for found in digits if found and len(found[-1]) <= 18]
+    if len(set(numbers)) == len(names) and is_numbering(numbers, from_zero):
+        return dict(zip(names, numbers, strict=True))
+    log.warning("%s: the images' names hold no frame numbers; they count in the order of their names", path)
+    return {name: place for place, name in enumerate(names)}
+
+
+def is_numbering(numbers: Sequence[int], from_zero: bool = False) -> bool:
+    """Whether these can be the frame numbers of one video, and not dates or identifiers: not too far apart."""
+    first = 0 if from_zero else min(numbers, default=0)
+    return max(numbers, default=0) - first < 1000 * (len(numbers) + 10)
+
+
+def natural(name: str) -> list[tuple[int, int | str]]:
+    """Sort key: "img_2" before "img_10"."""
+    return [(0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", name[:300]) if part]

@@ -1,0 +1,207 @@
+"""A table as Markdown, CSV, LaTeX (booktabs) and one figure.
+
+The best number of a column is bold, the second underlined; arrows say which way is better. The CSV has the numbers at
+full precision, the others as many digits as can be compared.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+from pathlib import Path
+from typing import Any
+
+from experiments.results.report import column_title, markdown, part_title
+from experiments.results.tables import STAND_IN, Cell, Row, Table
+from experiments.runs.run_dir import write_text
+from fileio.arrays import atomic_path
+from pose.metrics.occlusion import PARTS
+
+#: LaTeX of what is not plain text in our headings and settings.
+_TEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "±": r"$\pm$",
+    "²": "$^2$", "<": r"$<$", ">": r"$>$",
+}  # fmt: skip
+
+#: Distinct in colour, on a grey print and to most eyes (Okabe and Ito's palette), with markers for lines.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+_MARKERS = "osD^vPX*"
+
+
+def write_table(table: Table, folder: Path) -> list[Path]:
+    """Write table.md, table.csv, table.tex and, where the table has one, figure.png; show it; the files' paths."""
+    texts = {"table.md": markdown_text(table), "table.csv": csv_text(table), "table.tex": tex_text(table)}
+    for name, text in texts.items():
+        write_text(folder / name, text, show=name == "table.md")
+    files = [folder / name for name in texts]
+    if write_figure(table, folder / "figure.png"):
+        files.append(folder / "figure.png")
+    return files
+
+
+def headings(table: Table) -> list[str]:
+    """Of all columns: settings, kind, then metrics with their arrows."""
+    titles = [" ".join(column_title(column)).strip() for column in table.columns]
+    return [*table.settings, *([""] if table.has_kinds else []), *titles]
+
+
+def labels(table: Table, row: Row) -> list[str]:
+    return [*row.settings.values(), *([row.kind] if table.has_kinds else [])]
+
+
+def _number(cell: Cell) -> str:
+    return f"{cell.mean:.1f}" if cell.std is None else f"{cell.mean:.1f} ± {cell.std:.1f}"
+
+
+def markdown_text(table: Table) -> str:
+    """The table for reading; rows that failed say so."""
+    marks = {0: "{}", 1: "**{}**", 2: "<u>{}</u>"}
+    rows = []
+    for row in table.rows:
+        numbers = [
+            marks[table.rank(row, column)].format(_number(row.cells[column])) if column in row.cells else ""
+            for column in table.columns
+        ]
+        rows.append([*labels(table, row), *numbers, *([row.note] if table.failed else [])])
+    notes = [f"**{note}**" if note == STAND_IN else f"- {note}" for note in table.notes]
+    notes = [line for note in notes for line in ([note, ""] if note.startswith("**") else [note])]
+    head = [*headings(table), *([""] if table.failed else [])]
+    lines = [f"# {table.title}", "", *notes, "", *markdown(head, rows), "", "Bold: best; underlined: second."]
+    return "\n".join(lines) + "\n"
+
+
+def csv_text(table: Table) -> str:
+    """One line per row: settings, kind, runs, state, test data, then mean and standard deviation of each column."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    numbers = [name for column in table.columns for name in (column, f"{column}_std")]
+    writer.writerow([*table.settings, "kind", "runs", "state", "data", *numbers])
+    for row in table.rows:
+        cells: list[Any] = []
+        for column in table.columns:
+            cell = row.cells.get(column)
+            cells += ["", ""] if cell is None else [cell.mean, "" if cell.std is None else cell.std]
+        writer.writerow([*row.settings.values(), row.kind, row.runs, row.note or "finished", row.data, *cells])
+    return out.getvalue()
+
+
+def tex_text(table: Table) -> str:
+    r"""A `tabular` for \input; the document needs \usepackage{booktabs}."""
+    marks = {0: "{}", 1: r"\textbf{{{}}}", 2: r"\underline{{{}}}"}
+    width = len(headings(table))
+    lines = [r"% needs \usepackage{booktabs}", f"% {table.title}"]
+    lines += [f"% {line}" for note in table.notes for line in note.splitlines()]
+    alignment = "l" * (width - len(table.columns)) + "r" * len(table.columns)
+    lines += [rf"\begin{{tabular}}{{{alignment}}}", r"\toprule", *_tex_head(table), r"\midrule"]
+    for row in table.rows:
+        if row.cells:
+            cells = [
+                marks[table.rank(row, column)].format(_tex(_number(row.cells[column]))) if column in row.cells else "--"
+                for column in table.columns
+            ]
+            if row.error is not None:
+                cells[-1] += f" ({_tex(row.note)})"
+        else:
+            cells = [rf"\multicolumn{{{len(table.columns)}}}{{c}}{{{row.note or 'no numbers'}}}"]
+        lines.append(_tex_line([*map(_tex, labels(table, row)), *cells]))
+    lines.append(r"\bottomrule")
+    if STAND_IN in table.notes:
+        lines.append(rf"\multicolumn{{{width}}}{{l}}{{\emph{{{_tex(STAND_IN)}}}}} \\")
+    return "\n".join([*lines, r"\end{tabular}"]) + "\n"
+
+
+def _tex_head(table: Table) -> list[str]:
+    """The headings; where columns are parts of a metric, the metric stands once above its parts."""
+    if not any("/" in column for column in table.columns):
+        return [_tex_line(map(_tex, headings(table)))]
+    before = headings(table)[: -len(table.columns)]
+    above, rules, first = [""] * len(before), [], len(before) + 1
+    for metric, group in itertools.groupby(table.columns, key=lambda column: column.partition("/")[0]):
+        count = len(list(group))
+        above.append(rf"\multicolumn{{{count}}}{{c}}{{{_tex(' '.join(column_title(metric)))}}}")
+        rules.append(rf"\cmidrule(lr){{{first}-{first + count - 1}}}")
+        first += count
+    below = [part_title(column.partition("/")[2]) for column in table.columns]
+    return [_tex_line(above), " ".join(rules), _tex_line(map(_tex, [*before, *below]))]
+
+
+def _tex(text: str) -> str:
+    return "".join(_TEX.get(letter, letter) for letter in text)
+
+
+def _tex_line(cells: Any) -> str:
+    return " & ".join(cells) + r" \\"
+
+
+# --- the figure ------------------------------------------------------------------------------------------------------
+
+
+def write_figure(table: Table, path: Path) -> bool:
+    """Draw `table.figure` of the configuration; False where there is none, or no row with numbers."""
+    kind, columns = table.figure["kind"], list(table.figure["columns"])
+    drawers = {"bars": _bars, "lengths": _lengths}
+    if kind == "none":
+        return False
+    rows = [row for row in table.rows if row.cells]
+    if not rows or not columns:
+        return False
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(layout="constrained")
+    FigureCanvasAgg(figure)
+    drawers[kind](figure, table, rows, columns)
+    figure.suptitle(table.title, fontsize=10)
+    if STAND_IN in table.notes:
+        figure.supxlabel("synthetic stand-in data", fontsize=8, color="#666666")
+    with atomic_path(path) as part:
+        figure.savefig(part, dpi=200, format="png")
+    return True
+
+
+def _bars(figure: Any, table: Table, rows: list[Row], columns: list[str]) -> None:
+    """A panel per column, a bar per row, its number beside it; lifted ones are hatched."""
+    figure.set_size_inches(1.6 + 1.9 * len(columns), 1.1 + 0.26 * len(rows))
+    panels = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0]
+    for panel, column, colour in zip(panels, columns, _COLOURS * len(columns), strict=False):
+        title, arrow = column_title(column)
+        for place, row in enumerate(rows):
+            cell = row.cells.get(column)
+            if cell is not None:
+                light = {"facecolor": "white", "hatch": "////"} if row.kind == "lifted" else {"facecolor": colour}
+                panel.barh(place, cell.mean, xerr=cell.std, height=0.7, edgecolor=colour, ecolor="#333333", **light)
+                panel.text(cell.mean + (cell.std or 0), place, f" {cell.mean:.1f}", va="center", fontsize=7)
+        panel.set_title(f"{title} {arrow}", fontsize=8)
+        panel.margins(x=0.28)
+        panel.set_xlim(left=0)
+        panel.tick_params(labelsize=7)
+        panel.spines[["top", "right"]].set_visible(False)
+    panels[0].set_yticks(range(len(rows)), [row.label for row in rows])
+    panels[0].invert_yaxis()
+
+
+def _lengths(figure: Any, table: Table, rows: list[Row], columns: list[str]) -> None:
+    """A panel per metric: errors of visible frames and by the length of the occlusion, a line per row."""
+    figure.set_size_inches(3.6 * len(columns), 3.2)
+    panels = figure.subplots(1, len(columns), squeeze=False)[0]
+    parts = [part for part in PARTS if part != "occluded"]
+    for panel, metric in zip(panels, columns, strict=True):
+        title, arrow = column_title(metric)
+        for number, row in enumerate(rows):
+            cells = [(i, row.cells.get(f"{metric}/{part}")) for i, part in enumerate(parts)]
+            known = [(i, cell) for i, cell in cells if cell is not None]
+            style = {"color": _COLOURS[number % len(_COLOURS)], "marker": _MARKERS[number % len(_MARKERS)]}
+            panel.errorbar(
+                [i for i, _ in known], [cell.mean for _, cell in known], [cell.std or 0 for _, cell in known],
+                label=row.label, linewidth=1.3, markersize=4, linestyle=("-", "--", "-.", ":")[number % 4], **style,
+            )  # fmt: skip
+        panel.set_xticks(range(len(parts)), [part_title(part).removeprefix("occluded ") for part in parts])
+        panel.set_xlabel("length of the occlusion, frames", fontsize=8)
+        panel.set_title(f"{title} {arrow}", fontsize=8)
+        panel.set_ylim(bottom=0)
+        panel.tick_params(labelsize=7)
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.grid(axis="y", color="#dddddd", linewidth=0.6)
+    panels[0].legend(fontsize=7, frameon=False)

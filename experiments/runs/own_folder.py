@@ -1,0 +1,93 @@
+"""A run's folder is its own: two runs that write into one would leave the table of one beside the numbers of the other.
+
+A run takes the lock `.lock` in its folder before Hydra writes anything there, and where another run has it, or where
+nothing can be written, ends with one line. A job of a sweep waits instead: the row may be finished when the other ends.
+Imported at the start of every run: nothing heavy up here.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from fileio.atomic import cannot_write
+from fileio.locks import FileLock, NoLocksError, waiting_for
+from pose.errors import ConfigError, PoseError
+
+log = logging.getLogger(__name__)
+
+LOCK = ".lock"
+#: What Hydra writes before a task starts needs less; its own message about a full disk is a traceback.
+_ROOM_BYTES = 2**16
+
+_taken: dict[Path, FileLock] = {}
+
+
+class FolderCallback(Callback):
+    """`hydra.callbacks.folder`: nothing starts in a folder that is taken or cannot be written."""
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        folder = Path(os.path.abspath(config.hydra.run.dir))
+        with _one_line():
+            _check_room(folder)
+            _take(folder)
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        with _one_line():
+            _check_room(Path(config.hydra.sweep.dir))
+
+
+@contextmanager
+def owned(folder: Path, waits: bool) -> Iterator[None]:
+    """Inside the block `folder` is this run's. waits: take it when it is free; otherwise it was taken at the start."""
+    with ExitStack() as stack:
+        if waits:
+            with suppress(NoLocksError):
+                stack.enter_context(waiting_for(folder / LOCK, f"the row {folder.name}"))
+        elif lock := _taken.pop(folder, None):
+            stack.callback(lock.release)
+        yield
+
+
+def _take(folder: Path) -> None:
+    lock = FileLock(folder / LOCK)
+    try:
+        taken = lock.take()
+    except NoLocksError as error:  # most people run one thing at a time
+        log.warning("%s", error)
+        return
+    if not taken:
+        raise ConfigError(
+            f"hydra.run.dir={folder}: {lock.holder()} is running in this folder; wait for its end or give another one"
+        )
+    _taken[folder] = lock
+
+
+def _check_room(folder: Path) -> None:
+    """DataError unless `folder` can be made and holds a small file."""
+    probe = folder / ".probe"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(bytes(_ROOM_BYTES))
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    finally:
+        with suppress(OSError):
+            probe.unlink()
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """Hydra makes warnings of exceptions in callbacks; SystemExit ends the program."""
+    try:
+        yield
+    except PoseError as error:
+        log.error("%s", error)
+        raise SystemExit(2) from None

@@ -1,0 +1,151 @@
+"""What surrounds every task: its folder, its seed, its logger, and the errors that a user can cause.
+
+Every run leaves `config.yaml` (resolved), `run.json` (command, overrides, commit, seed, versions, time) and its log in
+its folder. A `PoseError` ends the run with one line and exit code 2, and so does what the machine refuses (a full disk,
+a folder that went away); `debug=true` shows the traceback instead. A job of a sweep never raises: see
+experiments/runs/sweep.py.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib.metadata
+import logging
+import os
+import platform
+import random
+import subprocess
+import sys
+import time
+import warnings
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from experiments.runs.own_folder import owned
+from experiments.runs.run_dir import run_folder, write_json, write_text
+from experiments.runs.sweep import Finished, in_sweep, note_failure, skip_if_finished
+from pose.errors import ConfigError, DataError, PoseError
+
+log = logging.getLogger(__name__)
+
+#: What the machine refuses to libraries that write or read for us; our own code says more.
+_REFUSALS = {
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR,
+    errno.EIO, errno.ESTALE,
+}  # fmt: skip
+
+
+def run(cfg: DictConfig) -> Any:
+    """Run `cfg.task` in its folder; what it returns. Raises SystemExit(2) for an error in the user's input.
+
+    As a job of a sweep: skip what is finished, and write failed.json and return None instead of raising.
+    """
+    logging.raiseExceptions = False  # a log that cannot be written, on a full disk, is no second error
+    with ExitStack() as own:  # until a failure is noted
+        try:
+            own.enter_context(owned(run_folder(), waits=in_sweep()))
+            return _run(cfg)
+        except Finished:
+            log.info("finished before: %s", run_folder())
+            return None
+        except Exception as error:
+            cause = _user_error(error)
+            if in_sweep():
+                message = str(cause) if cause is not None else f"{type(error).__name__}: {error}"
+                log.error("%s", message, exc_info=cause is None or cfg.debug)
+                with suppress(PoseError):  # of a full disk the sweep's own note will tell
+                    note_failure(message)
+                return None
+            if cause is None or cfg.debug:
+                raise
+            log.error("%s", cause)
+            raise SystemExit(2) from None
+
+
+def _run(cfg: DictConfig) -> Any:
+    started, clock = time.strftime("%Y-%m-%dT%H:%M:%S%z"), time.perf_counter()
+    folder = run_folder()
+    log.info("%s -> %s", cfg.name, folder)
+    _quieten()
+    value = instantiate(cfg.task)(cfg)
+    write_json(
+        folder / "run.json",
+        {
+            "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+            "overrides": list(HydraConfig.get().overrides.task),
+            "commit": _commit(),
+            "seed": cfg.seed,
+            "started": started,
+            "seconds": round(time.perf_counter() - clock, 1),
+            "python": platform.python_version(),
+            "packages": {name: importlib.metadata.version(name) for name in ("torch", "pytorch-lightning", "numpy")},
+        },
+    )
+    log.info("done in %.0f s: %s", time.perf_counter() - clock, folder)
+    return value
+
+
+def settle(cfg: DictConfig) -> None:
+    """What a task does once its configuration changes no more: write it, resolved; take the seed and threads it names.
+
+    Leaves the task by Finished if this is a job of a sweep that was finished before.
+    """
+    skip_if_finished(cfg)
+    write_text(run_folder() / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
+    _seed(cfg.seed)
+    if cfg.size.threads is not None:
+        torch.set_num_threads(cfg.size.threads)
+
+
+def _seed(seed: Any) -> None:
+    """All that Lightning's `seed_everything` does: importing Lightning takes seconds, and few tasks train."""
+    if not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise ConfigError(f"seed={seed}: must be a whole number from 0 to {2**32 - 1}")
+    os.environ.update(PL_GLOBAL_SEED=str(seed), PL_SEED_WORKERS="1")
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def _user_error(error: BaseException) -> PoseError | None:
+    """The error in the user's input behind `error`, looking through what Hydra wraps around constructors."""
+    if isinstance(error, PoseError):
+        return error
+    if isinstance(error, InstantiationException) and error.__cause__ is not None:
+        return _user_error(error.__cause__)
+    if isinstance(error, OSError) and error.errno in _REFUSALS:
+        place = error.filename or f"a file, perhaps in {run_folder()}"
+        return DataError(f"{place}: {os.strerror(error.errno)}; repair this and give the same command again")
+    return None
+
+
+def _quieten() -> None:
+    """Silence Lightning's notes on devices, its tips, and warnings about its own insides that users cannot act on."""
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message="You have overridden `transfer_batch_to_device` in `LightningModule`.*")
+    warnings.filterwarnings("ignore", message="Experiment logs directory .* exists and is not empty.*")
+    for name in ("pytorch_lightning", "lightning.pytorch", "lightning.fabric", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _commit() -> str | None:
+    """The checked-out commit, "+" appended where files differ from it; None outside a checkout."""
+    root = Path(__file__).resolve().parents[2]
+
+    def git(*words: str) -> str:
+        result = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=True)
+        return result.stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -1,0 +1,211 @@
+"""What makes a sweep survive: finished rows are not computed again, a failed row does not take the others with it, and
+at the end there is one table of exactly the rows that the command asked for.
+
+Hydra ends a sweep, without calling back, as soon as a job raises. So a job that fails writes `failed.json` and returns
+(runs/runner.py); `SweepCallback` then writes the table with those rows marked and sets the exit code. Jobs may
+run in other processes or on other machines: each notes where it works in a file of its command's own.
+
+A row is finished when its folder holds a complete `metrics.json` beside a `config.yaml` that says the same as the row's
+configuration in everything that decides numbers. Imported at the start of every run: nothing heavy up here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import secrets
+import shutil
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from experiments.runs.run_dir import read_yaml, run_folder, write_json
+from pose.errors import ConfigError, DataError, PoseError
+
+log = logging.getLogger(__name__)
+
+#: What the callback leaves beside the table, for `experiment=tables`.
+SWEEP_FILE = "sweep.json"
+
+#: Settings that change no number: where things are, what is shown, who is told, on what it is computed. `paths` that
+#: say which data are read do count.
+_NOT_IN_HASH = {
+    "callbacks", "debug", "fresh", "logger", "name", "published", "runs", "stand_in", "table", "task",
+    "data.cache", "data.device_resident", "data.require_real", "test.cache",
+    "paths.cache", "paths.lifters", "paths.outputs",
+    "trainer.accelerator", "trainer.accumulate_grad_batches", "trainer.devices", "trainer.enable_checkpointing",
+    "trainer.enable_model_summary", "trainer.enable_progress_bar", "trainer.log_every_n_steps",
+    "trainer.num_nodes", "trainer.strategy",
+}  # fmt: skip
+
+
+class Finished(Exception):
+    """Raised by `skip_if_finished` to leave the task of a row that is finished."""
+
+
+def in_sweep() -> bool:
+    """Whether this run is a job of a multirun."""
+    return HydraConfig.get().mode == RunMode.MULTIRUN
+
+
+def config_hash(cfg: DictConfig) -> str:
+    """Of everything in a resolved configuration that decides the numbers of a run."""
+    settings: Any = OmegaConf.to_container(cfg, resolve=True)
+    kept = {
+        key: {k: v for k, v in value.items() if f"{key}.{k}" not in _NOT_IN_HASH} if isinstance(value, dict) else value
+        for key, value in settings.items()
+        if key not in _NOT_IN_HASH
+    }
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def skip_if_finished(cfg: DictConfig) -> None:
+    """Raise Finished if this job of a sweep was finished before; otherwise remove what an older one left behind."""
+    if not in_sweep():
+        return
+    folder = run_folder()
+    (folder / "failed.json").unlink(missing_ok=True)  # of another sweep that had this row until now
+    if not cfg.fresh and (folder / "metrics.json").is_file() and _same(folder / "config.yaml", cfg):
+        raise Finished
+    (folder / "metrics.json").unlink(missing_ok=True)
+
+
+def _same(path: Path, cfg: DictConfig) -> bool:
+    if not path.is_file():
+        return False
+    try:
+        found = read_yaml(path)
+        return isinstance(found, DictConfig) and config_hash(found) == config_hash(cfg)
+    except (DataError, OmegaConfBaseException):  # damaged: the row is computed again
+        return False
+
+
+def note_failure(message: str) -> None:
+    """Write failed.json about the exception being handled: what the table and a reader need to know."""
+    text = {"error": message, "traceback": traceback.format_exc(), "overrides": _overrides(HydraConfig.get())}
+    write_json(run_folder() / "failed.json", text)
+
+
+def _overrides(hydra: Any) -> list[str]:
+    return list(hydra.overrides.task)
+
+
+class SweepCallback(Callback):
+    """`hydra.callbacks.sweep`: notes the jobs of this command, writes their table, exits with 1 if a row failed."""
+
+    def __init__(self) -> None:
+        #: Where each job notes itself, set where the sweep starts and carried to wherever its jobs run.
+        self.notes: Path | None = None
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        self.notes = Path(config.hydra.sweep.dir).resolve() / ".jobs" / secrets.token_hex(4)
+        with _ending():
+            self.notes.mkdir(parents=True)
+        # A job of submitit unpickles this callback before anything could tell it where the code is.
+        code, known = str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")
+        if code not in known.split(os.pathsep):
+            os.environ["PYTHONPATH"] = f"{code}{os.pathsep}{known}" if known else code
+
+    def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
+        if self.notes is None:
+            return
+        folder = Path(config.hydra.runtime.output_dir)
+        (folder / "failed.json").unlink(missing_ok=True)
+        note = {"folder": str(folder), "overrides": _overrides(config.hydra), "before": _time_of_metrics(folder)}
+        with _ending():
+            write_json(self._note(config), {**note, "ended": False})
+
+    def on_job_end(self, config: DictConfig, **kwargs: Any) -> None:
+        if self.notes is not None:
+            note = self._note(config)
+            with _ending():
+                write_json(note, {**json.loads(note.read_text()), "ended": True})
+
+    def _note(self, config: DictConfig) -> Path:
+        notes: Any = self.notes
+        return notes / f"{int(config.hydra.job.num):06d}.json"
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Write the table. Ends with SystemExit(1) unless all went well: Hydra has no other way to say so."""
+        try:
+            failed = self._finish(config)
+        except PoseError as error:
+            log.error("%s", error)
+            failed = True
+        except Exception:
+            # Hydra would make a warning of it and exit with 0.
+            log.exception("the table of this sweep could not be written")
+            failed = True
+        if failed:
+            raise SystemExit(1)
+
+    def _finish(self, config: DictConfig) -> bool:
+        """Whether a row failed."""
+        from experiments.loggers import log_sweep
+        from experiments.results.tables import Job, sweep_table
+        from experiments.results.writers import write_table
+
+        notes: Any = self.notes
+        noted = [json.loads(path.read_text()) for path in sorted(notes.glob("[0-9]*.json"))]
+        shutil.rmtree(notes)
+        with contextlib.suppress(OSError):  # those of another sweep in this folder stay
+            notes.parent.rmdir()
+        folder = notes.parent.parent
+        jobs = [Job.read(Path(note["folder"]), note["overrides"], note["ended"]) for note in noted]
+        _refuse_shared_folders(jobs)
+        failed = [job for job in jobs if job.error is not None]
+        finished = [(job, note) for job, note in zip(jobs, noted, strict=True) if job.error is None]
+        before = sum(_time_of_metrics(job.folder) == note["before"] is not None for job, note in finished)
+        counts = (len(jobs), before, len(finished) - before, len(failed))
+        log.info("%d rows: %d finished before, %d computed, %d failed", *counts)
+        for job in failed:
+            log.error("failed: %s: %s (%s)", " ".join(job.overrides), job.error, job.folder / "failed.json")
+        settings: Any = OmegaConf.to_container(config.table, resolve=True)
+        rows = [{"folder": _below(job.folder, folder), "overrides": job.overrides} for job in jobs]
+        write_json(folder / SWEEP_FILE, {"name": config.name, "table": settings, "rows": rows})
+        if table := sweep_table(settings, jobs):
+            files = write_table(table, folder)
+            log.info("table: %s", folder / "table.md")
+            log_sweep(config, folder, table, files)
+        return bool(failed)
+
+
+@contextlib.contextmanager
+def _ending() -> Iterator[None]:
+    """End the sweep if the block fails: without its note a row would be missing from the table, and nobody told."""
+    try:
+        yield
+    except (PoseError, OSError) as error:
+        log.error("%s; the sweep ends here, the same command goes on from its finished rows", error)
+        raise SystemExit(2) from None
+
+
+def _time_of_metrics(folder: Path) -> int | None:
+    path = folder / "metrics.json"
+    return path.stat().st_mtime_ns if path.is_file() else None
+
+
+def _below(folder: Path, root: Path) -> str:
+    """Relative to `root` where it lies in it, so that the whole can be moved."""
+    return str(folder.relative_to(root)) if folder.is_relative_to(root) else str(folder)
+
+
+def _refuse_shared_folders(jobs: list[Any]) -> None:
+    seen: dict[Path, list[str]] = {}
+    for job in jobs:
+        if job.folder in seen:
+            raise ConfigError(
+                f"hydra.sweep.subdir: {' '.join(seen[job.folder])} and {' '.join(job.overrides)} shared one folder, so "
+                "that the later overwrote the earlier; add 'hydra.sweep.subdir=${hydra:job.num}'"
+            )
+        seen[job.folder] = job.overrides

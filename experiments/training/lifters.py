@@ -1,0 +1,229 @@
+"""Train a lifter once, and reuse it: `outputs/lifters/<hash>/`.
+
+The hash covers all that decides the weights: the training data (fingerprint of its files or the generator's version),
+its augmentation, the network, the optimiser, epochs, batch, precision, the coordinates, the seed and the version
+of the training code. It covers no path, logger, device or number of workers. A lifter folder holds
+
+    spec.json     what the hash covers
+    last.ckpt     the state after the last finished epoch; a killed training goes on from it
+    lifter.ckpt   the finished lifter: weights, statistics, joint sets, coordinates, frame rate
+    done.json     written last: the folder is complete; holds the final validation metrics
+    lock          held by the run that trains here: of several that want the same lifter one trains, the others wait
+
+Randomness is derived from seed and epoch, so a continued training ends in the same weights as an unbroken one. On
+several devices, or in accumulated parts, every step learns from the same windows as on one; the weights differ a little
+all the same, since batch normalisation and dropout work on each part by itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from experiments.datasets import data_module
+from experiments.loggers import for_trainer
+from experiments.progress import stage
+from experiments.runs.run_dir import run_folder, write_json
+from experiments.training.devices import Plan, plan
+from experiments.training.ranks import CURVES_FILE, LineLogger, train_elsewhere
+from fileio.json_yaml import load_object
+from fileio.locks import waiting_for
+from pose.errors import ConfigError, MismatchError
+
+if TYPE_CHECKING:
+    from lightning_modules.lifter import Lifter
+
+log = logging.getLogger(__name__)
+
+_RETRAIN = "train again with fresh=true"
+
+#: Settings that do not change the weights: where things are, who is told, how fast it goes.
+_NOT_IN_HASH = {
+    "data": {"_target_", "cache", "device_resident", "require_real", "settings"},
+    "trainer": {
+        "_target_", "accelerator", "devices", "num_nodes", "log_every_n_steps", "num_sanity_val_steps",
+        "enable_model_summary", "enable_checkpointing", "enable_progress_bar", "use_distributed_sampler",
+        "strategy", "accumulate_grad_batches",
+    },
+}  # fmt: skip
+
+
+def obtain(cfg: DictConfig, logger: Any = None) -> tuple[Lifter, str]:
+    """The lifter of this configuration and the name of its training data: loaded, reused, continued or trained."""
+    from lightning_modules.checkpoint import load_lifter
+
+    if cfg.checkpoint is not None:
+        lifter = load_lifter(cfg.checkpoint, coordinates=cfg.coordinates)
+        return lifter, lifter.hparams.get("training", {}).get("data", "not known")
+    folder, metrics = train(cfg, logger)
+    return load_lifter(folder, coordinates=cfg.coordinates), metrics["train_data"]
+
+
+def train(cfg: DictConfig, logger: Any = None) -> tuple[Path, dict[str, Any]]:
+    """Train the lifter of this configuration unless it is there; its folder and the content of done.json."""
+    split = plan(cfg.trainer, cfg.data.batch_size)
+    module, spec, digest = _identify(cfg, split)
+    folder = Path(cfg.paths.lifters) / digest
+    write_json(run_folder() / "lifter.json", {"folder": str(folder.resolve()), "hash": digest})
+    done, wanted_since = folder / "done.json", time.time()
+    if cfg.fresh or not done.exists():
+        with waiting_for(folder / "lock", f"the lifter {digest}"):
+            if cfg.fresh and not (done.exists() and done.stat().st_mtime >= wanted_since):
+                _empty(folder)  # unless it was trained while this run waited
+            if not done.exists():
+                write_json(folder / "spec.json", spec)
+                if split.elsewhere:
+                    train_elsewhere(cfg, split, folder, digest, logger)
+                else:
+                    _train_in(folder, cfg, split, module, digest, logger)
+                return folder, load_object(done, _RETRAIN)
+    log.info("reusing the lifter %s", folder)
+    return folder, load_object(done, _RETRAIN)
+
+
+def train_as_rank(cfg: DictConfig, folder: Path, digest: str, rank: int) -> None:
+    """The part of one process in the training of `folder`, which another run holds the lock of.
+
+    MismatchError if this configuration is not that of the lifter `digest`.
+    """
+    split = plan(cfg.trainer, cfg.data.batch_size)
+    module, _, found = _identify(cfg, split)
+    if found != digest:
+        raise MismatchError(f"lifter {digest}: process {rank} found {found}; the training data changed, start again")
+    _train_in(folder, cfg, split, module, digest, LineLogger(run_folder() / CURVES_FILE), rank)
+
+
+def _identify(cfg: DictConfig, split: Plan) -> tuple[Any, dict[str, Any], str]:
+    """The data module of one process, what decides the weights, and its hash."""
+    network = cfg.model.network
+    with stage("training data"):
+        module = data_module(
+            cfg,
+            receptive_field=math.prod(network.filter_widths),
+            causal=network.causal,
+            coordinates=cfg.coordinates,
+            batch_size=split.batch_size,
+        )
+        spec = _spec(cfg, module)
+    return module, spec, hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _empty(folder: Path) -> None:
+    """Remove what is in a lifter folder, done.json first and all but the lock, which is held."""
+    (folder / "done.json").unlink(missing_ok=True)
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != "lock":
+            path.unlink()
+    log.info("fresh=true: training from the start in %s", folder)
+
+
+def _train_in(folder: Path, cfg: DictConfig, split: Plan, module: Any, digest: str, logger: Any, rank: int = 0) -> None:
+    """Train, and as rank 0 write lifter.ckpt and done.json."""
+    metrics = _fit(cfg, split, module, folder, logger, rank)
+    if metrics is not None:
+        about = {"processes": split.processes, "accumulate": split.accumulate, "batch_size": split.batch_size}
+        write_json(folder / "done.json", {"train_data": module.train_name, "hash": digest, "split": about, **metrics})
+
+
+def _spec(cfg: DictConfig, module: Any) -> dict[str, Any]:
+    """All that decides the weights, as plain values."""
+    from lightning_modules.lifter import TRAINING_CODE_VERSION
+
+    def kept(group: str) -> dict[str, Any]:
+        settings: Any = OmegaConf.to_container(cfg[group], resolve=True)
+        return {key: value for key, value in settings.items() if key not in _NOT_IN_HASH[group]}
+
+    return {
+        "training_code": TRAINING_CODE_VERSION,
+        "training_data": module.fingerprint(),
+        "coordinates": cfg.coordinates,
+        "seed": cfg.seed,
+        "data": kept("data"),
+        "model": OmegaConf.to_container(cfg.model, resolve=True),
+        "trainer": kept("trainer"),
+    }
+
+
+def _fit(cfg: DictConfig, split: Plan, module: Any, folder: Path, logger: Any, rank: int) -> dict[str, Any] | None:
+    """Train in `folder`, going on from its last.ckpt; as rank 0 the final validation metrics."""
+    import pytorch_lightning as pl
+
+    from experiments.results.scoring import score_mpi_inf_3dhp
+    from experiments.training.callbacks import EpochCheckpoint
+    from lightning_modules.checkpoint import save_lifter
+    from lightning_modules.prediction import lift
+
+    with stage("reading the training data"):
+        module.setup("fit")
+    last = folder / "last.ckpt"
+    callbacks = [instantiate(callback) for callback in cfg.callbacks.values()]
+    trainer = instantiate(
+        cfg.trainer,
+        logger=False if logger is None else for_trainer(logger),
+        callbacks=[callback for callback in callbacks if callback is not None] + [EpochCheckpoint(last)],
+        default_root_dir=str(folder),
+        **_how(split, module),
+        _convert_="all",
+    )
+    # The first weights must not depend on what this process did before.
+    pl.seed_everything(cfg.seed, workers=True, verbose=False)
+    # A partial, because Hydra would turn the standardisers, dataclasses, into dicts.
+    lifter = instantiate(cfg.model, _partial_=True, _convert_="all")(
+        coordinates=cfg.coordinates,
+        fps=module.fps,
+        seed=cfg.seed,
+        training={"data": module.train_name, "epochs": cfg.trainer.max_epochs, "batch_size": cfg.data.batch_size},
+        features=module.feature_standardiser,
+        targets=module.target_standardiser,
+    )
+    log.info(
+        "training on %s: %d frames, %d epochs%s, in %s",
+        module.train_name, len(module.table), cfg.trainer.max_epochs, ", continued" if last.exists() else "", folder,
+    )  # fmt: skip
+    with stage("training"):
+        trainer.fit(lifter, datamodule=module, ckpt_path=str(last) if last.exists() else None)
+    if rank != 0:
+        return None
+    sequences = module.validation_sequences
+    validation = score_mpi_inf_3dhp(sequences, {"lifted": lift(lifter, sequences)})
+    save_lifter(folder / "lifter.ckpt", lifter)
+    return {
+        "validation": {
+            "metrics": validation["metrics"]["lifted"],
+            "per_sequence": {name: scores["lifted"] for name, scores in validation["per_sequence"].items()},
+        }
+    }
+
+
+def _how(split: Plan, module: Any) -> dict[str, Any]:
+    """Arguments of the trainer that share a batch among processes and accumulated parts."""
+    how: dict[str, Any] = {"strategy": "auto", "devices": split.processes, "accumulate_grad_batches": split.accumulate}
+    if split.elsewhere:
+        from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+
+        # What this process belongs to, say a Slurm job of another shape, is none of the training's business.
+        how["plugins"] = [LightningEnvironment()]
+    if split.processes > 1:
+        how["strategy"] = "ddp"
+    if split.accumulate > 1:
+        # Lightning would step on the incomplete last batch, which is to be dropped.
+        windows, whole = module.windows_per_epoch or len(module.table), split.processes * split.accumulate
+        batches = min(windows, len(module.table)) // (split.batch_size * whole)
+        if batches == 0:
+            raise ConfigError(
+                f"data.batch_size={split.batch_size * whole}: an epoch has only {min(windows, len(module.table))} "
+                "frames with a valid detection; use a smaller batch_size or more data"
+            )
+        how["limit_train_batches"] = batches * split.accumulate
+    return how

@@ -1,0 +1,181 @@
+"""Which camera filmed it: what the user gave, what the people tell, or a stated guess; and the scale of the scene.
+
+A lifter sees the picture through the focal length, so every depth is in proportion to it: with a focal length that is
+10 % too long everybody is placed 10 % too far away, and nobody's size or pose changes much. Known heights of people
+fix their own sizes, and with them all distances in proportion.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from inference.cameras.focal import USUAL_DEG, estimate_focal, focal_of_fov
+from pose.cameras import Camera
+from pose.errors import ConfigError
+from pose.joint_sets import MUPOTS_17
+from pose.sequence import PoseSequence
+
+How = Literal["given", "fov", "estimated", "guessed"]
+
+#: An estimate from the people is used if its standard deviation is at most this share of the focal length.
+USABLE_SPREAD = 0.25
+#: The soles lie below the ankles by this share of the stature (data of adults, as in focal.NECK_MM).
+ANKLE_SHARE = 0.045
+#: Statures that a person can have, mm.
+SHORTEST_MM, TALLEST_MM = 400.0, 2600.0
+
+
+@dataclass(frozen=True)
+class CameraEstimate:
+    """camera: the intrinsics to use, px. how: where the focal length is from. note: that in a sentence for the user."""
+
+    camera: Camera
+    how: How
+    note: str
+
+
+@dataclass(frozen=True)
+class CameraSettings:
+    """What is known of the camera; all may be None.
+
+    fx, fy, cx, cy: px; fy defaults to fx, the centre to that of the image. fov_deg: across the image's width, degrees,
+    instead of fx. image_size: (width, height) in px, where the input does not say it or says it wrongly.
+    Raises ConfigError naming the key for what cannot be used.
+
+    >>> CameraSettings(fx=1500.0).resolve((1920, 1080), sequences=[]).camera
+    Camera(fx=1500.0, fy=1500.0, cx=960.0, cy=540.0, width=1920, height=1080)
+    """
+
+    fx: float | None = None
+    fy: float | None = None
+    cx: float | None = None
+    cy: float | None = None
+    fov_deg: float | None = None
+    image_size: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        for key in ("fx", "fy"):
+            value = getattr(self, key)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise ConfigError(f"camera.{key}={value}: must be a positive number of pixels")
+        for key in ("cx", "cy"):
+            value = getattr(self, key)
+            if value is not None and not math.isfinite(value):
+                raise ConfigError(f"camera.{key}={value}: must be a finite number of pixels")
+        if self.fx is None and self.fy is not None:
+            raise ConfigError(f"camera.fy={self.fy}: given without camera.fx; give camera.fx, or both")
+        if self.fov_deg is not None and self.fx is not None:
+            raise ConfigError(f"camera.fov_deg={self.fov_deg}: given beside camera.fx={self.fx}; give one of them")
+        if self.fov_deg is not None and not 1 <= self.fov_deg <= 170:
+            raise ConfigError(f"camera.fov_deg={self.fov_deg}: must be between 1 and 170 degrees")
+        size = self.image_size
+        if size is not None:
+            if len(size) != 2 or not all(side == int(side) and side > 0 for side in size):
+                raise ConfigError(f"camera.image_size={list(size)}: must be [width, height] in whole pixels above 0")
+            object.__setattr__(self, "image_size", (int(size[0]), int(size[1])))
+
+    def size(self, found: tuple[int, int] | None, source: str) -> tuple[int, int]:
+        """The size of the image: given, found in the input, or twice the given centre; else ConfigError."""
+        if self.image_size is not None:
+            return self.image_size
+        if found is not None:
+            return found
+        if self.cx is not None and self.cy is not None and self.cx > 0 and self.cy > 0:
+            return round(2 * self.cx), round(2 * self.cy)
+        raise ConfigError(f"{source}: the size of the image is not known; give camera.image_size=[WIDTH,HEIGHT]")
+
+    def resolve(self, image_size: tuple[int, int], sequences: list[PoseSequence]) -> CameraEstimate:
+        """The camera of an image of that size, in which these people (COCO-19, px) were seen."""
+        width = image_size[0]
+        if self.fx is not None:
+            fy = self.fx if self.fy is None else self.fy
+            return self._estimate(
+                image_size, self.fx, fy, "given", f"Camera: the given focal length, {self.fx:.0f} px."
+            )
+        if self.fov_deg is not None:
+            focal = focal_of_fov(self.fov_deg, width)
+            note = f"Camera: focal length {focal:.0f} px, from the given field of view of {self.fov_deg:g} degrees."
+            return self._estimate(image_size, focal, focal, "fov", note)
+        return self._from_people(image_size, sequences)
+
+    def _from_people(self, image_size: tuple[int, int], sequences: list[PoseSequence]) -> CameraEstimate:
+        remedy = "Depth is in proportion to it; give camera.fx or camera.fov_deg if you know them."
+        found = estimate_focal(sequences, image_size)
+        if found is not None and found.spread <= USABLE_SPREAD:
+            note = (
+                f"Camera: focal length {found.px:.0f} px (give or take {found.spread:.0%}), estimated from how people "
+                f"stand at {found.places} places; the camera looks down by {found.pitch_deg:.0f} degrees. {remedy}"
+            )
+            return self._estimate(image_size, found.px, found.px, "estimated", note)
+        focal = focal_of_fov(USUAL_DEG, max(image_size))
+        reason = "too few upright people were seen" if found is None else "how the people stand does not tell it"
+        note = (
+            f"Camera: focal length {focal:.0f} px is a guess, a field of view of {USUAL_DEG:g} degrees across the "
+            f"longer side of the image, because {reason}. {remedy}"
+        )
+        return self._estimate(image_size, focal, focal, "guessed", note)
+
+    def _estimate(self, image_size: tuple[int, int], fx: float, fy: float, how: How, note: str) -> CameraEstimate:
+        width, height = image_size
+        cx = width / 2 if self.cx is None else self.cx
+        cy = height / 2 if self.cy is None else self.cy
+        return CameraEstimate(Camera(float(fx), float(fy), float(cx), float(cy), width, height), how, note)
+
+
+@dataclass(frozen=True)
+class KnownHeights:
+    """Statures that the user knows, mm, by person number (people are numbered longest track first).
+
+    Raises ConfigError for a stature that no person has.
+    """
+
+    heights: dict[int, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for person, height in self.heights.items():
+            if not SHORTEST_MM <= height <= TALLEST_MM:
+                raise ConfigError(
+                    f"heights[{person}]={height}: must be between {SHORTEST_MM:g} and {TALLEST_MM:g}, in mm"
+                )
+
+    def factors(self, people: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+        """By what to multiply each person's positions, (P,).
+
+        people: for each person poses (T, 17, 3) mm and where they rest on what was seen, (T, 17) bool. A person with a
+        known height gets its own factor, everybody else the mean of those. Raises ConfigError for an unknown person.
+        """
+        unknown = [person for person in self.heights if not 0 <= person < len(people)]
+        if unknown:
+            raise ConfigError(f"heights[{unknown[0]}]: there is no such person; people are 0 to {len(people) - 1}")
+        if not self.heights:
+            return np.ones(len(people))
+        own = {person: height / stature(*people[person]) for person, height in self.heights.items()}
+        mean = math.exp(float(np.mean(np.log(list(own.values())))))
+        return np.array([own.get(person, mean) for person in range(len(people))])
+
+
+def stature(poses_3d: np.ndarray, observed: np.ndarray) -> float:
+    """Stature in mm of a person with poses (T, 17, 3) mm, from the medians of its bones where they were observed.
+
+    The way from the ankles over knees, hips, spine and neck to the top of the head, and the height of the ankles.
+    """
+
+    def place(joint: str) -> np.ndarray:
+        return poses_3d[:, MUPOTS_17.index(joint)]
+
+    def length(a: np.ndarray, b: np.ndarray, *joints: str) -> float:
+        seen = observed[:, [MUPOTS_17.index(joint) for joint in joints]].all(axis=1)
+        distance = np.linalg.norm(a - b, axis=1)
+        return float(np.median(distance[seen] if seen.any() else distance))
+
+    def bone(a: str, b: str) -> float:
+        return length(place(a), place(b), a, b)
+
+    hips = (place("left_hip") + place("right_hip")) / 2
+    leg = sum(bone(f"{s}_hip", f"{s}_knee") + bone(f"{s}_knee", f"{s}_ankle") for s in ("left", "right")) / 2
+    trunk = length(hips, place("spine"), "left_hip", "right_hip", "spine") + bone("spine", "neck")
+    return (leg + trunk + bone("neck", "head_top")) / (1 - ANKLE_SHARE)

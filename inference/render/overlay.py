@@ -1,0 +1,124 @@
+"""The overlay video: what was detected and the 3D poses projected back, drawn over the frames that they came from.
+
+Thick lines are the refined 3D poses in the camera's picture, dashed with hollow joints where they were inferred; white
+dots and thin lines are the detections. Both lie on the person if camera and poses are right.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from itertools import repeat
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from fileio.video import VideoFrame, VideoWriter
+from inference.render.drawing import (
+    COCO_BONES,
+    LINE_BONES,
+    MIN_SCORE,
+    Sketch,
+    colour_of,
+    people_at,
+    project,
+    write_plate,
+)
+from inference.scene import PredictedPerson, PredictedScene
+from pose.errors import ConfigError, MismatchError
+
+logger = logging.getLogger(__name__)
+
+BACKGROUND, EDGE, DETECTION = "#20242B", "#101216", "#FFFFFF"
+BONE_PART, DETECTION_PART = 1 / 190, 1 / 560  # thickness of a line, as a part of the picture's shorter side
+SAME_ASPECT = 0.01
+LEGEND = "thick: 3D, refined    dashed: inferred    white: detected"
+
+
+def write_overlay(
+    scene: PredictedScene,
+    frames: Iterable[VideoFrame] | Iterable[np.ndarray] | None,
+    path: Path | str,
+    max_width: int | None = None,
+) -> None:
+    """Draw every frame of the scene as an mp4 video at the scene's rate.
+
+    frames: the video's, from the first on, as `read_video` gives them or as (H, W, 3) uint8 arrays; None draws over
+    a plain background. Their size may differ from the camera's, not their proportions. max_width: px, larger pictures
+    are made smaller. Ends with the frames or the scene, whichever is shorter, and logs a warning if they differ.
+    Raises ConfigError for max_width, MismatchError for the wrong proportions, DataError where no frame is left.
+    """
+    if max_width is not None and max_width < 16:
+        raise ConfigError(f"max_width={max_width}: must be at least 16 px, or left out for the video's own size")
+    projected = [project(scene, person.poses_3d) for person in scene.people]
+    with VideoWriter(path, scene.fps) as writer:
+        for number, picture in enumerate(_pictures(scene, frames, max_width)):
+            draw_overlay(scene, projected, number, picture)
+            writer.write(picture)
+    if writer.n_frames < scene.n_frames:
+        logger.warning("%s: the video ended after %d of %d frames", path, writer.n_frames, scene.n_frames)
+
+
+def draw_overlay(scene: PredictedScene, projected: list[np.ndarray], frame: int, picture: Image.Image) -> None:
+    """Draw one frame's people into its picture. projected: of each person (T, 17, 2), px of the scene's camera."""
+    scale = picture.width / scene.camera.width
+    side = min(picture.size)
+    bone, thin, letters = max(2.0, BONE_PART * side), max(1.0, DETECTION_PART * side), max(11, round(side / 48))
+    labels = []
+    far_to_near = sorted(people_at(scene, frame), key=lambda found: -found[1].poses_3d[found[2], :, 2].mean())
+    for index, person, row in far_to_near:
+        pixels, colour = projected[index][row] * scale, colour_of(person.person)
+        body = Sketch()
+        body.skeleton(pixels, LINE_BONES, bone, person.observed[row], dashed=True)
+        body.paint(picture, colour, EDGE, 0.3 * bone)
+        _detection(person, row, scale, thin).paint(picture, DETECTION, EDGE, 0.5 * thin)
+        if np.isfinite(pixels).all(-1).any():
+            labels.append((np.nanmean(pixels[:, 0]), np.nanmin(pixels[:, 1]) - 1.2 * letters, person, row))
+    for x, y, person, row in labels:
+        text = f"{person.person}" if person.observed[row].any() else f"{person.person} inferred"
+        write_plate(picture, (x, max(y, 1.5 * letters)), text, colour_of(person.person), letters, (0.5, 1.0))
+    _captions(picture, f"{frame / scene.fps:.2f} s   frame {frame}", letters)
+
+
+def _detection(person: PredictedPerson, row: int, scale: float, width: float) -> Sketch:
+    points, seen = (person.keypoints_2d[row] * scale).tolist(), person.scores[row] >= MIN_SCORE
+    sketch = Sketch()
+    for a, b in COCO_BONES:
+        if seen[a] and seen[b]:
+            sketch.line(points[a], points[b], width)
+    for joint in np.flatnonzero(seen):
+        sketch.disc(points[joint], (0.9 + 1.1 * float(person.scores[row, joint])) * width)
+    return sketch
+
+
+def _captions(picture: Image.Image, time: str, letters: int) -> None:
+    gap, bottom = letters, picture.height - letters
+    used = write_plate(picture, (gap, bottom), time, EDGE, letters, (0.0, 1.0))
+    if picture.width - used > 32 * letters:
+        write_plate(picture, (picture.width - gap, bottom), LEGEND, EDGE, letters, (1.0, 1.0))
+
+
+def _pictures(
+    scene: PredictedScene, frames: Iterable[VideoFrame] | Iterable[np.ndarray] | None, max_width: int | None
+) -> Iterator[Image.Image]:
+    camera = scene.camera
+    if frames is None:
+        scale = min(1.0, (max_width or camera.width) / camera.width)
+        plain = Image.new("RGB", (round(camera.width * scale), round(camera.height * scale)), BACKGROUND)
+        yield from (picture.copy() for picture in repeat(plain, scene.n_frames))
+        return
+    for number, frame in enumerate(frames):
+        if number == scene.n_frames:
+            logger.warning("%s: the video goes on after the scene's %d frames", scene.source, scene.n_frames)
+            return
+        picture = Image.fromarray(frame.image if isinstance(frame, VideoFrame) else frame)
+        if abs(picture.width * camera.height / (picture.height * camera.width) - 1) > SAME_ASPECT:
+            raise MismatchError(
+                f"{scene.source}: frames of {picture.width}x{picture.height}, but camera.image_size is "
+                f"{camera.width}x{camera.height}; give the video that the keypoints came from, or its image size"
+            )
+        if max_width is not None and picture.width > max_width:
+            height = round(picture.height * max_width / picture.width)
+            picture = picture.resize((max_width, height), Image.Resampling.BILINEAR, reducing_gap=1.5)
+        yield picture

@@ -1,0 +1,112 @@
+"""The page: one HTML file in which a scene can be played, turned, zoomed and compared, without any network.
+
+page.html, page.css, page_scene.js (the numbers and the eye), page_views.js (what draws) and page_player.js (what plays)
+are put together into one file with the scene's numbers inside: coordinates as 16-bit integers in base64, about 0.4 kB
+per person and frame. Everything that
+comes from outside (names, notes) is escaped here and inserted as text there; the page's own policy forbids it to load
+anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import math
+import re
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fileio.arrays import atomic_path
+from inference.render.clip_renderer import World
+from inference.render.drawing import BALL_BONES, COCO_BONES, HEAD, HEAD_TOP, LINE_BONES, MIN_SCORE, colour_of, extent
+from inference.scene import PredictedPerson, PredictedScene
+from pose.errors import ConfigError
+from pose.joint_sets import MUPOTS_17
+
+MAX_BYTES = 36e6  # of numbers; a longer scene is shown with fewer frames
+BYTES_PER_FRAME = 405  # of one person, in base64
+MISSING = -32768
+PARTS = {"style": "page.css", "model": "page_scene.js", "views": "page_views.js", "player": "page_player.js"}
+
+
+def write_page(scene: PredictedScene, path: Path | str) -> None:
+    """Write the scene as one self-contained HTML file that any current browser opens from the disk.
+
+    A scene too long for about 40 MB is decimated, and the page says so. Raises ConfigError for a scene without a frame
+    rate, DataError where the file cannot be written.
+    """
+    if not 0 < scene.fps < 1e4:
+        raise ConfigError(f"fps={scene.fps}: must be a positive number of frames per second")
+    person_frames = sum(len(person) for person in scene.people)
+    stride = max(1, math.ceil(person_frames * BYTES_PER_FRAME / MAX_BYTES))
+    files = resources.files("inference.render")
+    parts = {key: files.joinpath(name).read_text("utf-8") for key, name in PARTS.items()}
+    parts["title"] = html.escape(Path(scene.source).name or "scene")
+    # Inside a script element only "<" can end it.
+    parts["data"] = json.dumps(_content(scene, stride), allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+    page = files.joinpath("page.html").read_text("utf-8")
+    page = re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], page)
+    with atomic_path(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _content(scene: PredictedScene, stride: int) -> dict[str, Any]:
+    poses = [person.poses_3d for person in scene.people if len(person)]
+    everyone = np.concatenate(poses) if poses else np.zeros((0, len(MUPOTS_17), 3))
+    world, camera = World.fit(everyone), scene.camera
+    notes = list(scene.notes)
+    if stride > 1:
+        notes.append(f"This page shows every {_ordinal(stride)} frame, to keep the file small; other outputs have all.")
+    return {
+        "source": scene.source,
+        "fps": scene.fps,
+        "frames": scene.n_frames,
+        "stride": stride,
+        "coordinates": scene.coordinates,
+        "notes": notes,
+        "camera": [camera.fx, camera.fy, camera.cx, camera.cy, camera.width, camera.height],
+        "axes": world.axes.tolist(),
+        "floor": world.floor_mm,
+        "extent": [corner.tolist() for corner in extent(world(everyone).reshape(-1, 3))],
+        "bones": {"ball": BALL_BONES, "line": LINE_BONES, "detected": COCO_BONES},
+        "joints": {"head": HEAD, "head_top": HEAD_TOP, "hip": MUPOTS_17.root, "count": len(MUPOTS_17)},
+        "min_score": MIN_SCORE,
+        "people": [_person(person, stride) for person in scene.people if len(person)],
+    }
+
+
+def _person(person: PredictedPerson, stride: int) -> dict[str, Any]:
+    """What the page needs of one person: rows whose frame is a multiple of `stride`, `start` counted in such frames."""
+    rows = np.flatnonzero(np.asarray(person.frame) % stride == 0)
+    same = np.array_equal(person.poses_3d, person.poses_3d_plain, equal_nan=True)
+    return {
+        "number": person.person,
+        "colour": colour_of(person.person),
+        "start": math.ceil(int(person.frame[0]) / stride),
+        "length": len(rows),
+        "refined": _packed(person.poses_3d[rows], finest=1.0),
+        "lifted": None if same else _packed(person.poses_3d_plain[rows], finest=1.0),
+        "keypoints": _packed(person.keypoints_2d[rows], finest=0.25),
+        "scores": _bytes(np.clip(np.nan_to_num(person.scores[rows]) * 255, 0, 255)),
+        "observed": _bytes(np.packbits(person.observed[rows], axis=-1, bitorder="little")),
+    }
+
+
+def _packed(values: np.ndarray, finest: float) -> dict[str, Any]:
+    """Numbers as little-endian 16-bit multiples of `scale`: `finest` where they fit. NaN and infinity are MISSING."""
+    known = np.isfinite(values)
+    scale = max(finest, float(np.abs(values[known]).max(initial=0.0)) / 32767)
+    steps = np.where(known, np.round(np.where(known, values, 0.0) / scale), MISSING)
+    return {"scale": scale, "data": base64.b64encode(steps.astype("<i2").tobytes()).decode()}
+
+
+def _bytes(values: np.ndarray) -> str:
+    return base64.b64encode(np.asarray(values).astype(np.uint8).tobytes()).decode()
+
+
+def _ordinal(number: int) -> str:
+    return {2: "second", 3: "third"}.get(number, f"{number}th")

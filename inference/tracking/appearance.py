@@ -1,0 +1,141 @@
+"""What the tracker looks at in a detection: where the body is, how large it appears, and how unlike two poses are.
+
+Lengths are in units of the person's height in the image, so one threshold serves near and far people.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from data.keypoints.detections import VideoDetections
+from pose.joint_sets import COCO_17
+
+_INDEX = {name: i for i, name in enumerate(COCO_17.names)}
+_FACE = 5
+
+#: How much a joint tells about identity: five points of one head count as two joints, restless wrists as half of one.
+_IMPORTANCE = np.ones(len(COCO_17))
+_IMPORTANCE[:_FACE] = 0.4
+_IMPORTANCE[[_INDEX["left_wrist"], _INDEX["right_wrist"]]] = 0.5
+
+#: Lengths of body parts as shares of the height (the usual proportions of adults).
+_TORSO, _LEG = 0.29, 0.485
+#: Exponent of the mean of part lengths; parts with a lower score say nothing about the size.
+_LONG, _UNSURE = 4, 0.1
+#: A joint counts no more than this as apart, in heights.
+_APART = 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class People:
+    """N detections as the tracker sees them.
+
+    frame (N,) int, score (N,) of the whole, joints (N, 17, 2) px and weight (N, 17), centre (N, 2) px: the middle of
+    the torso, height (N,) px: of the upright person at that distance, whatever the posture, and how sure that is (N,).
+    facing (N, 2), in heights: how far the left shoulder is right of the right one (positive: seen from the front) and
+    how far the nose is right of the neck (positive: turned to the right of the image); how sure these are (N, 2).
+    """
+
+    frame: np.ndarray
+    score: np.ndarray
+    joints: np.ndarray
+    weight: np.ndarray
+    centre: np.ndarray
+    height: np.ndarray
+    height_sure: np.ndarray
+    facing: np.ndarray
+    facing_sure: np.ndarray
+
+    @classmethod
+    def of(cls, detections: VideoDetections) -> People:
+        joints = detections.keypoints_2d[:, : len(COCO_17)].astype(float)
+        score = detections.confidence[:, : len(COCO_17)].astype(float)
+        height, sure = _height(joints, score)
+        nose, left, right = (joints[:, _INDEX[name]] for name in ("nose", "left_shoulder", "right_shoulder"))
+        shoulders = score[:, [_INDEX["left_shoulder"], _INDEX["right_shoulder"]]].min(1)
+        return cls(
+            frame=detections.frame,
+            score=detections.box_score,
+            joints=joints,
+            weight=score * _IMPORTANCE,
+            centre=_centre(joints, score, height),
+            height=height,
+            height_sure=sure,
+            facing=np.stack([left[:, 0] - right[:, 0], nose[:, 0] - (left[:, 0] + right[:, 0]) / 2], axis=1)
+            / height[:, None],
+            facing_sure=np.stack([shoulders, np.minimum(shoulders, score[:, _INDEX["nose"]])], axis=1) ** 2,
+        )
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+
+def _pair(joints: np.ndarray, score: np.ndarray, part: str) -> tuple[np.ndarray, np.ndarray]:
+    """Middle (N, 2) of a left and right joint, weighted by score, and the higher score (N,)."""
+    both = [_INDEX[f"left_{part}"], _INDEX[f"right_{part}"]]
+    weight = score[:, both] + 1e-9
+    return (joints[:, both] * weight[..., None]).sum(1) / weight.sum(1)[:, None], score[:, both].max(1)
+
+
+def _centre(joints: np.ndarray, score: np.ndarray, height: np.ndarray) -> np.ndarray:
+    """The middle of neck and hip (N, 2); of a torso seen in half, where the other half would be if upright."""
+    neck, neck_score = _pair(joints, score, "shoulder")
+    hip, hip_score = _pair(joints, score, "hip")
+    down = np.stack([np.zeros_like(height), _TORSO * height], axis=1)
+    seen = [(neck_score > 0.05)[:, None], (hip_score > 0.05)[:, None]]
+    everything = (joints * (score[..., None] + 1e-9)).sum(1) / (score + 1e-9).sum(1)[:, None]
+    return np.select(
+        [seen[0] & seen[1], seen[0], seen[1]], [(neck + hip) / 2, neck + down / 2, hip - down / 2], everything
+    )
+
+
+def _height(joints: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Height (N,) px from torso and legs, and how sure it is (N,) in 0..1; from the box where none of them is seen.
+
+    A mean that favours sure parts and, as foreshortening only shortens, long ones.
+    """
+    neck, neck_score = _pair(joints, score, "shoulder")
+    hip, hip_score = _pair(joints, score, "hip")
+    length, sure = [np.linalg.norm(neck - hip, axis=-1) / _TORSO], [np.minimum(neck_score, hip_score)]
+    for side in ("left", "right"):
+        leg = [_INDEX[f"{side}_{part}"] for part in ("hip", "knee", "ankle")]
+        length.append(np.linalg.norm(np.diff(joints[:, leg], axis=1), axis=-1).sum(1) / _LEG)
+        sure.append(score[:, leg].min(1))
+    weight = np.stack(sure) ** 3
+    found = ((weight * np.stack(length) ** _LONG).sum(0) / np.maximum(weight.sum(0), 1e-9)) ** (1 / _LONG)
+    present = score[..., None] > 0
+    box = np.where(present, joints, -np.inf).max(1) - np.where(present, joints, np.inf).min(1)
+    nothing = weight.max(0) < _UNSURE**3
+    return np.maximum(np.where(nothing, box.max(1, initial=1), found), 1.0), weight.max(0)
+
+
+def unlikeness(
+    joints_a: np.ndarray, weight_a: np.ndarray, joints_b: np.ndarray, weight_b: np.ndarray, height: np.ndarray
+) -> np.ndarray:
+    """Mean distance of the joints that both have, in heights, 0 to 0.3; arrays broadcast, (..., 17, 2) -> (...).
+
+    Joints count by the scores of both; two detections without a common joint are as unlike as can be.
+    """
+    difference = joints_a - joints_b
+    apart = np.sqrt(difference[..., 0] ** 2 + difference[..., 1] ** 2) / height[..., None]
+    weight = np.sqrt(weight_a * weight_b)
+    total = weight.sum(-1)
+    mean = (weight * np.minimum(apart, _APART)).sum(-1) / np.maximum(total, 1e-9)
+    return np.where(total > 0.2, mean, _APART)
+
+
+def second_boxes(people: People, limit: float) -> np.ndarray:
+    """(N,) bool: a surer detection of the same frame has nearly the same pose, closer than `limit` heights."""
+    second = np.zeros(len(people), dtype=bool)
+    step = 1
+    while True:  # rows are sorted by frame: compare each with the next, then with the one after it, ...
+        a = np.flatnonzero(people.frame[step:] == people.frame[:-step])
+        if not len(a):
+            return second
+        b = a + step
+        height = np.maximum(people.height[a], people.height[b])
+        same = unlikeness(people.joints[a], people.weight[a], people.joints[b], people.weight[b], height) < limit
+        second[np.where(people.score[a] < people.score[b], a, b)[same]] = True
+        step += 1

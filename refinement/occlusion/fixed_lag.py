@@ -1,0 +1,43 @@
+"""Fixed lag: each frame from a window that ends `lag` frames after it, for streams.
+
+Each window is solved afresh, in fewer rounds than the whole: one that starts from the solution before it keeps that
+one's mistakes, such as a root that went astray while unseen and then disbelieves what is seen. The window is long
+enough that what happened before it hardly matters. The cost per frame is that of one window, whatever the length of the
+stream and wherever the frame is in it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from refinement.occlusion.person import Person
+
+if TYPE_CHECKING:
+    from refinement.occlusion.model import OcclusionRefinement, Solution
+
+#: Seconds of the past that a window holds.
+HISTORY_S = 2.0
+#: Rounds of each window; docs/refinement.md tells what they cost and lose.
+ROUNDS = 3
+
+
+def frame_of_stream(method: OcclusionRefinement, person: Person, frame: int, lag: int) -> Solution:
+    """The solution of one frame, shapes (1, J, ...), from frames `frame - history` to `frame + lag` of the person."""
+    from refinement.occlusion.model import Solution
+
+    first = max(0, frame - round(HISTORY_S * person.fps))
+    found = method.solve(person[first : frame + lag + 1], min(ROUNDS, method.rounds))
+    own = slice(frame - first, frame - first + 1)
+    return Solution(found.poses[own], found.observed[own], found.std[own])
+
+
+def solve_fixed_lag(method: OcclusionRefinement, person: Person, lag: int) -> Solution:
+    """As `method.solve`, but each frame from its own window."""
+    from refinement.occlusion.model import Solution
+
+    frames = [frame_of_stream(method, person, frame, lag) for frame in range(len(person.poses))]
+    return Solution(
+        *(np.concatenate([getattr(frame, name) for frame in frames]) for name in ("poses", "observed", "std"))
+    )

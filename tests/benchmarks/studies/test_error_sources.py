@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.studies import error_sources as sources
+from benchmarks.studies.error_sources import (
+    SIMULATED,
+    Clips,
+    LifterSettings,
+    frame_visible,
+    make_scenes,
+    procedural_motions,
+)
+from pose.sequence import PoseSequence
+
+
+@pytest.fixture(scope="module")
+def scenes() -> list[sources.Scene]:
+    return make_scenes(procedural_motions, 3, seed=5, frames=120)
+
+
+def poses(person: PoseSequence) -> torch.Tensor:
+    assert person.poses_3d is not None
+    return person.poses_3d
+
+
+def test_the_split_is_by_position_in_sorted_order() -> None:
+    split = sources.split_clips([f"{i:02d}" for i in reversed(range(10))])
+    assert split == {
+        "train": ["00", "02", "04", "06", "08"],
+        "tune": ["01", "05", "09"],
+        "report": ["03", "07"],
+    }
+
+
+def test_mocap_parts_share_nothing(shared: Path) -> None:
+    parts = {name: set(sources.mocap_clips(name).clips) for name in ("train", "tune", "report")}
+    assert sum(map(len, parts.values())) == len(set.union(*parts.values())) == 27
+    assert {"01_04", "02_02"} <= parts["report"]
+
+
+def test_scenes_follow_from_the_seed_alone(scenes: list[sources.Scene]) -> None:
+    again = make_scenes(procedural_motions, 1, seed=5, frames=120)[0]
+    assert all(torch.equal(poses(a), poses(b)) for a, b in zip(again, scenes[0], strict=True))
+    other = make_scenes(procedural_motions, 1, seed=6, frames=120)[0]
+    assert not torch.equal(poses(other[0]), poses(scenes[0][0]))
+    assert {len(scene) for scene in scenes} <= {2, 3, 4}
+
+
+def test_some_frames_are_occluded_and_most_are_not(scenes: list[sources.Scene]) -> None:
+    visible = torch.cat([frame_visible(person) for scene in scenes for person in scene])
+    assert 0.3 < visible.float().mean() < 0.98
+
+
+def test_clips_are_cut_to_the_shortest() -> None:
+    rng = np.random.default_rng(0)
+    clips = Clips({"a": rng.normal(size=(40, 17, 3)), "b": rng.normal(size=(25, 17, 3))})
+    lengths = {tuple(map(len, clips(2, 30, rng))) for _ in range(20)}
+    assert lengths == {(30, 30), (25, 25)}
+    assert clips.fingerprint != Clips({"a": clips.clips["a"]}).fingerprint
+
+
+@pytest.mark.parametrize("kind", SIMULATED)
+def test_simulated_errors_are_seeded_and_leave_the_truth(kind: str, scenes: list[sources.Scene]) -> None:
+    before = [poses(person).clone() for scene in scenes for person in scene]
+    a, b, c = (sources.simulated_errors(scenes, kind, seed) for seed in (0, 0, 1))
+    assert torch.equal(poses(a[0][0]), poses(b[0][0]))
+    assert not torch.equal(poses(a[0][0]), poses(c[0][0]))
+    people = [person for scene in scenes for person in scene]
+    assert all(torch.equal(poses(person), old) for person, old in zip(people, before, strict=True))
+
+
+def test_errors_are_larger_where_the_person_is_hidden(scenes: list[sources.Scene]) -> None:
+    found = sources.simulated_errors(scenes, "clean", 0)
+    error = torch.cat(
+        [(p.root - t.root).norm(dim=-1) for s, f in zip(scenes, found, strict=True) for t, p in zip(s, f, strict=True)]
+    )
+    visible = torch.cat([frame_visible(t) for s in scenes for t in s])
+    assert error[~visible].mean() > 2 * error[visible].mean()
+
+
+def test_wrong_means_another_person_with_confidence(scenes: list[sources.Scene]) -> None:
+    clean, wrong = (sources.simulated_errors(scenes, kind, 0) for kind in ("clean", "wrong"))
+    pairs = [(a, b) for s, w in zip(clean, wrong, strict=True) for a, b in zip(s, w, strict=True)]
+    changed = [(a.keypoints_2d != b.keypoints_2d).any(-1).any(-1) for a, b in pairs]
+    assert sum(int(c.sum()) for c in changed) > 0
+    before, after = (
+        torch.cat([p.confidence.mean(1)[c] for p, c in zip(side, changed, strict=True)])
+        for side in zip(*pairs, strict=True)
+    )
+    assert after.mean() > before.mean() + 0.1
+
+
+def test_a_lifter_is_trained_once(tmp_path: Path, scenes: list[sources.Scene]) -> None:
+    settings = LifterSettings(2, 60, 16, (3, 3), 1, 64)
+    lifter = sources.trained_lifter(procedural_motions, settings, tmp_path)
+    (file,) = tmp_path.iterdir()
+    stamp = file.stat().st_mtime_ns
+    again = sources.trained_lifter(procedural_motions, settings, tmp_path)
+    assert file.stat().st_mtime_ns == stamp
+    a, b = (sources.lifter_errors(scenes, one) for one in (lifter, again))
+    assert torch.equal(poses(a[0][0]), poses(b[0][0]))
+    assert [len(s) for s in a] == [len(s) for s in scenes]
+    sources.trained_lifter(procedural_motions, LifterSettings(2, 60, 16, (3, 3), 1, 64, seed=7), tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.studies import refinement as benchmark
+from benchmarks.studies import retune
+from benchmarks.studies.error_sources import (
+    LifterSettings,
+    make_scenes,
+    procedural_motions,
+    split_clips,
+    trained_lifter,
+)
+from benchmarks.studies.refinement_coverage import coverage_counts, coverage_rows
+from pose.errors import ConfigError
+
+
+def test_a_quick_run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(benchmark, "DOCS", tmp_path / "results.md")
+    monkeypatch.setattr(benchmark, "REPO", tmp_path)
+    words = f"--quick --data procedural --write-docs --json {tmp_path / 'all.json'} --cache {tmp_path}"
+    benchmark.main(words.split())
+    printed, page = capsys.readouterr().out, (tmp_path / "results.md").read_text()
+    results = json.loads((tmp_path / "all.json").read_text())
+    assert set(results["procedural"]) == {"lifter", "clean", "wrong", "scale"}
+    options = results["procedural"]["clean"]["options"]
+    assert {"none", "interpolation", "one_euro", "savitzky_golay", "gaussian", "kalman_rts", "paper"} <= set(options)
+    for row in options.values():
+        for metric in ("mrpe_mm", "mpjpe_mm"):
+            low, high = row[metric]["all"]["interval"]
+            assert 0 < low <= row[metric]["all"]["mean"] <= high or len(options) == 0
+    assert options["none"]["mrpe_mm"]["visible_against_none_pct"]["mean"] == 0
+    for line in printed.splitlines():
+        assert line.strip() in page
+    assert "stand-in" in page
+
+
+def test_errors_by_hand() -> None:
+    (scene,) = make_scenes(procedural_motions, 1, seed=0, frames=30)
+    person = dataclasses.replace(
+        scene[0],
+        detected=torch.arange(30) >= 4,
+        visible=torch.ones(30, 17, dtype=torch.bool),
+        annotated=torch.arange(30) != 20,
+    )
+    assert person.poses_3d is not None
+    moved = person.poses_3d + torch.tensor([0.0, 3.0, 4.0])
+    moved[:4] += torch.tensor([0.0, 30.0, 40.0]) - torch.tensor([0.0, 3.0, 4.0])
+    moved[:, 0] += torch.tensor([17.0, 0.0, 0.0])
+    moved[20] += 1e6
+    found = benchmark.means(benchmark.scene_sums([person], [person.with_poses(moved, "normal")])[None])
+    values = dict(zip(benchmark.COLUMNS, found.T.tolist(), strict=True))
+    assert values["visible"] == pytest.approx([5, 1], rel=1e-3)
+    assert values["occluded"] == values["occluded_1_5"] == pytest.approx([50, 1], rel=1e-3)
+    assert values["all"] == pytest.approx([(25 * 5 + 4 * 50) / 29, 1], rel=1e-3)
+    assert np.isnan(values["occluded_6_15"]).all()
+
+
+def test_the_interval_holds_the_mean_and_shrinks_with_more_scenes() -> None:
+    rng = np.random.default_rng(0)
+    widths = []
+    for scenes in (10, 160):
+        sums = np.ones((scenes, 3, len(benchmark.COLUMNS)))
+        sums[:, 0] = rng.normal(100, 20, (scenes, 1))
+        low, high = benchmark.interval(benchmark.resampled(sums)[:, 0, 0])
+        assert low < benchmark.means(sums)[0, 0] < high
+        widths.append(high - low)
+    assert widths[1] < 0.5 * widths[0]
+
+
+def test_the_search_finds_a_minimum() -> None:
+    space = {"a": retune.Between(0.01, 100), "b": retune.OneOf((True, False))}
+    cost, settings = retune.search(
+        lambda s: abs(np.log(s["a"] / 3)) + s["b"], space, {"a": 50.0, "b": True}, np.random.default_rng(0)
+    )
+    assert settings["a"] == pytest.approx(3, rel=0.1)
+    assert settings["b"] is False
+    assert cost < 0.1
+
+
+def test_found_settings_are_written_into_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(benchmark, "CONF", tmp_path)
+    (tmp_path / "x.yaml").write_text("# About\nl2_cap: 1.0      # m²\nsmooth: true\nother: 2\n")
+    retune.write_settings("x", {"l2_cap": 0.125, "smooth": False})
+    assert (tmp_path / "x.yaml").read_text() == "# About\nl2_cap: 0.125    # m²\nsmooth: false\nother: 2\n"
+
+
+def test_what_is_searched_is_in_the_files() -> None:
+    for name, space in retune.SPACES.items():
+        text = (benchmark.CONF / f"{name}.yaml").read_text()
+        assert all(f"\n{key}: " in text for key in space), name
+
+
+def test_coverage_by_hand() -> None:
+    (scene,) = make_scenes(procedural_motions, 1, seed=0, frames=30)
+    person = dataclasses.replace(
+        scene[0],
+        detected=torch.arange(30) >= 10,
+        visible=torch.ones(30, 17, dtype=torch.bool),
+        annotated=torch.arange(30) != 20,
+    )
+    assert person.poses_3d is not None
+    guess = person.with_poses(person.poses_3d + 10.0, "normal")
+    std, observed = torch.full((30, 17), 11.0), torch.ones(30, 17, dtype=torch.bool)
+    std[:, 14], observed[:10] = 6.0, False
+    std[:10, 0] = 4.0
+    counts = coverage_counts([person], [guess], [std], [observed])
+    assert counts[0].tolist() == [[19, 0, 19], [10, 0, 10]]
+    assert counts[1].tolist() == [[19 * 16] * 3, [0, 0, 0]]
+    assert counts[2].tolist() == [[0, 0, 0], [160, 150, 150]]
+    rows = coverage_rows(counts)
+    assert rows[0] == ["hip", "0, 100", "0, 100", "0, 100"]
+    assert rows[1][3] == "" and rows[2][1] == "94, 94"
+
+
+def test_a_lifter_that_knows_the_report_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    split = split_clips([f"{i:02d}" for i in range(8)])
+    for words in (["none"], ["train"], ["train", "tune"], ["00", "01"]):
+        benchmark.check_unseen(words, split)
+    for words, says in ((["report"], "03, 07"), (["00", "07"], "07"), (["0"], "--trained-on 0")):
+        with pytest.raises(ConfigError, match=says):
+            benchmark.check_unseen(words, split)
+    with pytest.raises(SystemExit):
+        benchmark.main(["--quick", "--checkpoint", "x.ckpt"])
+    assert "--trained-on" in capsys.readouterr().err
+
+
+def test_a_given_lifter_is_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trained_lifter(procedural_motions, LifterSettings(2, 60, 8, (3, 3), 1, 64), tmp_path)
+    (file,) = tmp_path.iterdir()
+    none = tmp_path / "none"
+    words = f"--quick --data procedural --checkpoint {file} --trained-on none --cache {none}"
+    benchmark.main(words.split())
+    assert not none.exists()
+    assert "mpjpe_mm" in capsys.readouterr().out

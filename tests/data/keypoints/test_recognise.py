@@ -1,0 +1,332 @@
+"""Numbering of frames, scales, and files that cannot be read: a result or one line that says what to do."""
+
+from __future__ import annotations
+
+import json
+import logging
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.keypoints import is_keypoints_input, read_detections
+from pose.errors import ConfigError, DataError, MismatchError, PoseError
+
+
+def person(score: float = 0.5) -> list[float]:
+    return [value for joint in range(17) for value in (10.0 + joint, 20.0 + joint, score)]
+
+
+def write(tmp_path: Path, content: object, name: str = "k.json") -> Path:
+    path = tmp_path / name
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return path
+
+
+def results(*ids: int | str, score: float = 0.5) -> list[dict]:
+    return [{"image_id": i, "category_id": 1, "keypoints": person(score), "score": 0.9} for i in ids]
+
+
+def keyed(*names: str) -> dict[str, list]:
+    return {name: [{"keypoints": person(), "score": 0.9}] for name in names}
+
+
+# --- frames -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "frames", "n_frames"),
+    [
+        (keyed("img_000001.jpg", "img_000002.jpg"), {}, [0, 1], 2),  # every image is listed: the first is frame 0
+        (keyed("img_000500.jpg", "img_000502.jpg"), {}, [0, 2], 3),
+        (keyed("img_000500.jpg", "img_000502.jpg"), {"n_frames": 600}, [500, 502], 600),  # the whole video's numbers
+        (keyed("img_000001.jpg", "img_000003.jpg"), {"first_frame": 0}, [1, 3], 4),
+        (keyed("b.jpg", "a.jpg"), {}, [1, 0], 2),
+        (keyed("2024-11-05.jpg", "2025-11-05.jpg", "2023-01-05.jpg"), {}, [1, 2, 0], 3),  # the digits are no numbers
+        (keyed("1699999999123.jpg", "17.jpg"), {}, [1, 0], 2),
+        (keyed("cam1/0007.jpg", "cam1/0008.jpg"), {}, [0, 1], 2),
+        (results(3, 5), {}, [3, 5], 6),  # people only: frames before the first may be empty
+        (results(1, 6), {"n_frames": 6}, [0, 5], 6),  # numbered from 1: a frame 6 there is not
+        (results(1, 6), {"n_frames": 9}, [1, 6], 9),
+        (results("img_3.png", "img_5.png"), {}, [3, 5], 6),
+        (results(397133, 37777), {}, [1, 0], 2),  # COCO's own images
+        ([], {"n_frames": 7}, [], 7),
+        ({"a1.jpg": [], "a2.jpg": []}, {}, [], 2),
+        ([None, []], {"image_size": (640, 480)}, [], 2),
+        ([{"pose_landmarks": []}] * 2, {"image_size": (640, 480)}, [], 2),
+    ],
+)
+def test_frame_numbers(content, arguments, frames, n_frames, tmp_path):
+    found = read_detections(write(tmp_path, content), **arguments)
+    assert sorted(frames) == found.frame.tolist()
+    assert found.n_frames == n_frames
+
+
+def test_people_go_with_their_frames(tmp_path):
+    content = keyed("b.jpg", "a.jpg")
+    content["a.jpg"][0]["score"] = 0.1
+    assert read_detections(write(tmp_path, content)).box_score.tolist() == pytest.approx([0.1, 0.9])
+
+
+def test_frames_in_order_of_names_are_said_so(tmp_path, caplog):
+    with caplog.at_level(logging.WARNING):
+        read_detections(write(tmp_path, keyed("b.jpg", "a.jpg")))
+    assert "k.json: the images' names hold no frame numbers; they count in the order of their names" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"n_frames": 5}, "frame number 7 is beyond the 5 frames of the video that begin at 0; give the video"),
+        ({"first_frame": 4}, "frame 3 comes before first_frame=4"),
+    ],
+)
+def test_frames_that_do_not_fit(arguments, message, tmp_path):
+    with pytest.raises(MismatchError, match=message):
+        read_detections(write(tmp_path, results(3, 7)), **arguments)
+
+
+# --- scores and coordinates -------------------------------------------------------------------------------------------
+
+
+def instances(score: float) -> list[dict]:
+    people = [{"keypoints": [[10.0, 20.0]] * 17, "keypoint_scores": [score] * 17}]
+    return [{"frame_id": 0, "instances": people}]
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "expected"),
+    [
+        (results(0, score=1.15), {}, 1.0),
+        (results("0.jpg", score=3.0), {}, 1.0),  # AlphaPose's 0..6
+        (results("0.jpg", score=3.0), {"score_scale": 6}, 0.5),
+        (instances(1.3), {}, 1.0),  # SimCC
+        (instances(7.0), {"score_scale": 10}, 0.7),
+        ({"images": [{"id": 3}], "annotations": results(3, score=2)}, {}, 1.0),  # COCO's visibility
+    ],
+)
+def test_scales_of_scores(content, arguments, expected, tmp_path):
+    found = read_detections(write(tmp_path, content), **arguments)
+    np.testing.assert_allclose(found.confidence, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "content", [results(0, score=1.3), results("0.jpg", score=7.0), instances(7.0), keyed("1.jpg")]
+)
+def test_scores_of_another_scale_are_refused(content, tmp_path):
+    arguments = {"score_scale": 0.4} if isinstance(content, dict) else {}
+    with pytest.raises(DataError, match=r"k.json: joint scores reach [\d.]+, 0 to 1 is expected; give score_scale"):
+        read_detections(write(tmp_path, content), **arguments)
+
+
+@pytest.mark.parametrize(("factor", "message"), [(1 / 640, "shares of the image"), (1e5, "a coordinate of 3.6e.06 px")])
+def test_coordinates_that_are_no_pixels(factor, message, tmp_path):
+    content = results(0)
+    content[0]["keypoints"] = (np.array(person()).reshape(17, 3) * [factor, factor, 1]).ravel().tolist()
+    with pytest.raises(DataError, match=message):
+        read_detections(write(tmp_path, content))
+
+
+# --- arguments --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"fps": 0}, "fps=0: must be a number above 0"),
+        ({"fps": float("nan")}, "fps=nan"),
+        ({"image_size": (0, 10)}, r"image_size=\[0, 10\]: must be"),
+        ({"image_size": (5,)}, r"image_size=\[5\]: must be"),
+        ({"n_frames": 0}, "n_frames=0: must be at least 1"),
+        ({"score_scale": 0}, "score_scale=0: must be above 0"),
+    ],
+)
+def test_arguments(arguments, message, tmp_path):
+    with pytest.raises(ConfigError, match=message):
+        read_detections(write(tmp_path, results(0)), **arguments)
+
+
+def test_unknown_joint_set(tmp_path):
+    with pytest.raises(MismatchError, match=r"unknown joint set 'COCO'; known: MuPoTS-17"):
+        read_detections(write(tmp_path, results(0)), joint_set="COCO")
+
+
+# --- files that cannot be read ----------------------------------------------------------------------------------------
+
+
+def bad_entry(**change) -> list[dict]:
+    content = results(0, 1, 2)
+    content[1].update(change)
+    return content
+
+
+def mediapipe(count: int = 33, **point) -> dict:
+    points = [{"x": 0.5, "y": 0.5, "z": 0, "visibility": 0.9, **point}] * count
+    return {"image_size": [640, 480], "frames": [None, points]}
+
+
+UNREADABLE = {
+    "empty file": ("", "k.json: not a JSON file or damaged"),
+    "cut short": ('{"a.jpg": [', "k.json: not a JSON file or damaged"),
+    "deep": ("[" * 200_000, "k.json: not a JSON file or damaged .RecursionError"),
+    "deep and whole": ('[{"image_id": 0, "keypoints": ' + "[" * 500 + "]" * 500 + "}]", "k.json: entry 0: keypoints"),
+    "binary": ("\x00\x01\x02", "k.json: not a JSON file or damaged"),
+    "number": ("3", "k.json: the format is not known; known: keypoints.json, COCO"),
+    "text": ('"people"', "the format is not known"),
+    "other object": ({"a": 1}, "the format is not known"),
+    "empty object": ({}, "the format is not known"),
+    "other list": ([{"name": "x"}], "the format is not known"),
+    "no people, no frames": ([], "k.json: lists neither people nor frames"),
+    "keypoints are text": (bad_entry(keypoints="x"), "k.json: entry 1: keypoints: numbers are expected, found 'x'"),
+    "keypoints are missing": (
+        [*results(0), {"image_id": 1, "bbox": [1, 2, 3, 4]}],
+        "entry 1: an object with 'keypoints' is expected, found one with image_id, bbox",
+    ),
+    "too few": (bad_entry(keypoints=person()[:50]), "entry 1: keypoints: 51 numbers are expected .* found 50"),
+    "a text among numbers": (bad_entry(keypoints=[*person()[:50], "1"]), "entry 1: keypoints: numbers are expected"),
+    "null": (bad_entry(keypoints=[*person()[:50], None]), "entry 1: keypoints: numbers are expected"),
+    "NaN": (bad_entry(keypoints=[*person()[:50], float("nan")]), "entry 1: keypoints: finite numbers are expected"),
+    "infinity": (bad_entry(keypoints=[*person()[:50], float("inf")]), "entry 1: keypoints: finite numbers"),
+    "huge integer": (bad_entry(keypoints=[10**400] * 51), "entry 1: keypoints: numbers are expected"),
+    "no triples": ([{"image_id": 0, "keypoints": person()[:50]}], "x, y, score of each joint are expected, found 50"),
+    "entry is a number": ([*results(0), 3], "entry 1: an object with 'image_id' is expected, found a int"),
+    "image_id is a list": (bad_entry(image_id=[1]), r"entry 1: image_id: .* found \[1\]"),
+    "image_id is negative": (bad_entry(image_id=-1), "entry 1: image_id: a frame number"),
+    "people are an object": ({"a.jpg": [], "b.jpg": {}}, "b.jpg: a list of people is expected, found dict"),
+    "annotation of no image": ({"images": [], "annotations": results(0)}, "image_id 0 is not among the images"),
+    "images are missing": ({"annotations": []}, "images: a list is expected, found NoneType"),
+    "openpose person": ({"people": [{"pose": []}]}, "k, person 0: 'pose_keypoints_2d' is expected"),
+    "second alphapose frame": ({"1.jpg": {"people": []}, "2.jpg": 3}, "2.jpg: an object with a list 'people'"),
+    "mmpose frame": ([*instances(0.5), {"frame_id": 1}], "entry 1: an object with a list 'instances' is expected"),
+    "mmpose frame twice": (instances(0.5) * 2, "entry 1: frame_id: a new frame number is expected, found 0"),
+    "mmpose far frame": ([{"frame_id": 10**9, "instances": []}], "frame_id 1000000000 in a file of 1 frames"),
+    "mmpose person": ([{"frame_id": 0, "instances": [{}]}], "frame 0, person 0: 'keypoints' and 'keypoint_scores'"),
+    "mmpose 3D": (
+        [{"instances": [{"keypoints": [[1.0, 2.0, 3.0]] * 17, "keypoint_scores": [0.5] * 17}]}],
+        r"keypoints \(17, 3\) and keypoint_scores \(17,\) do not agree",
+    ),
+    "mmpose info": ({"instance_info": 3}, "instance_info: a list is expected, found int"),
+    "mediapipe count": (mediapipe(21), "frame 1, person 0: 33 landmarks are expected, found 21"),
+    "mediapipe text": (mediapipe(x="a"), "frame 1, person 0: x, y of each joint|frame 1, person 0: numbers"),
+    "mediapipe size": ({**mediapipe(), "image_size": [640]}, r"image_size: \[width, height\] in px is expected"),
+    "mediapipe fps": ({**mediapipe(), "fps": 0}, "fps: a number above 0 is expected, found 0"),
+    "mediapipe frame": ({**mediapipe(), "frames": [3]}, "frame 0: a list of landmarks is expected"),
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_unreadable_json(name, tmp_path):
+    content, message = UNREADABLE[name]
+    with pytest.raises(DataError, match=message) as error:
+        read_detections(write(tmp_path, content))
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 600
+
+
+def test_mediapipe_without_visibility(tmp_path):
+    content = mediapipe()
+    for point in content["frames"][1]:
+        point.pop("visibility", None)
+    with pytest.raises(DataError, match=r"frame 1, person 0: each landmark needs 'x', 'y' and 'visibility'"):
+        read_detections(write(tmp_path, content))
+    with pytest.raises(MismatchError, match=r"MediaPipe landmarks are MediaPipe-33, joint_set=COCO-17 given"):
+        read_detections(write(tmp_path, mediapipe()), joint_set="COCO-17")
+
+
+def test_files_and_folders_that_are_not_there_or_too_large(tmp_path):
+    with pytest.raises(DataError, match=r"none.json: cannot be opened"):
+        read_detections(tmp_path / "none.json")
+    with pytest.raises(DataError, match=r"no .json files in this folder"):
+        read_detections(tmp_path)
+    path = write(tmp_path, results(0))
+    with pytest.raises(DataError, match=r"k.json: 0 MiB, at most 0 MiB are read; cut the video in parts, or raise max"):
+        read_detections(path, max_bytes=100)
+    with pytest.raises(DataError, match=r"at most 0 MiB are read"):
+        read_detections(tmp_path, max_bytes=100)
+
+
+def test_folder_with_other_json(tmp_path):
+    write(tmp_path, {"people": []}, "a_1_keypoints.json")
+    write(tmp_path, {"camera": 3}, "settings.json")
+    with pytest.raises(DataError, match=r"settings: an object with a list 'people' is expected"):
+        read_detections(tmp_path)
+    (tmp_path / "a_1_keypoints.json").unlink()
+    with pytest.raises(DataError, match=r"the .json files are not one frame each of OpenPose or MMPose"):
+        read_detections(tmp_path)
+
+
+# --- npz --------------------------------------------------------------------------------------------------------------
+
+K = np.full((3, 17, 3), 50.0) * [1, 1, 0.01]
+UNREADABLE_NPZ = {
+    "no keypoints": ({"poses": K}, "'keypoints' and further only box_score, .* found poses; docs/inputs.md"),
+    "unknown key": ({"keypoints": K, "frame": [0, 1, 2], "scores": K}, "found frame, keypoints, scores"),
+    "no frame": ({"keypoints": K}, "frame: an array of numbers is expected"),
+    "frames of other length": ({"keypoints": K, "frame": [0, 1]}, r"frame: expected shape \(N=3\), found \(2,\)"),
+    "fractions": ({"keypoints": K, "frame": [0, 0.5, 1]}, "frame: whole numbers from 0 are expected"),
+    "negative": ({"keypoints": K, "frame": [0, -1, 1]}, "frame: whole numbers from 0 are expected"),
+    "far": ({"keypoints": K, "frame": [0, 1, 10**12]}, "frame: whole numbers from 0 are expected"),
+    "shape": ({"keypoints": K[0]}, r"keypoints: shape \(N, K, 2 or 3\) or .* found \(17, 3\)"),
+    "empty": ({"keypoints": K[:0], "frame": []}, "keypoints: empty"),
+    "text": ({"keypoints": K.astype(str), "frame": [0, 1, 2]}, "keypoints: an array of numbers is expected"),
+    "frame with T": ({"keypoints": K[:, None], "frame": [0, 1, 2]}, "frame: not with keypoints"),
+    "two scores": ({"keypoints": K, "confidence": K[..., 0], "frame": [0, 1, 2]}, "confidence: already the last"),
+    "confidence": ({"keypoints": K[..., :2], "confidence": K, "frame": [0, 1, 2]}, "confidence: expected shape"),
+    "fps": ({"keypoints": K[:, None], "fps": 0}, r"fps: numbers above 0 are expected, found \[0.\]"),
+    "image_size": ({"keypoints": K[:, None], "image_size": [640, 48.5]}, "image_size: whole numbers above 0"),
+    "joint_set": ({"keypoints": K[:, None], "joint_set": 17}, "joint_set: a name is expected"),
+    "box_score": ({"keypoints": K[:, None], "box_score": [1.0]}, "box_score: expected shape"),
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE_NPZ)
+def test_unreadable_npz(name, tmp_path):
+    arrays, message = UNREADABLE_NPZ[name]
+    np.savez(tmp_path / "k.npz", **arrays)
+    with pytest.raises(DataError, match=message):
+        read_detections(tmp_path / "k.npz")
+
+
+def test_damaged_and_hostile_npz(tmp_path):
+    path = tmp_path / "k.npz"
+    np.savez(path, keypoints=K[:, None])
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(DataError, match=r"not an npz file of plain arrays or damaged"):
+        read_detections(path)
+    np.savez(path, keypoints=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(DataError, match=r"not an npz file of plain arrays"):
+        read_detections(path)
+    np.savez_compressed(path, keypoints=np.zeros((4000, 10, 17, 3)))
+    assert path.stat().st_size < 100_000
+    with pytest.raises(DataError, match=r"k.npz: 16 MiB, at most 1 MiB are read"):
+        read_detections(path, max_bytes=2**20)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.txt", "x")
+    with pytest.raises(PoseError):
+        read_detections(path)
+
+
+# --- which inputs are keypoints ---------------------------------------------------------------------------------------
+
+
+def test_is_keypoints_input(tmp_path):
+    assert is_keypoints_input(tmp_path / "missing.json")  # so that the reader says that it is missing
+    assert is_keypoints_input(write(tmp_path, "  {}", "results.txt"))
+    assert not is_keypoints_input(write(tmp_path, "\x00\x00\x00 ftypisom", "clip.mp4"))
+    assert not is_keypoints_input(tmp_path / "missing.mp4")
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    assert not is_keypoints_input(folder)
+    write(folder, "", "1.JPG")
+    write(folder, "{}", "notes.json")
+    assert not is_keypoints_input(folder)
+    write(folder, "{}", "1_keypoints.json")
+    assert is_keypoints_input(folder)
+
+
+def test_real_keypoints(shared):
+    found = read_detections(shared / "detections" / "ts1_keypoints.json", fps=30, image_size=(2048, 2048))
+    assert (len(found), found.n_frames, found.fps, found.image_size) == (607, 201, 30, (2048, 2048))
+    assert found.confidence.max() == 1.0  # HR-Net's 1.03
+    assert np.bincount(found.frame, minlength=201).min() == 3

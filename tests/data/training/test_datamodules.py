@@ -1,0 +1,203 @@
+"""LightningDataModules: counts and statistics of the reference sets, batches, fingerprints, and what is refused."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from data.synthetic import SyntheticSettings
+from data.training.datamodules import (
+    BothDataModule,
+    LifterDataModule,
+    MpiInf3dhpDataModule,
+    MuCoTempDataModule,
+    SyntheticDataModule,
+)
+from pose.coordinates import COORDINATES
+from pose.errors import ConfigError, DataError
+
+SETTINGS = SyntheticSettings(seed=0, mpi_frames=8, muco_frames=8, test_frames=6, mupots_frames=2, muco_videos=1)
+
+
+def assert_agrees(found: Tensor, expected: np.ndarray) -> None:
+    """The conformance tolerance: |a - b| <= 1e-4 max(1, |b|)."""
+    expected_t = torch.from_numpy(np.asarray(expected, np.float32))
+    assert found.shape == expected_t.shape
+    assert ((found - expected_t).abs() <= 1e-4 * expected_t.abs().clamp(min=1)).all()
+
+
+@pytest.fixture(scope="module")
+def reference(conformance: Path) -> dict[str, np.ndarray]:
+    return dict(np.load(conformance / "expected" / "training_data.npz"))
+
+
+def test_counts_of_the_reference_sets(conformance: Path, reference) -> None:
+    counts = {}
+    for module_class in (MpiInf3dhpDataModule, MuCoTempDataModule, BothDataModule):
+        module = module_class(conformance, receptive_field=27, augment_depth=False)
+        module.setup("fit")
+        counts[module.train_name] = (module.table.n_frames, module.fps)
+    n_mpi, n_muco = int(reference["n_mpi"]), int(reference["n_muco"])
+    assert counts == {
+        "mpi_inf_3dhp": (n_mpi, 12.5),
+        "muco_temp": (n_muco, 25.0),
+        "mpi_inf_3dhp+muco_temp": (n_mpi + n_muco, 25.0),
+    }
+    validation = module.validation_sequences
+    assert sum(len(sequence) for sequence in validation) == reference["n_test"]
+    assert sum(int((s.annotated & s.detected).sum()) for s in validation) == reference["n_test_scored"]
+
+
+@pytest.mark.parametrize("coordinates", COORDINATES)
+def test_statistics_of_the_reference_sets(conformance: Path, reference, coordinates) -> None:
+    module = BothDataModule(conformance, coordinates=coordinates, receptive_field=27, augment_depth=False)
+    module.setup("fit")
+    assert len(module.table) == reference["n_valid"]
+    for fitted, name in ((module.feature_standardiser, "2d"), (module.target_standardiser, "3d")):
+        assert_agrees(fitted.mean, reference[f"{coordinates}_mean{name}"])
+        assert_agrees(fitted.std, reference[f"{coordinates}_std{name}"])
+    doubled = BothDataModule(conformance, coordinates=coordinates, receptive_field=27)
+    doubled.setup("fit")
+    assert doubled.table.n_frames == 2 * module.table.n_frames
+    assert len(doubled.table) == 2 * reference["n_valid"]
+
+
+def test_all_windows_of_the_reference_sets(conformance: Path, reference) -> None:
+    module = BothDataModule(conformance, receptive_field=27, augment_depth=False)
+    module.setup("fit")
+    starts, row = {}, 0
+    for reader in module.train_readers():
+        for sequence in reader.sequences("normal"):
+            starts[sequence.sequence if reader.name == "mpi_inf_3dhp" else sequence.name] = row
+            row += len(sequence)
+    assert sorted(starts) == reference["sequence_names"].tolist()
+    first = torch.tensor([starts[name] for name in reference["window_sequence"].tolist()])
+    batch = module.table.gather(
+        first + torch.from_numpy(reference["window_position"]), torch.zeros(20, dtype=torch.bool)
+    )
+    assert_agrees(module.feature_standardiser.invert(batch["features"]), reference["window_features"])
+    assert_agrees(module.target_standardiser.invert(batch["targets"]), reference["window_target"])
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def synthetic(cache: Path) -> LifterDataModule:
+    module = SyntheticDataModule(cache, SETTINGS, receptive_field=9, batch_size=32, seed=5)
+    module.setup("fit")
+    return module
+
+
+def test_the_stand_in_yields_batches(synthetic: LifterDataModule) -> None:
+    loader = synthetic.train_dataloader()
+    batch = next(iter(loader))
+    assert batch["features"].shape == (32, 9, 42) and batch["targets"].shape == (32, 51)
+    assert len(loader) == len(synthetic.table) // 32
+    assert synthetic.train_name == "synthetic" and synthetic.missing_files() == []
+    (sequences,) = synthetic.val_dataloader()
+    assert [sequence.sequence for sequence in sequences] == [f"TS{n}" for n in range(1, 7)]
+    assert sequences == synthetic.validation_sequences
+
+
+def test_setup_reads_once(synthetic: LifterDataModule) -> None:
+    table = synthetic.table
+    synthetic.setup("fit")
+    assert synthetic.table is table
+
+
+def test_the_same_arguments_give_the_same_batches(synthetic: LifterDataModule, cache: Path) -> None:
+    again = SyntheticDataModule(cache, SETTINGS, receptive_field=9, batch_size=32, seed=5)
+    again.setup("fit")
+    for one, other in zip(synthetic.train_dataloader(), again.train_dataloader(), strict=True):
+        assert torch.equal(one["features"], other["features"]) and torch.equal(one["targets"], other["targets"])
+
+
+def test_the_fingerprint_of_the_stand_in_is_its_settings(cache: Path) -> None:
+    module = SyntheticDataModule(cache, SETTINGS)
+    other = SyntheticSettings(**{**vars(SETTINGS), "seed": 1})
+    assert module.fingerprint() == SyntheticDataModule(cache / "elsewhere", SETTINGS).fingerprint()
+    assert module.fingerprint() != SyntheticDataModule(cache, other).fingerprint()
+
+
+def real_folder(cache: Path, place: Path) -> Path:
+    """A copy of the stand-in as a folder of data sets."""
+    (made,) = (folder for folder in cache.iterdir() if folder.name.startswith("synthetic-"))
+    return Path(shutil.copytree(made, place, ignore=shutil.ignore_patterns("MuPoTS")))
+
+
+def test_the_fingerprint_of_files_is_their_content(synthetic, cache: Path, tmp_path: Path) -> None:
+    one, two = real_folder(cache, tmp_path / "one"), real_folder(cache, tmp_path / "two")
+    fingerprint = MpiInf3dhpDataModule(one).fingerprint()
+    changed = two / "Mpi3DHP" / "S1" / "Seq1" / "annot.mat"
+    os.utime(changed, (0, 0))
+    assert MpiInf3dhpDataModule(two).fingerprint() == fingerprint
+    content = bytearray(changed.read_bytes())
+    content[-1] ^= 1
+    changed.write_bytes(content)
+    assert MpiInf3dhpDataModule(two).fingerprint() != fingerprint
+    changed.unlink()
+    assert MpiInf3dhpDataModule(two).missing_files() == [changed]
+    with pytest.raises(DataError, match=r"1 of \d+ files are missing: .*annot\.mat"):
+        MpiInf3dhpDataModule(two).fingerprint()
+    with pytest.raises(DataError, match=r"files are missing: .*annot\.mat"):
+        MpiInf3dhpDataModule(two, receptive_field=9).setup("fit")
+
+
+def test_what_is_missing_is_listed_for_training_and_validation(tmp_path: Path) -> None:
+    missing = {path.relative_to(tmp_path).as_posix() for path in BothDataModule(tmp_path).missing_files()}
+    assert {
+        "Mpi3DHP/S1/Seq1/annot.mat",
+        "MucoTemp/sequence_meta.pkl",
+        "Mpi3DHP/mpi_inf_3dhp_test_set/TS6/hrnet.pkl",
+    } <= missing
+
+
+def test_the_table_can_be_kept_on_the_training_device(cache: Path) -> None:
+    module = SyntheticDataModule(cache, SETTINGS, receptive_field=9, batch_size=32, device_resident=True)
+    module.setup("fit")
+    assert next(iter(module.train_dataloader()))["features"].device == torch.device("cpu")
+    meta = module.table.to("meta")
+    assert meta.features.is_meta and meta.first.is_meta and not meta.centres.is_meta
+    assert not module.table.features.is_meta, "the original stays where it is"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_size": 0}, "batch_size=0: must be"),
+        ({"batch_size": 1e3}, r"batch_size=1000\.0: must be a whole number"),
+        ({"seed": -1}, "seed=-1: must be"),
+        ({"coordinates": "metric"}, "coordinates=metric: must be one of normal, universal"),
+        ({"device_resident": "maybe"}, "device_resident=maybe: must be true, false or auto"),
+        ({"receptive_field": 4}, "receptive_field=4: must be"),
+    ],
+)
+def test_impossible_settings_are_refused(tmp_path: Path, options, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        BothDataModule(tmp_path, **options)
+
+
+def test_use_before_setup_is_refused(cache: Path) -> None:
+    module = SyntheticDataModule(cache, SETTINGS)
+    with pytest.raises(ConfigError, match="receptive_field=null"):
+        module.setup("fit")
+    with pytest.raises(ConfigError, match=r"call setup\('fit'\)"):
+        module.train_dataloader()
+    with pytest.raises(ConfigError, match=r"call setup\('validate'\)"):
+        module.val_dataloader()
+
+
+def test_a_batch_larger_than_the_set_is_refused(cache: Path) -> None:
+    module = SyntheticDataModule(cache, SETTINGS, receptive_field=9, batch_size=1_000_000)
+    module.setup("fit")
+    with pytest.raises(ConfigError, match=rf"batch_size=1000000: an epoch has only {len(module.table)} frames"):
+        module.train_dataloader()

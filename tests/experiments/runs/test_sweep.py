@@ -1,0 +1,314 @@
+"""Sweeps that survive: finished rows are skipped, failed ones stay alone, a killed one goes on; then the table."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from omegaconf import OmegaConf
+
+from data.synthetic.bodies import random_body
+from data.synthetic.motions import procedural_motion
+from data.synthetic.scenes import compose_scene, look_at, render_scene
+from experiments.runs.sweep import SweepCallback, config_hash
+from pose.cameras import Camera
+
+TERMS = ["experiment=table_refinement_terms", "size=tiny", "logger=csv"]
+
+
+@pytest.fixture
+def sweep(run_here, tmp_path: Path) -> Callable:
+    """`python run.py WORDS` in this process; the folder of the result is that of the sweep."""
+
+    def start(*words: str, folder: str = "sweep"):
+        done = run_here(*words, f"hydra.sweep.dir={tmp_path / folder}")
+        done.folder = tmp_path / folder
+        return done
+
+    return start
+
+
+def first_cells(table: str) -> list[str]:
+    rows = [line for line in table.splitlines() if line.startswith("|")][2:]
+    return [row.split("|")[1].strip() for row in rows]
+
+
+def counts(output: str) -> tuple[int, ...]:
+    """(rows, finished before, computed, failed) as the sweep says at its end."""
+    found = re.findall(r"(\d+) rows: (\d+) finished before, (\d+) computed, (\d+) failed", output)
+    assert len(found) == 1, output
+    return tuple(map(int, found[0]))
+
+
+def test_one_lifter_and_only_what_is_missing(sweep, tmp_path: Path) -> None:
+    words = [*TERMS, f"paths.lifters={tmp_path / 'lifters'}"]
+    first = sweep(*words, "terms=all,no_hip_terms")
+    assert first.returncode == 0, first.output
+    assert counts(first.output) == (2, 0, 2, 0)
+    assert first.output.count("training on ") == 1
+    assert {path.name for path in first.folder.glob("table.*")} == {"table.md", "table.csv", "table.tex"}
+    assert (first.folder / "figure.png").is_file()
+    table = (first.folder / "table.md").read_text()
+    assert first_cells(table) == ["all", "no_hip_terms"]
+    assert "SYNTHETIC STAND-IN" in table
+    for name in ("all", "no_hip_terms"):
+        found = json.loads((first.folder / f"size-tiny_terms-{name}" / "metrics.json").read_text())
+        assert f"{found['occlusion']['refined']['mrpe_mm']['occluded']:.1f}" in table
+    assert not (first.folder / ".jobs").exists(), "the notes of the jobs are gone"
+
+    again = sweep(*words, "terms=all,no_hip_terms")
+    assert again.returncode == 0, again.output
+    assert counts(again.output) == (2, 2, 0, 0)
+    assert again.output.count("finished before: ") == 2
+    assert "training on " not in again.output and "lifting" not in again.output
+    assert (again.folder / "table.md").read_text() == table
+
+    more = sweep(*words, "terms=no_hip_terms,geman_mcclure")
+    assert counts(more.output) == (2, 1, 1, 0)
+    assert first_cells((more.folder / "table.md").read_text()) == ["no_hip_terms", "geman_mcclure"], (
+        "rows are the command's, not what lies in the folder"
+    )
+
+    changed = sweep(*words, "terms=all", "trainer.log_every_n_steps=7", "fresh=true")
+    assert counts(changed.output) == (1, 0, 1, 0)
+
+
+def test_failed_rows_leave_the_others_and_are_tried_again(sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["-m", "experiment=mupots_mm", "size=tiny", "logger=csv", "refinement.l2_cap=1.0,-1.0", "seed=1,2"]
+    words += ["refinement.max_iter=50", "data.windows_per_epoch=640"]
+    done = sweep(*words)
+    assert done.returncode == 1
+    assert counts(done.output) == (4, 0, 2, 2)
+    failed = sorted(path.parent.name for path in done.folder.glob("*/failed.json"))
+    rows = "data.windows_per_epoch-640_refinement.l2_cap--1.0_refinement.max_iter-50_seed-{}_size-tiny"
+    assert failed == [rows.format(seed) for seed in (1, 2)]
+    why = json.loads((done.folder / failed[0] / "failed.json").read_text())
+    assert why["error"] == "l2_cap=-1.0: must be > 0 (square metres)"
+    assert "ConfigError" in why["traceback"] and "seed=1" in why["overrides"]
+    table = (done.folder / "table.md").read_text()
+    assert first_cells(table) == ["1.0", "1.0", "-1.0"], "plain and refined of the one, the failed other"
+    assert "FAILED" in table and " ± " in table
+    runs = [json.loads(path.read_text()) for path in sorted(done.folder.glob("*/metrics.json"))]
+    mean = sum(run["metrics"]["refined"]["mrpe_mm"] for run in runs) / 2
+    assert f"{mean:.1f} ± " in table
+
+    monkeypatch.setattr("refinement.published.energy.PublishedEnergy.__post_init__", lambda self: None)
+    again = sweep(*words)
+    assert again.returncode == 0, again.output
+    assert counts(again.output) == (4, 2, 2, 0)
+    assert not list(again.folder.glob("*/failed.json"))
+
+
+def test_an_error_of_ours_stays_local_too(sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    from experiments.tasks import evaluate
+
+    genuine, calls = evaluate.read_test_set, []
+
+    def once_broken(cfg):
+        calls.append(1)
+        if len(calls) == 1:
+            raise RuntimeError("a bug")
+        return genuine(cfg)
+
+    monkeypatch.setattr(evaluate, "read_test_set", once_broken)
+    done = sweep("-m", "experiment=mupots_mm", "size=tiny", "logger=csv", "refinement=none,interpolation")
+    assert done.returncode == 1
+    assert counts(done.output) == (2, 0, 1, 1)
+    assert "RuntimeError: a bug" in done.output and "Traceback" in done.output
+    assert "none: FAILED: RuntimeError: a bug" in (done.folder / "table.md").read_text()
+
+
+def test_rows_that_share_a_folder_are_refused(sweep) -> None:
+    done = sweep("-m", "experiment=mupots_mm", "size=tiny", "logger=csv", "refinement=none", "debug=false,true")
+    assert done.returncode == 1
+    assert "hydra.sweep.subdir" in done.output
+    assert not (done.folder / "table.md").exists()
+
+
+def test_killed_halfway_it_goes_on_and_ends_with_the_same_table(
+    sweep, repo: Path, workdir: Path, tmp_path: Path
+) -> None:
+    words = [*TERMS, "terms=all,no_median_filter,no_robust_cap,capped_euclidean"]
+    whole = sweep(*words, folder="whole")
+    assert whole.returncode == 0, whole.output
+
+    folder = tmp_path / "killed"
+    command = [sys.executable, str(repo / "run.py"), *words, f"hydra.sweep.dir={folder}"]
+    process = subprocess.Popen(
+        command, cwd=workdir, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while len(list(folder.glob("*/metrics.json"))) < 2:
+        assert process.poll() is None and time.monotonic() < deadline, "it ended before it could be killed"
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (folder / "table.md").exists(), "killed too late"
+    before = len(list(folder.glob("*/metrics.json")))
+
+    again = sweep(*words, folder="killed")
+    assert again.returncode == 0, again.output
+    assert counts(again.output) == (4, before, 4 - before, 0)
+    for name in ("table.md", "table.csv", "table.tex"):
+        assert (folder / name).read_text() == (whole.folder / name).read_text(), name
+
+
+def test_tables_are_rebuilt_without_running_anything(sweep, run_here) -> None:
+    made = sweep(*TERMS, "terms=all,no_robust_cap")
+    assert made.returncode == 0, made.output
+    texts = {name: (made.folder / name).read_text() for name in ("table.md", "table.csv", "table.tex")}
+    for name in (*texts, "figure.png"):
+        (made.folder / name).unlink()
+    rebuilt = run_here("experiment=tables", f"runs={made.folder}", folder="rebuilt")
+    assert rebuilt.returncode == 0, rebuilt.output
+    assert {name: (made.folder / name).read_text() for name in texts} == texts
+    assert (made.folder / "figure.png").is_file()
+
+    (made.folder / "sweep.json").unlink()
+    refused = run_here("experiment=tables", f"runs={made.folder}", folder="refused")
+    assert refused.returncode == 2 and "table.columns" in refused.output
+    gathered = run_here("experiment=tables", f"runs={made.folder}", "table.columns=[mrpe_mm]", folder="gathered")
+    assert gathered.returncode == 0, gathered.output
+    assert first_cells((made.folder / "table.md").read_text()) == ["all", "all", "no_robust_cap", "no_robust_cap"]
+
+    (made.folder / "sweep.json").write_text("{}")
+    broken = run_here("experiment=tables", f"runs={made.folder}", folder="broken")
+    assert broken.returncode == 2 and "sweep.json" in broken.output
+    for words in (["experiment=tables"], ["experiment=tables", "runs=nowhere"]):
+        nothing = run_here(*words, folder="nothing")
+        assert nothing.returncode == 2 and "runs=" in nothing.output
+
+
+def test_half_a_note_of_a_killed_job_is_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    callback = SweepCallback()
+    callback.notes = tmp_path / ".jobs" / "0123abcd"
+    callback.notes.mkdir(parents=True)
+    (callback.notes / ".000000-0123abcd.json").write_text("{")
+    table = {"title": "", "columns": [], "kinds": "both", "figure": {"kind": "none", "columns": []}}
+    cfg = OmegaConf.create({"name": "x", "table": table, "logger": {"_target_": "none"}})
+    with caplog.at_level("INFO"):
+        callback.on_multirun_end(cfg)
+    assert "0 rows: 0 finished before" in caplog.text
+
+
+def test_the_hash_is_of_what_decides_numbers() -> None:
+    def of(**changes) -> str:
+        cfg = {
+            "seed": 0,
+            "table": {"title": "a"},
+            "paths": {"datasets": None, "outputs": "x"},
+            "trainer": {"devices": 1},
+        }
+        return config_hash(OmegaConf.create({**cfg, **changes}))
+
+    same = of()
+    assert of(table={"title": "b"}) == same
+    assert of(paths={"datasets": None, "outputs": "y"}) == same
+    assert of(trainer={"devices": 8}) == same
+    assert of(seed=1) != same
+    assert of(paths={"datasets": "other", "outputs": "x"}) != same
+    assert of(trainer={"devices": 1, "max_epochs": 3}) != same
+
+
+#: For each experiment what a short sweep over both variants needs beside `size=tiny`; {file}: predictions.
+SHORT = {
+    "quickstart": [],
+    "train": [],
+    "mupots_pck": [],
+    "mupots_mm": [],
+    "mpii_3dhp": [],
+    "table_interpolation": ["refinement=one_euro,occlusion"],
+    "table_training_data": ["data=muco_temp"],
+    "table_refinement_terms": ["terms=no_relative_terms"],
+    "table_lifter": ["network=causal"],
+    "table_occlusion_length": ["refinement=paper"],
+    "evaluate": ["predictions={file}"],
+    "refine": ["predictions={file}"],
+    "prepare": [],
+    "predict": ["input={keypoints}", "fps=30", "camera.image_size=[2048,2048]", "pictures=false", "exporter=[npz]"],
+    "pretrain_mocap": [
+        "paths.mocap={mocap}", "paths.datasets={mocap}/sets", "prepare.videos=1", "prepare.frames=40",
+        "prepare.test_frames=24", "data.windows_per_epoch=640", "pretrain.folds=false",
+        "pretrain.weights={mocap}/weights",
+    ],
+}  # fmt: skip
+#: These leave nothing that a table could show.
+NO_TABLE = ("refine", "prepare", "predict", "pretrain_mocap")
+
+
+@pytest.fixture(scope="module")
+def predictions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two people of one sequence for 30 frames."""
+    frames, path = 30, tmp_path_factory.mktemp("given") / "predictions.npz"
+    np.savez(
+        path,
+        sequence=np.repeat("TS1", 2 * frames),
+        frame=np.tile(np.arange(frames), 2),
+        person=np.repeat([0, 1], frames),
+        poses_3d=np.random.default_rng(0).normal(0, 100, (2 * frames, 17, 3)) + [0, 0, 4000],
+        score=np.ones(2 * frames),
+    )
+    return path
+
+
+@pytest.fixture(scope="module")
+def mocap(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One captured motion."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path_factory.mktemp("capture")
+    np.savez(folder / "walk_30fps.npz", **{"01_01": procedural_motion("mixed", 90, 30, random_body(rng), rng)})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def keypoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two people seen for a second, as an .npz of 2D keypoints."""
+    rng = np.random.default_rng(0)
+    view = look_at(
+        Camera(1500.0, 1500.0, 1024.0, 1024.0, 2048, 2048), np.array([0, 1300.0, 0]), np.array([0, 1e3, 4e3])
+    )
+    motions = [procedural_motion("walk", 30, 30, random_body(rng), rng) for _ in range(2)]
+    seen = render_scene(compose_scene(motions, view, rng), view, 30, rng)
+    path = tmp_path_factory.mktemp("seen") / "keypoints.npz"
+    np.savez(path, keypoints=np.stack([person.detection for person in seen], axis=1), joint_set="COCO-19")
+    return path
+
+
+def test_no_experiment_is_left_out(repo: Path) -> None:
+    found = {path.stem for path in (repo / "conf" / "experiment").glob("*.yaml")}
+    assert found == set(SHORT) | {"tables", "search_refinement"}
+
+
+@pytest.mark.parametrize("coordinates", ["normal", "universal"])
+def test_the_search_runs_in_both_variants(sweep, coordinates: str) -> None:
+    words = ["experiment=search_refinement", f"coordinates={coordinates}", "size=tiny", "logger=csv"]
+    done = sweep("-m", *words, "hydra.sweeper.n_trials=1")
+    assert done.returncode == 0, done.output
+    assert (done.folder / "table.md").is_file()
+
+
+@pytest.mark.parametrize("experiment", SHORT)
+def test_both_variants_of_every_experiment(
+    sweep, predictions: Path, keypoints: Path, mocap: Path, experiment: str
+) -> None:
+    words = [word.format(file=predictions, keypoints=keypoints, mocap=mocap) for word in SHORT[experiment]]
+    done = sweep("-m", f"experiment={experiment}", "coordinates=normal,universal", "size=tiny", "logger=csv", *words)
+    assert done.returncode == 0, done.output
+    expected = 4 if any("," in word and "[" not in word for word in words) else 2
+    assert counts(done.output) == (expected, 0, expected, 0)
+    if experiment in NO_TABLE:
+        return
+    table = (done.folder / "table.md").read_text()
+    assert " normal " in table and " universal " in table
+    found = {json.loads(path.read_text())["coordinates"] for path in done.folder.rglob("metrics.json")}
+    assert found == {"normal", "universal"}

@@ -1,0 +1,133 @@
+"""Each verb really run, on the stand-in at `size=tiny`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+LEFT_BY_EVERY_RUN = {"config.yaml", "run.json", "run.log", "metrics.json", "table.md"}
+KEYS = {"r_pck_pct", "r_auc_pct", "a_pck_pct", "a_auc_pct", "r_pck_raw_pct", "a_pck_raw_pct"} | {
+    "mpjpe_mm", "a_mpjpe_mm", "mrpe_mm", "n_mrpe_mm", "n_mpjpe_mm", "detected_pct",
+}  # fmt: skip
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_quickstart_leaves_tables_and_pictures(run_here) -> None:
+    done = run_here("size=tiny")
+    assert done.returncode == 0, done.output
+    assert names(done.folder) >= LEFT_BY_EVERY_RUN | {"predictions.npz", "trajectory.png", "scene.gif", "lifter.json"}
+    metrics = done.metrics
+    assert (metrics["data"], metrics["train_data"], metrics["coordinates"]) == ("synthetic", "synthetic", "normal")
+    assert (metrics["refinement"], metrics["protocol"]) == ("occlusion", {"people": "all", "pairing": "given"})
+    assert set(metrics["metrics"]) == {"lifted", "refined"}
+    assert set(metrics["metrics"]["lifted"]) >= KEYS
+    assert set(metrics["protocols"]) == {"given/all", "given/matched", "by2d/all", "by2d/matched"}
+    assert metrics["protocols"]["given/all"] == metrics["metrics"]
+    assert list(metrics["per_sequence"]) == [f"TS{n}" for n in range(1, 21)]
+    mean = np.mean([scores["refined"]["mrpe_mm"] for scores in metrics["per_sequence"].values()])
+    assert metrics["metrics"]["refined"]["mrpe_mm"] == pytest.approx(mean)
+    table = (done.folder / "table.md").read_text()
+    assert "SYNTHETIC STAND-IN" in table
+    assert f"{metrics['metrics']['lifted']['mpjpe_mm']:.1f}" in table
+    about = json.loads((done.folder / "run.json").read_text())
+    assert about["seed"] == 0
+    assert "size=tiny" in about["overrides"]
+
+
+@pytest.mark.parametrize(
+    ("experiment", "coordinates"), [("mupots_pck", "universal"), ("mupots_mm", "normal"), ("mpii_3dhp", "normal")]
+)
+def test_table_experiments_fall_back_to_the_marked_stand_in(run_here, experiment: str, coordinates: str) -> None:
+    done = run_here(f"experiment={experiment}", "size=tiny")
+    assert done.returncode == 0, done.output
+    assert "SYNTHETIC STAND-IN" in done.output
+    metrics = done.metrics
+    assert (metrics["data"], metrics["train_data"], metrics["coordinates"]) == ("synthetic", "synthetic", coordinates)
+    shown = "r_pck_raw_pct" if experiment == "mpii_3dhp" else "r_pck_pct"
+    assert shown in metrics["metrics"]["refined"]
+    expected = 6 if experiment == "mpii_3dhp" else 20
+    assert len(metrics["per_sequence"]) == expected
+    assert ("POTR-3D" in (done.folder / "table.md").read_text()) == (experiment == "mupots_pck")
+
+
+def test_train_then_reuse_then_fresh(run_here, tmp_path: Path) -> None:
+    words = [
+        "experiment=train",
+        "size=tiny",
+        "data.windows_per_epoch=640",
+        "seed=11",
+        f"paths.lifters={tmp_path / 'lifters'}",
+    ]
+    first = run_here(*words, folder="first")
+    assert first.returncode == 0, first.output
+    assert "training:" in first.output
+    (folder,) = (tmp_path / "lifters").iterdir()
+    assert {"spec.json", "last.ckpt", "lifter.ckpt", "done.json"} <= names(folder)
+    second = run_here(*words, "logger=csv", "trainer.log_every_n_steps=5", folder="second")
+    assert "reusing the lifter" in second.output
+    assert "training:" not in second.output
+    assert second.metrics == first.metrics
+    again = run_here(*words, "fresh=true", folder="again")
+    assert "training:" in again.output
+    assert again.metrics == first.metrics, "the same seed gives the same lifter"
+    for checkpoint in (folder, folder / "lifter.ckpt", tmp_path / "first"):
+        words = ["experiment=mupots_mm", "size=tiny", "refinement=none", f"checkpoint={checkpoint}"]
+        used = run_here(*words, folder=f"used_{checkpoint.name}")
+        assert used.returncode == 0, used.output
+        assert "training:" not in used.output
+
+
+def test_checkpoint_of_the_other_variant_is_refused(run_here, tmp_path: Path) -> None:
+    lifters = f"paths.lifters={tmp_path / 'lifters'}"
+    words = ["experiment=train", "size=tiny", "data.windows_per_epoch=640", "coordinates=universal", lifters]
+    trained = run_here(*words, folder="trained")
+    assert trained.returncode == 0, trained.output
+    refused = run_here("experiment=mupots_mm", "size=tiny", f"checkpoint={tmp_path / 'trained'}")
+    assert refused.returncode == 2
+    assert "universal" in refused.output
+    assert "normal" in refused.output
+    assert "Traceback" not in refused.output
+
+
+def test_own_predictions_through_evaluate_and_refine(run_here) -> None:
+    made = run_here("experiment=mupots_mm", "size=tiny", folder="made")
+    assert made.returncode == 0, made.output
+    file = made.folder / "predictions.npz"
+    again = run_here("experiment=evaluate", "size=tiny", f"predictions={file}", folder="again")
+    assert again.returncode == 0, again.output
+    for kind in ("lifted", "refined"):
+        for key, value in made.metrics["metrics"][kind].items():
+            assert again.metrics["metrics"][kind][key] == pytest.approx(value, abs=1e-3), (kind, key)
+
+    rows = dict(np.load(file))
+    plain = {key: rows[key] for key in ("sequence", "frame", "person", "score", "keypoints_2d")}
+    plain["poses_3d"] = rows["poses_3d_plain"]
+    kept = ~((plain["frame"] >= 10) & (plain["frame"] < 14))
+    np.savez(made.folder / "gaps.npz", **{key: value[kept] for key, value in plain.items()})
+    refined = run_here("experiment=refine", f"predictions={made.folder / 'gaps.npz'}", folder="refined")
+    assert refined.returncode == 0, refined.output
+    assert "30 frames per second are assumed" in refined.output
+    out = np.load(refined.folder / "predictions.npz")
+    assert len(out["frame"]) == len(rows["frame"]), "frames missing inside a track are filled"
+    given = int(kept.sum())
+    np.testing.assert_array_equal(out["frame"][:given], plain["frame"][kept])
+    assert not out["observed"][given:].any()
+    assert set(out["frame"][given:]) == {10, 11, 12, 13}
+    assert np.isfinite(out["poses_3d"]).all()
+    scored = run_here(
+        "experiment=evaluate", "size=tiny", f"predictions={refined.folder / 'predictions.npz'}", folder="scored"
+    )
+    assert scored.returncode == 0, scored.output
+    by2d = run_here(
+        "experiment=evaluate", "size=tiny", f"predictions={file}", "protocol.pairing=by2d", "protocol.people=matched",
+        "coordinates=universal", folder="by2d",
+    )  # fmt: skip
+    assert by2d.returncode == 0, by2d.output
+    assert by2d.metrics["protocol"] == {"people": "matched", "pairing": "by2d"}
+    assert by2d.metrics["metrics"] == by2d.metrics["protocols"]["by2d/matched"]

@@ -1,0 +1,177 @@
+"""What wandb is told, read back out of the files of real offline runs; and that it never stops a run."""
+
+from __future__ import annotations
+
+import json
+import struct
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def records(path: Path) -> Iterator[bytes]:
+    """The records of a .wandb file: LevelDB's log format after a header of 7 bytes, in blocks of 32 kB."""
+    data, block, at = path.read_bytes(), 32768, 7
+    assert data[:4] == b":W&B"
+    whole = b""
+    while at + 7 <= len(data):
+        if block - at % block < 7:  # too short for a header: padding
+            at += block - at % block
+            continue
+        length, kind = struct.unpack("<HB", data[at + 4 : at + 7])
+        whole += data[at + 7 : at + 7 + length]
+        at += 7 + length
+        if kind in (1, 4):  # a whole record, or the last part of one
+            yield whole
+            whole = b""
+
+
+@dataclass
+class Told:
+    """An offline run as it would reach the server."""
+
+    about: Any = None
+    config: dict[str, Any] = field(default_factory=dict)
+    curves: dict[str, list[Any]] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
+    artifacts: list[tuple[str, set[str]]] = field(default_factory=list)
+    exit_code: int | None = None
+
+
+def told(folder: Path, patience_s: float = 20.0) -> Told:
+    """The only offline run below this folder's wandb/. wandb's own process writes it, now and then a moment later."""
+    (log,) = folder.glob("wandb/offline-run-*/run-*.wandb")
+    end = time.monotonic() + patience_s
+    while (found := _read(log)).exit_code is None and time.monotonic() < end:
+        time.sleep(0.2)
+    return found
+
+
+def _read(log: Path) -> Told:
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    found = Told()
+    for content in records(log):
+        record = Record.FromString(content)
+        kind = record.WhichOneof("record_type")
+        if kind == "run":
+            found.about = record.run
+            found.config |= {item.key: json.loads(item.value_json) for item in record.run.config.update}
+        elif kind == "config":
+            found.config |= {item.key: json.loads(item.value_json) for item in record.config.update}
+        elif kind == "history":
+            for item in record.history.item:
+                key = item.key or "/".join(item.nested_key)
+                found.curves.setdefault(key, []).append(json.loads(item.value_json))
+        elif kind == "summary":
+            for item in record.summary.update:
+                found.summary[item.key or "/".join(item.nested_key)] = json.loads(item.value_json)
+        elif kind == "artifact":
+            names = {entry.path for entry in record.artifact.manifest.contents}
+            found.artifacts.append((record.artifact.type, names))
+        elif kind == "exit":
+            found.exit_code = record.exit.exit_code
+    return found
+
+
+def test_curves_config_summary_and_table_of_a_sweep(run_here, tmp_path: Path) -> None:
+    folder = tmp_path / "sweep"
+    done = run_here(
+        "experiment=table_occlusion_length", "size=tiny", "trainer.max_epochs=3", "refinement=none,interpolation",
+        f"paths.lifters={tmp_path / 'lifters'}", f"hydra.sweep.dir={folder}",
+    )  # fmt: skip
+    assert done.returncode == 0, done.output
+
+    first, second = (folder / f"refinement-{name}_size-tiny_trainer.max_epochs-3" for name in ("none", "interpolation"))
+    trained = told(first)
+    assert (trained.about.project, trained.about.run_group) == ("temporal-smoothing", "table_occlusion_length")
+    assert trained.about.job_type == "evaluate"
+    assert {"normal", "data=synthetic", "test=synthetic", "refinement=none"} <= set(trained.about.tags)
+    assert trained.config["size"]["batch_size"] == 64 and trained.config["seed"] == 0
+    assert trained.config["paths"]["lifters"] == str(tmp_path / "lifters"), "resolved"
+    for key in ("train/loss", "val/mpjpe_mm"):
+        assert len(trained.curves[key]) == 3, f"{key}: one value an epoch"
+    assert trained.curves["train/loss"][-1] < trained.curves["train/loss"][0]
+    assert trained.exit_code == 0
+
+    reused, metrics = told(second), json.loads((second / "metrics.json").read_text())
+    assert reused.about.run_id != trained.about.run_id, "each row is a run of its own"
+    assert "train/loss" not in reused.curves
+    for kind in ("lifted", "refined"):
+        for key, value in metrics["metrics"][kind].items():
+            assert reused.summary[f"{kind}/{key}"] == pytest.approx(value), (kind, key)
+    assert reused.artifacts == [("result", {"metrics.json", "table.md"})]
+
+    whole = told(folder)
+    assert (whole.about.job_type, whole.about.run_group) == ("table", "table_occlusion_length")
+    assert whole.artifacts[-1] == ("result", {"table.md", "table.csv", "table.tex", "figure.png"})
+    assert {"table", "figure"} <= {name.split("/")[0] for name in whole.curves}
+    (stored,) = folder.glob("wandb/offline-run-*/files/media/table/*.json")
+    table = json.loads(stored.read_text())
+    assert table["columns"][:2] == ["refinement", "MRPE mm, visible ↓"]
+    assert [row[0] for row in table["data"]] == ["none", "interpolation"]
+    assert table["data"][1][1] == pytest.approx(metrics["occlusion"]["refined"]["mrpe_mm"]["visible"])
+    assert list(folder.glob("wandb/offline-run-*/files/media/images/figure_*.png"))
+
+
+def break_init(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: Any, **kwargs: Any) -> None:
+        raise OSError("no server, no disk, no luck")
+
+    monkeypatch.setattr("wandb.init", fail)
+
+
+def remove(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", None)
+
+
+@pytest.mark.parametrize("way", [break_init, remove])
+def test_without_wandb_the_run_goes_on(run_here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way) -> None:
+    way(monkeypatch)
+    words = ["experiment=mupots_mm", "size=tiny", "data.windows_per_epoch=640", f"paths.lifters={tmp_path / 'lifters'}"]
+    done = run_here(*words)
+    assert done.returncode == 0, done.output
+    assert "wandb cannot be used" in done.output
+    curves = (done.folder / "curves" / "metrics.csv").read_text()
+    assert "train/loss" in curves and "refined/mrpe_mm" in curves
+    swept = run_here("-m", *words, "refinement=none,interpolation", f"hydra.sweep.dir={tmp_path / 'sweep'}")
+    assert swept.returncode == 0, swept.output
+    assert (tmp_path / "sweep" / "table.md").exists()
+
+
+def test_a_failure_on_the_way_is_only_said(run_here, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: Any, **kwargs: Any) -> None:
+        raise OSError("the connection is gone")
+
+    monkeypatch.setattr("wandb.sdk.wandb_run.Run.log", fail)
+    monkeypatch.setattr("wandb.sdk.wandb_run.Run.log_artifact", fail)
+    done = run_here("experiment=mupots_mm", "size=tiny")
+    assert done.returncode == 0, done.output
+    assert "the connection is gone" in done.output
+    assert (done.folder / "table.md").exists()
+
+
+def test_a_failed_run_says_so_and_the_next_has_its_own(run_here, tmp_path: Path, monkeypatch) -> None:
+    from experiments.tasks import evaluate
+
+    def broken(cfg):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(evaluate, "read_test_set", broken)
+    words = ["-m", "experiment=mupots_mm", "size=tiny", "refinement=none", "seed=1,2"]
+    done = run_here(*words, f"hydra.sweep.dir={tmp_path / 'sweep'}")
+    assert done.returncode == 1
+    both = [told(tmp_path / "sweep" / f"refinement-none_seed-{seed}_size-tiny") for seed in (1, 2)]
+    assert [found.exit_code for found in both] == [1, 1]
+    assert both[0].about.run_id != both[1].about.run_id
+
+
+def test_a_mode_that_is_not_known_is_an_error(run_here) -> None:
+    done = run_here("experiment=mupots_mm", "size=tiny", "logger.mode=sometimes")
+    assert done.returncode == 2
+    assert "logger.mode=sometimes" in done.output

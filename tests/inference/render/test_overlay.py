@@ -1,0 +1,167 @@
+"""The overlay: people where the camera sees them, inferred ones told apart, over any kind of frames, and fast."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from fileio.video import VideoFrame, probe, read_video
+from inference.render.drawing import Sketch, colour_of, project
+from inference.render.overlay import draw_overlay, write_overlay
+from inference.scene import PredictedScene
+from pose.errors import ConfigError, DataError, MismatchError
+
+pytest.importorskip("av", reason="needs PyAV: pip install av")
+
+
+@pytest.fixture(scope="module")
+def scene(made_scene: Callable[..., PredictedScene]) -> PredictedScene:
+    """Three people in half a second; the second comes later."""
+    return made_scene(15, seed=1)
+
+
+def overlay(scene: PredictedScene, frame: int, background: str = "#808080") -> np.ndarray:
+    picture = Image.new("RGB", (scene.camera.width, scene.camera.height), background)
+    draw_overlay(scene, [project(scene, person.poses_3d) for person in scene.people], frame, picture)
+    return np.asarray(picture)
+
+
+def of_colour(picture: np.ndarray, person: int) -> np.ndarray:
+    """(N, 2) x, y of the pixels in a person's colour."""
+    rgb = np.asarray(Image.new("RGB", (1, 1), colour_of(person)))[0, 0].astype(int)
+    return np.argwhere(np.abs(picture.astype(int) - rgb).max(-1) < 8)[:, ::-1]
+
+
+def without_detections(scene: PredictedScene, sure: bool | None = None) -> PredictedScene:
+    def changed(person):
+        observed = person.observed if sure is None else np.full_like(person.observed, sure)
+        return dataclasses.replace(person, scores=np.zeros_like(person.scores), observed=observed)
+
+    return dataclasses.replace(scene, people=[changed(person) for person in scene.people])
+
+
+def test_people_are_drawn_where_the_camera_sees_them(scene: PredictedScene) -> None:
+    picture = overlay(scene, 0)
+    for person in scene.people:
+        pixels = of_colour(picture, person.person)
+        if person.frame[0] > 0:
+            assert len(pixels) == 0, "not there yet"
+            continue
+        seen = project(scene, person.poses_3d)[0]
+        joints = scene.camera.project(torch.from_numpy(person.poses_3d[0])).numpy()
+        np.testing.assert_allclose(seen, joints)
+        assert len(pixels) > 300
+        assert (pixels.min(0) > joints.min(0) - 60).all() and (pixels.max(0) < joints.max(0) + 60).all()
+
+
+def test_inferred_bones_have_gaps(scene: PredictedScene) -> None:
+    solid, dashed = (overlay(without_detections(scene, sure), 2) for sure in (True, False))
+    below_the_labels = round(project(scene, scene.people[0].poses_3d)[2, :, 1].min()) + 20
+    dashed, solid = dashed[below_the_labels:], solid[below_the_labels:]
+    assert len(of_colour(dashed, 0)) < 0.85 * len(of_colour(solid, 0))
+
+
+def test_detections_are_drawn_in_white(scene: PredictedScene) -> None:
+    person = scene.people[0]
+    with_them, without = overlay(scene, 0), overlay(without_detections(scene), 0)
+    changed = np.argwhere((with_them != without).any(-1))[:, ::-1]
+    points = person.keypoints_2d[0][person.scores[0] > 0.5]
+    distance = np.linalg.norm(points[:, None] - changed[None], axis=-1).min(1)
+    assert distance.max() < 2
+
+
+def test_a_person_behind_the_camera_is_left_out(scene: PredictedScene) -> None:
+    behind = dataclasses.replace(scene.people[0], poses_3d=scene.people[0].poses_3d * [1, 1, -1])
+    alone = without_detections(dataclasses.replace(scene, people=[behind]))
+    assert len(of_colour(overlay(alone, 0), 0)) == 0
+
+
+def test_over_a_plain_background(tmp_path: Path, scene: PredictedScene) -> None:
+    write_overlay(scene, None, tmp_path / "a.mp4", max_width=640)
+    info = probe(tmp_path / "a.mp4")
+    assert (info.width, info.height, info.n_frames, info.fps) == (640, 360, 15, 30)
+    pictures = [frame.image.astype(int) for frame in read_video(tmp_path / "a.mp4")]
+    assert np.abs(pictures[0] - pictures[12]).max() > 60
+
+
+@pytest.mark.parametrize("as_video_frames", [True, False])
+def test_over_frames(tmp_path: Path, scene: PredictedScene, as_video_frames: bool) -> None:
+    def frames() -> Iterator:
+        for number in range(15):
+            image = np.full((540, 960, 3), 200, np.uint8)  # half the camera's size
+            yield VideoFrame(number, None, image) if as_video_frames else image
+
+    write_overlay(scene, frames(), tmp_path / "a.mp4")
+    info = probe(tmp_path / "a.mp4")
+    assert (info.width, info.height, info.n_frames) == (960, 540, 15)
+    first = next(read_video(tmp_path / "a.mp4")).image
+    assert abs(int(np.median(first)) - 200) < 4, "the frame itself"
+    person = scene.people[0]
+    x, y = (project(scene, person.poses_3d)[0].mean(0) / 2).round().astype(int)
+    around = first[y - 40 : y + 40, x - 30 : x + 30].astype(int)
+    assert np.abs(around - 200).max() > 80, "the person, at half size"
+
+
+def test_frames_and_scene_of_different_lengths(
+    tmp_path: Path, scene: PredictedScene, caplog: pytest.LogCaptureFixture
+) -> None:
+    image = np.zeros((108, 192, 3), np.uint8)
+    with caplog.at_level(logging.WARNING):
+        write_overlay(scene, [image] * 10, tmp_path / "a.mp4")
+        assert "ended after 10 of 15 frames" in caplog.text
+        write_overlay(scene, [image] * 20, tmp_path / "b.mp4")
+        assert "goes on after the scene's 15 frames" in caplog.text
+    assert (probe(tmp_path / "a.mp4").n_frames, probe(tmp_path / "b.mp4").n_frames) == (10, 15)
+    with pytest.raises(DataError, match=r"c\.mp4: no frame"):
+        write_overlay(scene, [], tmp_path / "c.mp4")
+
+
+def test_the_wrong_video(tmp_path: Path, scene: PredictedScene) -> None:
+    with pytest.raises(MismatchError, match=r"frames of 100x100, but camera.image_size is 1920x1080"):
+        write_overlay(scene, [np.zeros((100, 100, 3), np.uint8)], tmp_path / "a.mp4")
+    with pytest.raises(ConfigError, match="max_width=2"):
+        write_overlay(scene, None, tmp_path / "a.mp4", max_width=2)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nobody_is_a_video_too(tmp_path: Path, scene: PredictedScene) -> None:
+    write_overlay(dataclasses.replace(scene, people=[], n_frames=3), None, tmp_path / "a.mp4", max_width=320)
+    assert probe(tmp_path / "a.mp4").n_frames == 3
+
+
+def painted(sketch: Sketch, **style: object) -> np.ndarray:
+    picture = Image.new("RGB", (100, 60), "white")
+    sketch.paint(picture, "black", **style)  # type: ignore[arg-type]
+    return np.asarray(picture)[..., 0]
+
+
+def test_shapes() -> None:
+    sketch = Sketch()
+    sketch.line((10, 30), (90, 30), 10)
+    filled = painted(sketch)
+    assert (filled[28:33, 20:80] == 0).all() and (filled[:24] == 255).all() and (filled[36:] == 255).all()
+
+    sketch = Sketch()
+    sketch.line((10, 30), (90, 30), 10, hollow=True)
+    hollow = painted(sketch)
+    assert (hollow[30, 20:80] == 255).all() and (hollow[26, 20:80] < 60).all() and (hollow[34, 20:80] < 60).all()
+
+    sketch = Sketch()
+    sketch.dashes((10, 30), (90, 30), 5)
+    row = painted(sketch)[30] < 128
+    assert row[12] and row[88] and 5 <= (np.diff(row.astype(int)) == 1).sum() <= 6
+
+    sketch = Sketch()
+    sketch.line((float("nan"), 0), (10, 10), 3)
+    sketch.line((1e9, 0), (10, 10), 3)
+    sketch.disc((float("nan"), 0), 5)
+    assert (painted(sketch) == 255).all()
+    sketch.disc((-50, -50), 5)  # wholly outside
+    assert (painted(sketch) == 255).all()

@@ -1,0 +1,160 @@
+"""The torch metrics in cases done by hand; tests/pose/metrics/test_plain.py has all others."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from pose.errors import ShapeError
+from pose.metrics import joint_errors as err
+
+
+def random_poses(seed: int, *shape: int) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    target = 300 * torch.randn(*shape, 17, 3, generator=generator, dtype=torch.float64)
+    target += torch.tensor([0.0, 0.0, 4000.0])
+    return target + 60 * torch.randn(target.shape, generator=generator, dtype=torch.float64), target
+
+
+def distance(a, b) -> float:
+    return float(np.sqrt(((np.asarray(a) - np.asarray(b)) ** 2).sum()))
+
+
+def test_scale_is_one_for_the_whole_sequence():
+    _, target = random_poses(0, 2)
+    assert float(err.n_mrpe(target * 1.3, target)) == pytest.approx(0, abs=1e-9)
+    assert float(err.n_mpjpe(target * 1.3, target)) == pytest.approx(0, abs=1e-9)
+    each_its_own = target * torch.tensor([0.8, 1.2])[:, None, None]
+    assert float(err.n_mrpe(each_its_own, target)) > 100
+
+
+def rotation(seed: int) -> torch.Tensor:
+    q, _ = torch.linalg.qr(torch.randn(3, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64))
+    return q * torch.det(q).sign()
+
+
+def test_procrustes_undoes_similarities_but_not_mirrors():
+    _, target = random_poses(1, 6)
+    moved = 0.7 * target @ rotation(2) + torch.tensor([10.0, -20.0, 500.0])
+    assert float(err.pa_mpjpe(moved, target)) == pytest.approx(0, abs=1e-9)
+    assert float(err.pa_mpjpe(moved * torch.tensor([-1.0, 1.0, 1.0]), target)) > 50
+
+
+def test_procrustes_is_the_best_proper_similarity():
+    poses, target = random_poses(3, 4)
+    mirrored = poses * torch.tensor([-1.0, 1.0, 1.0])  # the best orthogonal map is a reflection here
+    for source in (poses, mirrored):
+        aligned = err.procrustes_aligned(source, target)
+        best = (aligned - target).square().sum()
+        centre = aligned.mean(dim=1, keepdim=True)
+        for seed in range(20):
+            turn = torch.linalg.matrix_exp(0.02 * (rotation(seed) - rotation(seed).T))
+            for scale in (0.98, 1.0, 1.02):
+                other = scale * (aligned - centre) @ turn + centre
+                assert float((other - target).square().sum()) >= float(best)
+    assert not err.procrustes_aligned(torch.zeros(1, 17, 3), target[:1].float()).isnan().any()
+
+
+def test_acceleration_by_hand():
+    target = torch.zeros(6, 17, 3)
+    moving = torch.arange(6.0)[:, None, None] * torch.ones(17, 3)
+    assert float(err.acceleration_error(moving, target)) == 0  # constant speed
+    parabola = (torch.arange(6.0) ** 2)[:, None, None] * torch.tensor([3.0, 0.0, 0.0]).expand(17, 3)
+    assert float(err.acceleration_error(parabola, target)) == pytest.approx(6)
+    assert float(err.acceleration_error(parabola + moving, moving)) == pytest.approx(6)
+
+
+def test_acceleration_needs_three_consecutive_frames_that_count():
+    target = torch.zeros(7, 2, 17, 3)
+    poses = target.clone()
+    poses[4:, :, :, 0] = 8.0  # a jump between rows 3 and 4: 8 at rows 3 and 4, else 0
+    assert float(err.acceleration_error(poses, target)) == pytest.approx(16 / 5)
+    frame = torch.tensor([0, 1, 2, 3, 10, 11, 12])  # rows 1, 2 and 5 are left
+    assert float(err.acceleration_error(poses, target, frame=frame)) == 0
+    mask = torch.ones(7, 2, dtype=torch.bool)
+    mask[4:, 0] = False  # person 0: rows 1, 2; person 1: rows 1..5
+    assert float(err.acceleration_error(poses, target, mask=mask)) == pytest.approx(16 / 7)
+    assert err.acceleration_error(poses, target, frame=2 * torch.arange(7)).isnan()
+    for length in (0, 1, 2):
+        short = err.acceleration_error(poses[:length], target[:length], mask[:length], frame[:length])
+        assert short.isnan()
+
+
+def test_thresholds_are_strict():
+    target = torch.zeros(1, 17, 3)
+    assert float(err.pck(target + torch.tensor([150.0, 0, 0]), target)) == 0
+    assert float(err.pck(target + torch.tensor([149.99, 0, 0]), target)) == 100
+    assert len(err.AUC_THRESHOLDS) == 31
+    errors = torch.tensor([0.0, 4.9, 5.0, 149.9, 150.0, 1e5, float("nan")])
+    expected = torch.tensor([30, 30, 29, 1, 0, 0, 0]) * 100 / 31
+    torch.testing.assert_close(err.share_of_thresholds(errors), expected)
+    assert err.within(errors).tolist() == [100, 100, 100, 100, 0, 0, 0]
+
+
+def test_default_joints_leave_out_hip_spine_and_head():
+    target = torch.zeros(1, 17, 3)
+    poses = target.clone()
+    poses[:, 14:] = 1000.0
+    assert float(err.pck(poses, target)) == 100
+    poses[:, 13] = 1000.0
+    assert float(err.pck(poses, target)) == pytest.approx(100 * 13 / 14)
+
+
+def test_root_ap_by_hand():
+    target, annotated = torch.zeros(2, 1, 3), torch.ones(2, 1, dtype=torch.bool)
+    roots = torch.tensor([[[0.0, 0, 0], [0, 0, 249]], [[0, 0, 250], [0, 0, 0]]])
+    present = torch.tensor([[True, True], [True, False]])
+    # ranks: right, a second one for the same person (wrong), exactly 250 mm off (wrong)
+    score = torch.tensor([[0.9, 0.8], [0.7, 0.0]])
+    assert float(err.root_ap(roots, present, target, annotated, score)) == pytest.approx(50)
+    # the other order: wrong, then right (by the other of the two), wrong
+    score = torch.tensor([[0.7, 0.8], [0.9, 0.0]])
+    assert float(err.root_ap(roots, present, target, annotated, score)) == pytest.approx(25)
+    # no scores: precision 1/3 times recall 1/2
+    assert float(err.root_ap(roots, present, target, annotated)) == pytest.approx(100 / 6)
+    assert float(err.root_ap(roots, present & False, target, annotated)) == 0
+    assert err.root_ap(roots, present, target, annotated & False).isnan()
+
+
+def test_mpi_inf_3dhp_scores():
+    poses, target = random_poses(7, 40)
+    poses[:, :, 2] += 100
+    mask = torch.arange(40) % 3 > 0
+    scores = err.mpi_inf_3dhp_scores(poses.masked_fill(~mask[:, None, None], float("nan")), target, mask)
+    kept, true = poses[mask], target[mask]
+    relative = kept - kept[:, 14:15], true - true[:, 14:15]
+    within = {
+        "r": [distance(p[j], t[j]) for p, t in zip(*relative, strict=True) for j in range(14)],
+        "a": [distance(p[j], t[j]) for p, t in zip(kept, true, strict=True) for j in range(14)],
+    }
+    expected = err.millimetre_scores(kept, true)
+    for coordinates, errors in within.items():
+        expected[f"{coordinates}_pck_raw_pct"] = 100 * np.mean(np.array(errors) < 150)
+        expected[f"{coordinates}_auc_raw_pct"] = 100 * np.mean([np.array(errors) < mm for mm in range(0, 151, 5)])
+    assert scores == pytest.approx(expected)
+    assert scores["mpjpe_mm"] < scores["a_mpjpe_mm"]
+    assert err.mpi_inf_3dhp_scores(poses, target, mask & False) == {}
+
+
+@pytest.mark.parametrize("metric", [err.mpjpe, err.a_mpjpe, err.mrpe, err.n_mrpe, err.n_mpjpe, err.pa_mpjpe, err.pck])
+def test_shapes_are_checked(metric):
+    with pytest.raises(ShapeError, match="poses_3d"):
+        metric(torch.zeros(4, 16, 3), torch.zeros(4, 16, 3))
+    with pytest.raises(ShapeError, match="target_3d"):
+        metric(torch.zeros(4, 17, 3), torch.zeros(17, 3))
+
+
+def test_other_shapes_are_checked():
+    poses = torch.zeros(4, 17, 3)
+    with pytest.raises(ShapeError, match="poses_3d"):
+        err.acceleration_error(poses[0], poses[0])
+    with pytest.raises(ShapeError, match="frame"):
+        err.acceleration_error(poses, poses, frame=torch.arange(3))
+    with pytest.raises(ShapeError, match="mask"):
+        err.mpi_inf_3dhp_scores(poses, poses, torch.ones(3, dtype=torch.bool))
+    with pytest.raises(ShapeError, match="target_roots"):
+        one = torch.ones(4, 1, dtype=torch.bool)
+        err.root_ap(poses[:, :1], one, poses[:3, :1], one)
+    with pytest.raises(ShapeError, match="annotated"):
+        err.detection_rate(torch.ones(3, dtype=torch.bool), torch.ones(4, dtype=torch.bool))

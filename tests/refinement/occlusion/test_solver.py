@@ -1,0 +1,68 @@
+"""The block solver against dense linear algebra."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from refinement.occlusion.solver import point_variances, solve_points, sweep_skeleton
+
+
+def dense(A: np.ndarray, w1: float, w2: float) -> np.ndarray:
+    """The (3 T, 3 T) matrix of one point."""
+    T = len(A)
+    first, second = np.diff(np.eye(T), axis=0), np.diff(np.eye(T), n=2, axis=0) if T > 1 else np.zeros((0, T))
+    full = np.kron(w1 * first.T @ first + w2 * second.T @ second, np.eye(3))
+    for t in range(T):
+        full[3 * t : 3 * t + 3, 3 * t : 3 * t + 3] += A[t]
+    return full
+
+
+@pytest.mark.parametrize("T", [1, 2, 3, 4, 30])
+def test_solution_and_variances_are_those_of_the_dense_system(T: int) -> None:
+    rng = np.random.default_rng(T)
+    roots = rng.normal(size=(4, T, 3, 3))
+    A = roots @ roots.transpose(0, 1, 3, 2) + 0.1 * np.eye(3)
+    b, w1, w2 = rng.normal(size=(4, T, 3)), rng.uniform(0, 2, 4), rng.uniform(0, 2, 4)
+    x, variance = solve_points(A, b, w1, w2), point_variances(A, w1, w2)
+    for j in range(4):
+        full = dense(A[j], w1[j], w2[j])
+        np.testing.assert_allclose(x[j].ravel(), np.linalg.solve(full, b[j].ravel()), rtol=1e-8, atol=1e-9)
+        expected = np.diag(np.linalg.inv(full)).reshape(T, 3).sum(axis=1)
+        np.testing.assert_allclose(variance[j], expected, rtol=1e-8)
+
+
+def test_arrays_that_are_not_contiguous_are_taken() -> None:
+    A = np.broadcast_to(np.eye(3), (2, 5, 3, 3))
+    b = np.arange(30.0).reshape(5, 2, 3).transpose(1, 0, 2)
+    np.testing.assert_allclose(solve_points(A, b, np.zeros(2), np.zeros(2)), b)
+
+
+def skeleton_energy(x: np.ndarray, A, b, w1, w2, pairs, lengths, weight) -> float:
+    quadratic = np.einsum("jti,jtik,jtk->", x, A, x) - 2 * (b * x).sum()
+    for order, w in ((1, w1), (2, w2)):
+        quadratic += (w * (np.diff(x, n=order, axis=1) ** 2).sum((1, 2))).sum()
+    stretch = np.linalg.norm(x[pairs[:, 0]] - x[pairs[:, 1]], axis=-1) - lengths[:, None]
+    return float(quadratic + (weight * stretch**2).sum())
+
+
+def test_sweeps_lower_the_energy_to_a_stationary_point_and_leave_the_root() -> None:
+    rng, T = np.random.default_rng(0), 12
+    A = np.broadcast_to(np.eye(3), (4, T, 3, 3)) * rng.uniform(0.5, 1.5, (4, T, 1, 1))
+    b, w1, w2 = rng.normal(0, 3, (4, T, 3)), rng.uniform(0, 2, 4), rng.uniform(0, 2, 4)
+    pairs, lengths, weight = np.array([[1, 0], [2, 1], [3, 1]]), np.array([2.0, 1.0, 1.5]), rng.uniform(0.5, 3, T)
+    terms, order = (A, b, w1, w2, pairs, lengths, weight), np.array([1, 2, 3])
+    x = rng.normal(size=(4, T, 3))
+    root, energies = x[0].copy(), [skeleton_energy(x, *terms)]
+    for _ in range(300):
+        x = sweep_skeleton(A, b, w1, w2, pairs, lengths, weight, order, x)
+        energies.append(skeleton_energy(x, *terms))
+    assert np.diff(energies).max() <= 1e-9
+    np.testing.assert_array_equal(x[0], root)
+    for index in ((1, 3, 0), (2, 0, 2), (3, T - 1, 1)):
+        ends = []
+        for step in (1e-4, -1e-4):
+            moved = x.copy()
+            moved[index] += step
+            ends.append(skeleton_energy(moved, *terms))
+        assert abs(ends[0] - ends[1]) / 2e-4 < 1e-4
