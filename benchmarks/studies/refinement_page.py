@@ -69,7 +69,7 @@ def time_table(results: dict[str, Any]) -> list[str]:
 ABOUT = """# Results of the refinements
 
 Written by `python -m benchmarks.studies.refinement --write-docs`; do not edit. mm, mean with 95% bootstrap interval
-over scenes; `mrpe_mm` is the error of the hip, `mpjpe_mm` that of the joints relative to it. **Nothing here is MuPoTS-3D
+over scenes; `mrpe_mm` is the error of the hip, `mpjpe_mm` that of joints relative to it. **Nothing here is MuPoTS-3D
 or any other published benchmark**: cameras, occlusion and 2D detections are simulated.
 
 - `cmu`: {cmu}.
