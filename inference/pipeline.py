@@ -19,8 +19,9 @@ import numpy as np
 
 from data.keypoints import is_keypoints_input, read_detections
 from data.keypoints.detections import VideoDetections
+from data.keypoints.detector import Detector, detect_video
 from inference.cameras.camera import CameraEstimate, CameraSettings, KnownHeights
-from inference.detectors import Detector, detect_video, load_detector
+from inference.detectors import load_detector
 from inference.lifting import lift_tracks
 from inference.resampling import check_rate, same_rate
 from inference.scene import PredictedPerson, PredictedScene

@@ -1,77 +1,55 @@
-"""What a 2D detector is, how one is found by name, and how it runs over a video.
+"""The one protocol of 2D detectors, for `predict` (videos) and `data.prepare` (pictures of the data sets).
 
-A detector takes one image and gives the people in it. Anything that does this can be plugged in: an installed package
-names its class in the entry point group `temporal_smoothing.detectors`.
+A detector takes one image and gives the people in it. The programs that do this are in `inference.detectors`.
 """
 
 from __future__ import annotations
 
-import inspect
 import logging
-from collections.abc import Callable, Iterable
-from importlib import import_module
-from importlib.metadata import entry_points
-from typing import Any, Protocol
+from collections.abc import Iterable
+from typing import Protocol
 
 import numpy as np
 
 from data.keypoints.coco19 import People, to_detections
 from data.keypoints.detections import VideoDetections
-from pose.errors import ConfigError, DataError
+from pose.errors import DataError
 from pose.joint_sets import COCO_17
 
 log = logging.getLogger(__name__)
 
-GROUP = "temporal_smoothing.detectors"
-
-#: Name -> class, imported only when asked for: their libraries are optional.
-_BUILT_IN = {
-    "rtmpose": "inference.detectors.rtmpose:RTMPoseDetector",
-    "mediapipe": "inference.detectors.mediapipe_pose:MediaPipeDetector",
-}
-
 
 class Detector(Protocol):
-    """Finds people in images of one video, given in order (a detector may follow them from frame to frame).
+    """Finds people in the images of one video, given in order: a detector may follow them from frame to frame.
 
-    image (H, W, 3) uint8, RGB -> (N, 17, 3) float: x px, y px, score 0..1 of the COCO-17 joints of each person. N may
-    be 0; a joint that was not found has score 0.
+    For another video, another object or a `copy.copy`; `data.prepare` also pickles detectors for its processes.
     """
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Goes into messages and into what `data.prepare` records: another name means detecting again."""
+        ...
 
-    def __call__(self, image: np.ndarray) -> np.ndarray: ...
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """(H, W, 3) uint8 RGB -> (N, 17, 3): x px, y px, score 0..1 of the COCO-17 joints of N >= 0 people.
+
+        A joint that was not found has score 0.
+        """
+        ...
 
 
-def load_detector(name: str, **options: Any) -> Detector:
-    """The detector called `name` (rtmpose, mediapipe or an entry point of `temporal_smoothing.detectors`).
+def detect_people(detector: Detector, image: np.ndarray, where: str) -> np.ndarray:
+    """What `detector` finds in one image (H, W, 3), checked: (N, 17, 3) float32.
 
-    options: keyword arguments of its class. Raises ConfigError for an unknown name or option, and, with the line that
-    installs it, for a library that is missing.
+    Raises DataError, beginning with `where`, for anything else than finite numbers of this shape.
     """
-    make = _class(name)
-    try:
-        inspect.signature(make).bind(**options)
-    except TypeError as error:
-        allowed = ", ".join(inspect.signature(make).parameters) or "none"
-        raise ConfigError(f"detector.name={name}: {error}; its options: {allowed}") from None
-    return make(**options)
-
-
-def _class(name: str) -> Callable[..., Detector]:
-    if name in _BUILT_IN:
-        module, _, attribute = _BUILT_IN[name].partition(":")
-        return getattr(import_module(module), attribute)
-    plugins = {point.name: point for point in entry_points(group=GROUP)}
-    if name in plugins:
-        try:
-            return plugins[name].load()
-        except (ImportError, AttributeError) as error:
-            raise ConfigError(f"detector.name={name}: {plugins[name].value} cannot be loaded ({error})") from error
-    known = ", ".join([*_BUILT_IN, *plugins])
-    raise ConfigError(
-        f"detector.name={name}: unknown; known: {known}; others register in the entry point group {GROUP}"
-    )
+    people = np.asarray(detector(image))
+    where = f"{where}: detector {detector.name}"
+    if people.dtype.kind not in "iuf" or (people.size > 0 and people.shape[1:] != (len(COCO_17), 3)):
+        raise DataError(f"{where}: (N, {len(COCO_17)}, 3) numbers are expected, found {people.dtype} {people.shape}")
+    if not np.isfinite(people).all():
+        raise DataError(f"{where}: finite numbers are expected, found NaN or infinity; use another detector")
+    return people.astype(np.float32).reshape(-1, len(COCO_17), 3)
 
 
 def detect_video(
@@ -92,7 +70,7 @@ def detect_video(
         shape = image.shape if shape is None else shape
         if image.shape != shape:
             raise DataError(f"{source}: frame {index}: shape {shape} as before is expected, found {image.shape}")
-        found.append(_checked(detector(image), f"{source}: frame {index}: detector {detector.name}"))
+        found.append(detect_people(detector, image, f"{source}: frame {index}"))
         if (index + 1) % log_every == 0:
             log.info("%s: %d frames, %d people found", source, index + 1, sum(map(len, found)))
     if shape is None:
@@ -107,12 +85,3 @@ def detect_video(
         image_size=(shape[1], shape[0]),
     )
     return to_detections(detections, source, fps, n_frames=len(found))
-
-
-def _checked(people: Any, where: str) -> np.ndarray:
-    people = np.asarray(people)
-    if people.shape[1:] != (len(COCO_17), 3) or people.dtype.kind not in "iuf":
-        raise DataError(f"{where}: (N, {len(COCO_17)}, 3) numbers are expected, found {people.dtype} {people.shape}")
-    if not np.isfinite(people).all():
-        raise DataError(f"{where}: finite numbers are expected, found NaN or infinity")
-    return people.astype(np.float32)

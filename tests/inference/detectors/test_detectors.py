@@ -13,8 +13,9 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 
-from data.keypoints import detector as base
-from inference.detectors import detect_video, load_detector
+from data.keypoints.detector import detect_video
+from inference import detectors
+from inference.detectors import load_detector
 from pose.errors import ConfigError, DataError
 from pose.joint_sets import COCO_19
 
@@ -118,8 +119,10 @@ def test_an_entry_point(monkeypatch):
     module = ModuleType("their_package")
     module.Counting = Counting
     monkeypatch.setitem(sys.modules, "their_package", module)
-    points = [EntryPoint(name, f"their_package:{name}", base.GROUP) for name in ("Counting", "Gone")]
-    monkeypatch.setattr(base, "entry_points", lambda group: points if group == "temporal_smoothing.detectors" else [])
+    points = [EntryPoint(name, f"their_package:{name}", detectors.GROUP) for name in ("Counting", "Gone")]
+    monkeypatch.setattr(
+        detectors, "entry_points", lambda group: points if group == "temporal_smoothing.detectors" else []
+    )
     detector = load_detector("Counting", score=0.25)
     assert detector(np.ones_like(IMAGE))[0, 0, 2] == 0.25
     with pytest.raises(ConfigError, match=r"detector.name=Counting: got an unexpected keyword .*its options: score"):

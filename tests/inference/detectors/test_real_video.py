@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inference.detectors import detect_video, load_detector
+from data.keypoints.detector import detect_video
+from inference.detectors import load_detector
 from pose.errors import ConfigError
 from pose.joint_sets import COCO_19
 
