@@ -54,7 +54,7 @@ def resolve(cfg: DictConfig, trains: bool, tests: bool) -> DictConfig:
         for reader in [*module.train_readers(), module.validation_reader()]:
             missing.setdefault(reader.SOURCE, []).extend(reader.missing_files())
     if tests:
-        reader = test_reader(cfg)
+        reader = evaluation_reader(cfg)
         missing.setdefault(reader.SOURCE, []).extend(reader.missing_files())
     if any(missing.values()):
         raise DataError(_list_missing(missing))
@@ -70,7 +70,7 @@ def data_module(cfg: DictConfig, **more: Any):
     return _build(cfg.data, root=str(datasets_root(cfg)), **more)
 
 
-def test_reader(cfg: DictConfig):
+def evaluation_reader(cfg: DictConfig):
     """The reader of `cfg.test` in its folder below `paths.datasets`."""
     return _build(cfg.test, root=str(datasets_root(cfg).joinpath(*FOLDERS[cfg.test.name][:1])))
 

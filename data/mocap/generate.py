@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from data.mocap.clips import Clip, motion_files, read_clips
-from data.mocap.scenes import Cast, Take, film, test_cast, training_cast
+from data.mocap.scenes import Cast, Take, evaluation_cast, film, training_cast
 from data.mocap.sets import MPI, MUCO, MUPOTS, SETTINGS_FILE, mocap_folder
 from data.prepare.steps import Step
 from data.sets import writers
-from data.sets.mpi_inf_3dhp import calibration_path, test_camera
+from data.sets.mpi_inf_3dhp import calibration_path, camera_of_test_set
 from data.sets.mupots_3d import image_size
 from data.synthetic.datasets import stacked
 from data.synthetic.settings import GENERATOR_VERSION
@@ -126,7 +126,7 @@ class _Source:
         return [clip for clip in self.clips if clip.subject != self.settings.held_out]
 
     @property
-    def test_clips(self) -> list[Clip]:
+    def evaluation_clips(self) -> list[Clip]:
         held_out = self.settings.held_out
         return [clip for clip in self.clips if held_out is None or clip.subject == held_out]
 
@@ -215,8 +215,8 @@ def _write_camera(source: _Source, muco: Path, camera: int) -> None:
 def _write_validation(source: _Source, folder: Path, number: int) -> None:
     """A sequence of one person, as in the test set of MPI-INF-3DHP, by that set's camera."""
     chosen, rng = source.settings, source.generator("validation", number)
-    cast = test_cast(source.test_clips, chosen.test_frames, chosen.fps, 1, test_camera(number), rng)
-    seen = stacked(film(cast, source.test_clips, chosen.test_frames, chosen.fps, rng))
+    cast = evaluation_cast(source.evaluation_clips, chosen.test_frames, chosen.fps, 1, camera_of_test_set(number), rng)
+    seen = stacked(film(cast, source.evaluation_clips, chosen.test_frames, chosen.fps, rng))
     first = {name: values[:, 0] for name, values in seen.items()}
     with atomic_path(folder / "annot_data.mat") as path:
         writers.write_mpi_test_annotations(
@@ -229,8 +229,10 @@ def _write_validation(source: _Source, folder: Path, number: int) -> None:
 def _write_test(source: _Source, folder: Path, detections: Path, number: int) -> None:
     """A sequence of one to four people, as in MuPoTS-3D."""
     chosen, rng = source.settings, source.generator("test", number)
-    cast = test_cast(source.test_clips, chosen.test_frames, chosen.fps, 1 + number % 4, image_size(number), rng)
-    seen = stacked(film(cast, source.test_clips, chosen.test_frames, chosen.fps, rng))
+    cast = evaluation_cast(
+        source.evaluation_clips, chosen.test_frames, chosen.fps, 1 + number % 4, image_size(number), rng
+    )
+    seen = stacked(film(cast, source.evaluation_clips, chosen.test_frames, chosen.fps, rng))
     with atomic_path(folder / "annot.mat") as path:
         writers.write_mupots_annotations(
             path, seen["annotation_2d"], seen["annotation_3d"], seen["universal_3d"], seen["in_image"]

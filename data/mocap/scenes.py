@@ -65,7 +65,7 @@ def training_cast(
     return _cast(takes, others, picture, float(rng.beta(0.7, 1.0)), rng)
 
 
-def test_cast(
+def evaluation_cast(
     clips: Sequence[Clip],
     n_frames: int,
     fps: float,

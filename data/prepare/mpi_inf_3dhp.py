@@ -2,7 +2,7 @@
 
 The official `get_dataset.sh` leaves `S{s}/Seq{q}/` with annot.mat, camera.calibration and, in imageSequence, FGmasks
 and ChairMasks, the videos `video_{camera}.avi` or the zip archives that hold them (vnect_cameras.zip, and for cameras
-3, 9 and 10 other_angled_cameras.zip). The test part is another download: `mpi_inf_3dhp_test`.
+3, 9 and 10 other_angled_cameras.zip). The test part is another download: `mpi_inf_3dhp_testset`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from data.prepare.detections import (
     matched_detections,
     write_detections,
 )
-from data.prepare.mpi_inf_3dhp_test import check_detection_options, mpi_inf_3dhp_test_steps
+from data.prepare.mpi_inf_3dhp_testset import check_detection_options, mpi_inf_3dhp_testset_steps
 from data.prepare.sources import Item, NumberedFiles, Shortfalls, collect, copy_checked, on_disk, source_folder
 from data.prepare.steps import Step
 from data.sets.mpi_inf_3dhp import (
@@ -88,7 +88,7 @@ def mpi_inf_3dhp_steps(
                 plan = _Plan(root / "Mpi3DHP", source, (subject, sequence), lacks)
                 steps += plan.steps(numbers, frames, detector, folder)
     if "test" in chosen:
-        steps += mpi_inf_3dhp_test_steps(root / "Mpi3DHP", source, lacks, frames, detector, folder)
+        steps += mpi_inf_3dhp_testset_steps(root / "Mpi3DHP", source, lacks, frames, detector, folder)
     lacks.check()
     return steps
 

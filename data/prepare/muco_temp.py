@@ -14,7 +14,7 @@ from pathlib import Path
 
 from data.prepare import muco_video as work
 from data.prepare.detections import THRESHOLD_PX, Detector
-from data.prepare.mpi_inf_3dhp_test import check_detection_options
+from data.prepare.mpi_inf_3dhp_testset import check_detection_options
 from data.prepare.muco_clips import Clip, annotations_path, recordings_of
 from data.prepare.muco_composition import CHAIR_MASKS, FRAMES, PERSON_MASKS, source_path
 from data.prepare.muco_detections import HIDDEN_SCORE, MOST_HIDDEN

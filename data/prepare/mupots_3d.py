@@ -20,7 +20,7 @@ from data.prepare.detections import (
     matched_detections,
     write_detections,
 )
-from data.prepare.mpi_inf_3dhp_test import check_detection_options, copy_images
+from data.prepare.mpi_inf_3dhp_testset import check_detection_options, copy_images
 from data.prepare.sources import Item, NumberedFiles, Shortfalls, collect, contents, copy_checked, source_folder
 from data.prepare.steps import Step
 from data.sets.mupots_3d import NUMBERS, image_size, read_annotation_2d

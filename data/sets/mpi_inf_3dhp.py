@@ -181,7 +181,7 @@ TEST_FPS = 25.0
 IMAGES_WITHOUT_ANNOTATION = {3: 1, 4: 2}
 
 
-def test_camera(number: int) -> Camera:
+def camera_of_test_set(number: int) -> Camera:
     """Intrinsics of the test recordings: SPEC §3."""
     if number <= 4:
         focal = 0.732506 * 2048
@@ -230,7 +230,7 @@ class MpiInf3dhpTest(Reader):
         return PoseSequence(
             sequence=f"TS{number}",
             person=0,
-            camera=test_camera(number),
+            camera=camera_of_test_set(number),
             fps=TEST_FPS,
             keypoints_2d=keypoints_2d,
             confidence=confidence,

@@ -64,7 +64,7 @@ def evaluate_predictions(cfg: DictConfig) -> None:
 
 def read_test_set(cfg: DictConfig) -> list[PoseSequence]:
     with stage(f"reading {cfg.test.name}"):
-        return read_sequences(datasets.test_reader(cfg), cfg.coordinates, cfg.paths.cache)
+        return read_sequences(datasets.evaluation_reader(cfg), cfg.coordinates, cfg.paths.cache)
 
 
 def _evaluate_lifter(cfg: DictConfig, annotated: list[PoseSequence], method: Refiner, logger: Any) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def _evaluate_lifter(cfg: DictConfig, annotated: list[PoseSequence], method: Ref
 
     check_precision(cfg.precision)
     lifter, train_data = lifters.obtain(cfg, logger)
-    predictions, scores = test_lifter(cfg, lifter, annotated, method)
+    predictions, scores = lift_and_score(cfg, lifter, annotated, method)
     lifted, final = predictions["lifted"], predictions.get("refined", predictions["lifted"])
     write_predictions(run_folder() / "predictions.npz", rows_of(final, lifted))
     if cfg.pictures:
@@ -80,7 +80,7 @@ def _evaluate_lifter(cfg: DictConfig, annotated: list[PoseSequence], method: Ref
     return {**_about(cfg, train_data, method.name), **scores}
 
 
-def test_lifter(
+def lift_and_score(
     cfg: DictConfig, lifter: Lifter, annotated: list[PoseSequence], method: Refiner
 ) -> tuple[dict[str, list[PoseSequence]], dict[str, Any]]:
     """Lift and refine annotated people: `lifted` and (unless the method is none) `refined`, and their scores."""

@@ -22,7 +22,7 @@ from experiments.progress import stage
 from experiments.results.report import COLUMNS, cells, markdown
 from experiments.runs.run_dir import run_folder, write_json, write_text
 from experiments.runs.runner import settle
-from experiments.tasks.evaluate import read_test_set, test_lifter
+from experiments.tasks.evaluate import lift_and_score, read_test_set
 from experiments.training import lifters
 from experiments.training.model_card import model_card
 from pose.errors import ConfigError
@@ -45,7 +45,7 @@ def pretrain(cfg: DictConfig) -> None:
         _prepare(cfg, subject)
         fold = _without(cfg, subject)
         folder, _ = lifters.train(fold)
-        _, scores = test_lifter(fold, load_lifter(folder), read_test_set(fold), method)
+        _, scores = lift_and_score(fold, load_lifter(folder), read_test_set(fold), method)
         folds[subject] = {"lifter": folder.name, **{key: scores[key] for key in ("metrics", "protocol")}}
     result: dict[str, Any] = {
         "data": "mocap", "train_data": "mocap", "coordinates": cfg.coordinates, "refinement": method.name,

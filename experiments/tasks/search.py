@@ -29,7 +29,7 @@ from experiments.results.scoring import check_protocol
 from experiments.runs.run_dir import run_folder, write_json, write_text
 from experiments.runs.runner import settle
 from experiments.runs.sweep import Finished, config_hash
-from experiments.tasks.evaluate import read_test_set, test_lifter
+from experiments.tasks.evaluate import lift_and_score, read_test_set
 from experiments.training import lifters
 from fileio.json_yaml import load_object
 from fileio.locks import waiting_for
@@ -78,7 +78,7 @@ def _score(cfg: DictConfig, logger: Any) -> dict[str, Any]:
     lifter, train_data = lifters.obtain(cfg, logger)
     method = instantiate(cfg.refinement)
     parts = deal(read_test_set(cfg), cfg.search.tune_every)
-    scores = {part: test_lifter(cfg, lifter, people, method)[1] for part, people in parts.items()}
+    scores = {part: lift_and_score(cfg, lifter, people, method)[1] for part, people in parts.items()}
     tuned = scores[TUNED]
     return {
         "data": cfg.test.name, "train_data": train_data, "coordinates": cfg.coordinates, "refinement": method.name,

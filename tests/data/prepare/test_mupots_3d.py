@@ -64,7 +64,7 @@ def test_the_unpacked_folder_does_as_well(mupots_download: Path, tmp_path: Path)
 
 
 def test_interrupted_and_continued(mupots_download: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import data.prepare.mpi_inf_3dhp_test as pictures
+    import data.prepare.mpi_inf_3dhp_testset as pictures
 
     root, written = tmp_path / "datasets", []
     write = pictures.write_bytes

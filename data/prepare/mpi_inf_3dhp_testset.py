@@ -39,7 +39,7 @@ def check_detection_options(detector: Detector | None, keypoints: Path | str | N
         raise ConfigError(f"keypoints={keypoints}: no such folder; give the one with the keypoints files")
 
 
-def mpi_inf_3dhp_test_steps(
+def mpi_inf_3dhp_testset_steps(
     root: Path, source: Path, lacks: Shortfalls, frames: bool, detector: Detector | None, keypoints: Path | None
 ) -> list[Step]:
     """Steps that make root/mpi_inf_3dhp_test_set; what the download misses goes onto `lacks`."""
