@@ -1,4 +1,4 @@
-"""The MuPoTS-3D protocol (SPEC §9) once more, deliberately plain: one switch, person, frame and joint at a time.
+"""The MuPoTS-3D protocol (docs/method.md §9) again, deliberately plain: one switch, person, frame, joint at a time.
 
 What the fast implementation, `pose.metrics.mupots`, is checked against and compared with in speed.
 """

@@ -15,7 +15,7 @@ import numpy as np
 from fileio.atomic import cannot_write
 from pose.errors import ConfigError, DataError
 
-#: Of frames and masks taken out of videos. Composed pictures have their own (SPEC §3).
+#: Of frames and masks taken out of videos. Composed pictures have their own (docs/method.md §3).
 JPEG_QUALITY = 95
 
 

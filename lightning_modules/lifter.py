@@ -1,4 +1,4 @@
-"""The LightningModule that trains the network (SPEC §6) and carries in its checkpoint all that is needed to use it.
+"""The LightningModule that trains the network (docs/method.md §6); its checkpoint holds all that is needed to use it.
 
 Hyperparameters are plain values: the network's settings, coordinates, frame rate, joint sets and the training
 configuration. Mean and std of features and targets are buffers beside the weights. What the optimiser is made of is not

@@ -1,4 +1,4 @@
-"""Validation in the MPI-INF-3DHP protocol: each sequence scored by itself, then the mean over sequences (SPEC §6)."""
+"""Validation in the MPI-INF-3DHP protocol (docs/method.md §6): each sequence scored by itself, then the mean."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`lift`: people's 2D detections over time in, the same sequences with predicted 3D poses out (SPEC §7).
+"""`lift`: people's 2D detections over time in, the same sequences with predicted 3D poses out (docs/method.md §7).
 
 People of about the same length run side by side in one call of the network, plain and mirrored, and long sequences are
 cut into parts, so that a few large calls serve any number of people of any length.

@@ -1,4 +1,4 @@
-"""Pinhole cameras without distortion. Axes: x right, y down, z forward, in mm; pixels x right, y down (SPEC §1).
+"""Pinhole cameras without distortion. Axes (docs/method.md §1): x right, y down, z forward, mm; pixels x right, y down.
 
 Worked pixel: a camera with fx=fy=1000, cx=960, cy=540 sees the point (500, 250, 2000) mm at
 x = 1000 * 500 / 2000 + 960 = 1210 px and y = 1000 * 250 / 2000 + 540 = 665 px.
@@ -75,7 +75,7 @@ class Camera:
 def fit_intrinsics(points: Tensor, pixels: Tensor, width: int, height: int, source: str = "annotations") -> Camera:
     """Least-squares pinhole camera of point-pixel pairs: x = fx * X/Z + cx, y = fy * Y/Z + cy.
 
-    points (N, 3) in mm and pixels (N, 2), computed in float64. Source: SPEC §3, MuPoTS-3D ships no calibration.
+    points (N, 3) in mm and pixels (N, 2), computed in float64. MuPoTS-3D ships no calibration (docs/method.md §3).
     Raises DataError naming `source` where the pairs do not determine a camera.
 
     >>> camera = Camera(1000.0, 1100.0, 960.0, 540.0, 1920, 1080)

@@ -1,4 +1,4 @@
-"""The two target variants: `normal` and `universal`. See SPEC §1.
+"""The two target variants: `normal` and `universal`. See docs/method.md §1.
 
 normal: camera coordinates in mm at each actor's own size (`annot3`); millimetre metrics are about it.
 universal: the same scaled about the camera centre, so that every actor has one height (`univ_annot3`); 3DPCK is

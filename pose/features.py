@@ -1,6 +1,6 @@
 """What the network sees and predicts: features, targets, their standardisation, flips and the depth augmentation.
 
-All of it is SPEC §4, as pure torch functions that follow the device and dtype of their input.
+All of it is docs/method.md §4, as pure torch functions that follow the device and dtype of their input.
 
 Features (..., 42): for each of the 13 Common-14 joints after the hip (x, y, score), x and y in units of the focal
 length relative to the hip, then the hip's own (x, y, score). Targets (..., 51): the 16 MuPoTS-17 joints without the

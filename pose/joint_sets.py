@@ -1,7 +1,7 @@
 """Joint sets: the names, order, mirror pairs and bones of every skeleton this project meets.
 
 A joint set is data and lives here alone. Joints are found by name, so an array of one set is brought into another
-with `remap_index`. Sources: SPEC of the method (MuPoTS-17, COCO-19, Common-14) and the formats' own documentation
+with `remap_index`. Sources: docs/method.md §2 (MuPoTS-17, COCO-19, Common-14) and the formats' own documentation
 (OpenPose BODY_25 and its COCO model's 18, MPII, CMU Panoptic-19, Halpe-26 of AlphaPose, MediaPipe Pose-33, 28 joints
 of MPI-INF-3DHP).
 

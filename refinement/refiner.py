@@ -79,7 +79,7 @@ class NoRefinement:
 
 
 class PaperRefinement:
-    """`refinement=paper`: the published energy, minimised by Adam (SPEC §8, docs/refinement.md).
+    """`refinement=paper`: the published energy, minimised by Adam (docs/method.md §8, docs/refinement.md).
 
     Takes the keys of `AdamSettings` and, as further keywords, those of `PublishedEnergy`. With `num_iter` it is the
     published procedure, so many steps of one size; without, the step decays until the energy has converged. Weights are

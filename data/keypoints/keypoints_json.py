@@ -1,4 +1,4 @@
-"""`keypoints.json`: 2D detections of a video, COCO results keyed by image name (SPEC §3). People carry no identity."""
+"""`keypoints.json`: 2D detections of a video, COCO results by image name (docs/method.md §3), without identities."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ def detected_before(path: Path, n_frames: int, first: int, surplus: int = 0) -> 
 def write_detections(
     path: Path, poses: np.ndarray, detected: np.ndarray, keys: tuple[str, str] = ("poses", "is_valid")
 ) -> None:
-    """A pickle in the format of the published detections (SPEC §3): (T, [P,] 19, 3) and (T[, P]) under `keys`."""
+    """A pickle like the published detections (docs/method.md §3): (T, [P,] 19, 3) and (T[, P]) under `keys`."""
     with atomic_path(path) as partial:
         write_pickle(partial, {keys[0]: poses, keys[1]: detected})
 

@@ -1,7 +1,7 @@
 """Composed frames of MuCo-Temp: single-person frames of MPI-INF-3DHP pasted onto each other, back to front.
 
-The rules are those of SPEC §3 ("Frame image"). Images come one at a time, so memory holds a few of them whatever the
-length of a video.
+The rules are those of docs/method.md §3 ("Frame image"). Images come one at a time, so memory holds a few of them
+whatever the length of a video.
 """
 
 from __future__ import annotations

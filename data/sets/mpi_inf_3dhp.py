@@ -1,4 +1,4 @@
-"""MPI-INF-3DHP, the training and the test part. Formats and faults of the data: SPEC §3.
+"""MPI-INF-3DHP, the training and the test part. Formats and faults of the data: docs/method.md §3.
 
 The test part's six recordings and the training part's 16 come as different files, so there are two readers.
 """
@@ -32,7 +32,7 @@ FILMED_AT_50_FPS = {(1, 2), (3, 1), (3, 2), (5, 1), (5, 2)}  # (subject, sequenc
 #: Training material is capped to this rate, then halved.
 MAX_FPS = 25
 
-# Faults of the published annotations (SPEC §3), as (subject, sequence).
+# Faults of the published annotations (docs/method.md §3), as (subject, sequence).
 ONE_ANNOTATION_TOO_MANY = (3, 1)
 MIRRORED, MIRRORED_FRAMES = (4, 2), slice(3759, 5853)
 BEHIND_CAMERA, BEHIND_CAMERA_NUMBER = (3, 2), 2
@@ -182,7 +182,7 @@ IMAGES_WITHOUT_ANNOTATION = {3: 1, 4: 2}
 
 
 def camera_of_test_set(number: int) -> Camera:
-    """Intrinsics of the test recordings: SPEC §3."""
+    """Intrinsics of the test recordings: docs/method.md §3."""
     if number <= 4:
         focal = 0.732506 * 2048
         return Camera(focal, focal, 1024 - 0.00322884 * 2048, 1024 + 0.00929296 * 2048, 2048, 2048)

@@ -1,4 +1,4 @@
-"""MuCo-Temp: videos of two to four people composed of single-person clips of MPI-INF-3DHP. Formats: SPEC §3.
+"""MuCo-Temp: videos of two to four people composed of single-person clips of MPI-INF-3DHP. Formats: docs/method.md §3.
 
 Every frame is kept (25 fps). The set holds no cameras: each person was filmed by the camera of the clip that it came
 from, so the calibrations of MPI-INF-3DHP are read too.

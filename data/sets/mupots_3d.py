@@ -1,4 +1,4 @@
-"""MuPoTS-3D, the 20 test sequences of two to three people, with the published matched 2D detections. Formats: SPEC §3.
+"""MuPoTS-3D: 20 test sequences of two to three people, with matched 2D detections. Formats: docs/method.md §3.
 
 No calibration is shipped, so the camera of each sequence is fitted to its own 2D and 3D annotations.
 """

@@ -1,4 +1,4 @@
-"""Writes the data sets' own file formats (SPEC §3): MATLAB v5 and v7.3, protocol 2 pickles, camera.calibration.
+"""Writes the data sets' own formats (docs/method.md §3): MATLAB v5 and v7.3, protocol 2 pickles, camera.calibration.
 
 Nothing here knows how the content came about. The same content gives the same bytes: dates that the formats carry are
 overwritten with a fixed text.

@@ -1,4 +1,4 @@
-"""The three stand-in data sets: which recordings there are, at which rates, by which cameras; SPEC §3.
+"""The three stand-in data sets: which recordings there are, at which rates, by which cameras; docs/method.md §3.
 
 Every recording is a job of its own with random numbers of its own, so jobs may run in any order. The facts of the
 formats (rates, faults of the annotations, cameras) are stated here once more rather than taken from the readers: what

@@ -3,7 +3,7 @@
 `FrameTable` holds the frames of all training sequences as rows, standardised, and a second time mirrored, so that
 neither flips nor normalisation cost anything when a batch is gathered. `EpochSampler` draws the batches of an epoch.
 A window is named by the row of its target frame: its centre, in a causal network its last frame. Past the ends of a
-sequence it repeats the first or last frame, so windows never mix sequences (SPEC §4 and §6).
+sequence it repeats the first or last frame, so windows never mix sequences (docs/method.md §4 and §6).
 """
 
 from __future__ import annotations
@@ -212,7 +212,7 @@ def training_loader(table: FrameTable, sampler: EpochSampler) -> DataLoader:
 
 
 def _depth_scales(sequences: list[PoseSequence], seed: int) -> list[tuple[PoseSequence, float]]:
-    """Each sequence with the scale of its copy at another distance (SPEC §4)."""
+    """Each sequence with the scale of its copy at another distance (docs/method.md §4)."""
     generator = torch.Generator().manual_seed(seed)
     scaled = []
     for sequence in sequences:

@@ -1,4 +1,4 @@
-"""The network that lifts a person's 2D detections to 3D poses: temporal convolutions with residual blocks (SPEC §5).
+"""The network that lifts 2D detections to 3D poses: temporal convolutions with residual blocks (docs/method.md §5).
 
 One set of weights in two forms. `forward` runs over whole sequences with dilated convolutions. `forward_strided` takes
 training windows of exactly the receptive field and computes their single output; each of its convolutions consumes its

@@ -3,7 +3,7 @@
 Poses are MuPoTS-17, (..., 17, 3) in mm in camera coordinates; prediction and target have the same shape. The result is
 a scalar tensor over everything given, so one call covers one sequence with all its people. `joint_errors`, `within`
 and `share_of_thresholds` keep the joints apart, for those who average differently (`pose.metrics.occlusion`).
-Source: SPEC §9, and the places named below.
+Source: docs/method.md §9, and the places named below.
 """
 
 from __future__ import annotations
@@ -304,7 +304,7 @@ def millimetre_scores(poses_3d: Tensor, target_3d: Tensor) -> dict[str, float]:
 
 
 def mpi_inf_3dhp_scores(poses_3d: Tensor, target_3d: Tensor, mask: Tensor) -> dict[str, float]:
-    """Scores of one sequence in the MPI-INF-3DHP test protocol (SPEC §6); the protocol's result is the mean of six.
+    """Scores of one sequence in the MPI-INF-3DHP test protocol (docs/method.md §6); its result is the mean of six.
 
     Two (T, 17, 3) in mm; mask (T,), true on the frames that count: valid_frame and is_valid. PCK and AUC are without
     bone rescaling, on joints 0..13, relative to the hip (`r_`) and absolute (`a_`). No frame that counts: no keys.

@@ -1,5 +1,5 @@
 """The MuPoTS-3D protocol: which prediction belongs to which annotated person, bone rescaling, 3DPCK and AUC, and the
-millimetre metrics of the same people. SPEC §9 is the source; NumPy in float64, the precision of the annotations.
+millimetre metrics of the same people. Source: docs/method.md §9; NumPy in float64, the precision of the annotations.
 
 Four switches change the numbers, so a result always names them. Two are the caller's: normal or universal annotations
 (what the scenes hold) and, by the prefix of a key, coordinates absolute (`a_`) or relative to the hip (`r_`). Two are

@@ -4,7 +4,7 @@ Pure functions of positions in metres. x_m (N, J, 3) holds the root in joint 0 a
 x0_m is the network's prediction in the same form. Several people are laid end to end along N, `lengths` (P,) says how
 many frames each has, and differences that would cross from one person to the next have weight zero: everything is
 elementwise, so nobody's result depends on who else is there. v (N,) is the visibility (visibility.py).
-Source: SPEC §8; formulas in docs/refinement.md.
+Source: docs/method.md §8; formulas in docs/refinement.md.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ def visibility(confidence: Tensor, median_frames: int = MEDIAN_FRAMES) -> Tensor
     """Visibility v (T,) in 0..1, float32, on the device of `confidence`, which is (T, J) scores or (T,) their mean.
 
     The mean over joints, then a median over `median_frames` frames (1 switches it off); at the ends the signal is
-    reflected. Source: SPEC §8. A value above 1 (heatmap peaks overshoot a little) becomes 1.
+    reflected. Source: docs/method.md §8. A value above 1 (heatmap peaks overshoot a little) becomes 1.
 
     >>> visibility(torch.tensor([0.9, 0.9, 0.9, 0.0, 0.9, 0.9, 0.9]), median_frames=3)
     tensor([0.9000, 0.9000, 0.9000, 0.9000, 0.9000, 0.9000, 0.9000])

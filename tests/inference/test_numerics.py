@@ -106,7 +106,7 @@ def test_the_order_of_a_frames_rows_does_not_matter(found: VideoDetections, scen
 
 
 def test_the_mirrored_video_is_the_mirrored_scene() -> None:
-    """Of people who are found in every frame: the zeros of a missing detection are not mirrored (SPEC §4, §7)."""
+    """Of people found in every frame: the zeros of a missing detection are not mirrored (docs/method.md §4, §7)."""
     made = [person for seed in (1, 3) for person in make_scene(40, n_people=4, seed=seed).people]
     whole = [person for person in made if (person.confidence > 0).all()]
     assert len(whole) == 2

@@ -1,6 +1,6 @@
 """Lists of people in the manner of COCO: results, annotations, AlphaPose, and `keypoints.json` (keyed by image).
 
-Sources: the COCO results format (cocodataset.org, "format-results"), SPEC §3 for `keypoints.json`, AlphaPose's
+Sources: the COCO results format (cocodataset.org, "format-results"), docs/method.md §3 (`keypoints.json`), AlphaPose's
 docs/output.md. A list of results says nothing of images without people.
 """
 

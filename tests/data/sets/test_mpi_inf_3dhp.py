@@ -299,7 +299,7 @@ def test_test_intrinsics(tmp_path):
     for sequence in MpiInf3dhpTest(tmp_path).sequences("normal"):
         camera = sequence.camera
         found = (camera.fx, camera.fy, camera.cx, camera.cy, camera.width, camera.height)
-        if sequence.sequence in ("TS5", "TS6"):  # SPEC §3, worked out by hand
+        if sequence.sequence in ("TS5", "TS6"):  # docs/method.md §3, worked out by hand
             expected = (1683.98346, 1683.98346, 939.857540, 560.140743, 1920, 1080)
         else:
             expected = (1500.172288, 1500.172288, 1017.387336, 1043.031982, 2048, 2048)

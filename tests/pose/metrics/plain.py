@@ -1,4 +1,4 @@
-"""The metrics a second time, deliberately plain: from SPEC §9 alone, one joint at a time, lists of Python numbers.
+"""The metrics a second time, deliberately plain: from docs/method.md §9, one joint at a time, lists of numbers.
 
 Slow and without any cleverness, so that reading it is enough to believe it. Nothing is taken from pose.metrics; the
 Procrustes rotation goes another way too (Horn's quaternions instead of a singular value decomposition).

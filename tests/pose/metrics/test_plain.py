@@ -204,7 +204,7 @@ def test_the_order_of_people_does_not_matter_to_given_pairs(made: tuple[Annotate
 
 
 def test_the_order_of_annotated_people_decides_pairs_by_2d() -> None:
-    """SPEC §9: the first annotated person takes the row that most joints are near to."""
+    """docs/method.md §9: the first annotated person takes the row that most joints are near to."""
     points = np.zeros((1, 2, 17, 2))
     points[0, 1] = 30.0  # of two people who nearly cover each other
     truths = np.zeros((1, 2, 17, 3)) + [0, 0, 4000]

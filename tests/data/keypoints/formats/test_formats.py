@@ -207,7 +207,7 @@ WITHOUT_BOX_SCORE = {alphapose_open, alphapose_cmu, openpose, openpose_coco, spo
 
 
 def derived(a: str, b: str) -> np.ndarray:
-    """x, y, score of the middle of two joints: SPEC §2."""
+    """x, y, score of the middle of two joints: docs/method.md §2."""
     a_, b_ = PEOPLE[:, COCO_17.index(a)], PEOPLE[:, COCO_17.index(b)]
     score = 2 / (1 / (a_[:, 2] + 1e-6) + 1 / (b_[:, 2] + 1e-6))
     return np.concatenate([(a_[:, :2] + b_[:, :2]) / 2, score[:, None]], axis=1)[:, None]
