@@ -31,7 +31,7 @@ from lightning_modules.prediction import check_precision
 from pose.errors import ConfigError, DataError, MismatchError
 from pose.sequence import PoseSequence
 from refinement import OcclusionRefinement
-from refinement.refiner import RefinementResult, Refiner
+from refinement.refiner import Refiner
 
 if TYPE_CHECKING:
     from lightning_modules.lifter import Lifter
@@ -118,7 +118,7 @@ class Pipeline:
         with clock("refinement"):
             refined = self.refinement(lifted)
         with clock("result"):
-            people = _people(lifted, refined)
+            people = _people(lifted, refined.sequences)
             people = _scaled(people, heights, notes)
         scene = PredictedScene(
             people, fps, detections.n_frames, camera.camera, lifter.coordinates, Path(detections.source).name, notes
@@ -186,27 +186,23 @@ def predict(source: str | Path | VideoDetections, **settings: Any) -> PredictedS
     return Pipeline(**settings).run(source).scene
 
 
-def _people(lifted: list[PoseSequence], refined: RefinementResult) -> list[PredictedPerson]:
+def _people(lifted: list[PoseSequence], refined: list[PoseSequence]) -> list[PredictedPerson]:
     people = []
-    for number, (plain, final) in enumerate(zip(lifted, refined.sequences, strict=True)):
-        if plain.poses_3d is None or final.poses_3d is None:
+    for number, (plain, final) in enumerate(zip(lifted, refined, strict=True)):
+        if plain.poses_3d is None or final.poses_3d is None or final.observed is None:
             raise MismatchError(f"{plain.name}: the refinement gave no poses")
         scores = plain.confidence.numpy()
-        if refined.observed is not None:
-            observed = refined.observed[number].numpy()
-        else:
-            observed = np.repeat(plain.detected.numpy()[:, None], len(plain.joints_3d), axis=1)
         people.append(
             PredictedPerson(
                 person=number,
                 frame=plain.frame.numpy(),
                 poses_3d=final.poses_3d.float().numpy(),
                 poses_3d_plain=plain.poses_3d.float().numpy(),
-                observed=observed,
+                observed=final.observed.numpy(),
                 confidence=scores.mean(axis=1),
                 keypoints_2d=plain.keypoints_2d.numpy(),
                 scores=scores,
-                std_mm=None if refined.std_mm is None else refined.std_mm[number].float().numpy(),
+                std_mm=None if final.std_mm is None else final.std_mm.float().numpy(),
             )
         )
     return people

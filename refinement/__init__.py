@@ -23,7 +23,7 @@ whose `__call__(sequences, progress=None)` returns a `RefinementResult`; export 
 conf/refinement/ and a test. It depends on `pose` alone. The formulas are in docs/refinement.md.
 """
 
-from refinement.api import Refined, refine
+from refinement.api import refine
 from refinement.baselines import (
     GaussianRefinement,
     InterpolationRefinement,
@@ -36,10 +36,11 @@ from refinement.published.adam import AdamSettings, Minimum, minimise_adam
 from refinement.published.direct import FastRefinement
 from refinement.published.energy import PublishedEnergy
 from refinement.published.visibility import visibility
-from refinement.refiner import NoRefinement, PaperRefinement, RefinementResult, Refiner
+from refinement.refiner import Energies, NoRefinement, PaperRefinement, RefinementResult, Refiner
 
 __all__ = [
     "AdamSettings",
+    "Energies",
     "FastRefinement",
     "GaussianRefinement",
     "InterpolationRefinement",
@@ -50,7 +51,6 @@ __all__ = [
     "OneEuroRefinement",
     "PaperRefinement",
     "PublishedEnergy",
-    "Refined",
     "RefinementResult",
     "Refiner",
     "SavitzkyGolayRefinement",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, overload
 
 import numpy as np
@@ -29,36 +28,12 @@ MM_PER_UNIT = {"mm": 1.0, "cm": 10.0, "m": 1000.0}
 DEFAULT_FPS = 30.0
 
 
-@dataclass(frozen=True, eq=False)
-class Refined:
-    """One refined person.
-
-    poses_3d (T, J, 3) float32, in the unit of the input; joints that were NaN in every frame are NaN still.
-    observed (T, J) bool: the joint was given and seen in that frame; the others are inferred.
-    std (T, J) in the unit of the input: standard deviation of the joint's place, None from a method that has none.
-    energy, energy_before: of the result and of the input, None from a method that has none.
-    sequence: the same as a PoseSequence, in mm.
-
-    NumPy functions take it for its `poses_3d`.
-    """
-
-    poses_3d: np.ndarray
-    observed: np.ndarray
-    std: np.ndarray | None
-    energy: float | None
-    energy_before: float | None
-    sequence: PoseSequence
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.array(self.poses_3d, dtype=dtype) if copy else np.asarray(self.poses_3d, dtype=dtype)
-
-
 @overload
 def refine(
     poses_3d: list[PoseSequence] | list[np.ndarray] | list[Tensor], *args: Any, **options: Any
-) -> list[Refined]: ...
+) -> list[PoseSequence]: ...
 @overload
-def refine(poses_3d: PoseSequence | np.ndarray | Tensor, *args: Any, **options: Any) -> Refined: ...
+def refine(poses_3d: PoseSequence | np.ndarray | Tensor, *args: Any, **options: Any) -> PoseSequence: ...
 def refine(
     poses_3d: Any,
     score: Any = None,
@@ -72,7 +47,7 @@ def refine(
     camera: Any = None,
     keypoints_2d: Any = None,
     joints_2d: JointSet | None = None,
-) -> Refined | list[Refined]:
+) -> PoseSequence | list[PoseSequence]:
     """Refine one person's trajectory, or a list of people of any lengths.
 
     poses_3d (T, J, 3), camera coordinates: x right, y down, z forward. NaN where a joint was not found: whole frames,
@@ -83,13 +58,17 @@ def refine(
     joints: the skeleton, with a root; MuPoTS-17 if neither it nor bones are given.
     bones: of another skeleton: each joint's parent (J numbers, the root's own number or -1 for the root), or pairs of
         joints, then with `root`, the index of the root joint (pelvis, mid-hip).
-    unit: mm, cm or m, of poses_3d and of the result.
+    unit: mm, cm or m, of poses_3d. The result is in mm, as every PoseSequence.
     camera: a Camera or the (3, 3) matrix of intrinsics in px, for methods that look at keypoints_2d (T, K, 2) px, the
         detections, NaN where none; joints_2d: what they and score (T, K) are. If absent: `joints` if K is J, COCO-19
         if 19 beside MuPoTS-17.
 
-    Of a list of people score and keypoints_2d are lists, one entry for each; fps and camera may be. Returns a `Refined`
-    for each. Raises ShapeError, DataError, ConfigError or MismatchError.
+    Of a list of people score and keypoints_2d are lists, one entry for each; fps and camera may be.
+
+    Returns for each a PoseSequence: `poses_3d` (T, J, 3) mm float32, NaN in joints that were NaN in every frame;
+    `observed` (T, J), false where a joint was not given or not seen in that frame and so is inferred; `std_mm` (T, J),
+    the standard deviation of the joint's place, from a method that states it; `lifted_3d`, the poses given.
+    These are tensors, which NumPy functions take too. Raises ShapeError, DataError, ConfigError or MismatchError.
 
     >>> walk = np.zeros((5, 17, 3)) + np.arange(5)[:, None, None] * 100 + [0, 0, 4000]
     >>> refine(walk, np.ones(5)).poses_3d.shape
@@ -100,8 +79,9 @@ def refine(
     >>> walk = walk[:, :3] / 1000
     >>> walk[1:3] = np.nan
     >>> result = refine(walk, bones=[0, 0, 1], unit="m", fps=25)
-    >>> bool(np.isfinite(result.poses_3d).all()), result.observed[:, 0].tolist()
+    >>> bool(result.poses_3d.isfinite().all()), result.observed[:, 0].tolist()
     (True, [True, False, False, True, True])
+    >>> poses_m = result.poses_3d.numpy() / 1000
     """
     many = isinstance(poses_3d, list | tuple) and all(isinstance(p, PoseSequence) or np.ndim(p) == 3 for p in poses_3d)
     people = list(poses_3d) if many else [poses_3d]
@@ -116,9 +96,10 @@ def refine(
             sequence = person
         else:
             sequence = _sequence(number, person, unit_mm, **own, **skeleton)
-        given.append(given_joints(sequence))
-        sequences.append(filled(sequence, given[-1]))
-    refined = _refined(OcclusionRefinement() if method is None else method, sequences, given, unit_mm)
+        given.append(sequence)
+        sequences.append(filled(sequence, given_joints(sequence)))
+    result = (OcclusionRefinement() if method is None else method)(sequences)
+    refined = [_marked(*pair) for pair in zip(result.sequences, given, strict=True)]
     return refined if many else refined[0]
 
 
@@ -228,29 +209,15 @@ def _camera(camera: Any) -> Camera | None:
     return Camera(K[0, 0], K[1, 1], K[0, 2], K[1, 2], *size)
 
 
-def _refined(method: Refiner, sequences: list[PoseSequence], given: list[Tensor], unit_mm: float) -> list[Refined]:
-    result = method(sequences)
-
-    def number(values: Tensor | None, i: int) -> float | None:
-        return None if values is None else float(values[i])
-
-    people = []
-    for i, (sequence, found) in enumerate(zip(result.sequences, given, strict=True)):
-        poses = sequence.poses_3d
-        if poses is None:
-            raise DataError(f"{sequence.name}: the refinement returned no poses")
-        never = ~found.any(0) if len(found) else torch.zeros(found.shape[1], dtype=torch.bool)
-        poses = (poses / unit_mm).masked_fill(never[:, None].to(poses.device), torch.nan)
-        seen = (sequence.confidence > 0).any(1)[:, None] if result.observed is None else result.observed[i]
-        std = None if result.std_mm is None else (result.std_mm[i] / unit_mm).cpu().numpy()
-        people.append(
-            Refined(
-                poses_3d=poses.float().cpu().numpy(),
-                observed=(found & seen.to(found.device)).cpu().numpy(),
-                std=std,
-                energy=number(result.energy_after, i),
-                energy_before=number(result.energy_before, i),
-                sequence=sequence,
-            )
-        )
-    return people
+def _marked(refined: PoseSequence, given: PoseSequence) -> PoseSequence:
+    """The refined person with what is known of gaps: joints that were missing are not observed, or NaN if always."""
+    if refined.poses_3d is None or refined.observed is None:
+        raise DataError(f"{refined.name}: the refinement returned no poses")
+    found = given_joints(given)
+    never = ~found.any(0)
+    return dataclasses.replace(
+        refined,
+        poses_3d=refined.poses_3d.masked_fill(never[:, None], torch.nan),
+        observed=refined.observed & found,
+        lifted_3d=given.poses_3d if given.lifted_3d is None else given.lifted_3d,
+    )

@@ -10,7 +10,6 @@ offer them take one number at a time or are no longer maintained.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import time
 from abc import ABC, abstractmethod
@@ -23,7 +22,15 @@ from scipy.ndimage import gaussian_filter1d
 from pose.errors import ConfigError
 from pose.sequence import PoseSequence
 from refinement.gaps import bridge
-from refinement.refiner import MM_PER_M, Progress, RefinementResult, _poses, check_refinable
+from refinement.refiner import (
+    MM_PER_M,
+    Progress,
+    RefinementResult,
+    _poses,
+    check_refinable,
+    observed_frames,
+    with_refined,
+)
 
 #: Frames per second at which the Kalman smoother's noise is stated.
 REFERENCE_FPS = 30.0
@@ -41,19 +48,18 @@ class Baseline(ABC):
         start = time.perf_counter()
         for sequence in sequences:
             check_refinable(sequence)
-        refined, observed = [], []
+        refined = []
         for sequence in sequences:
             poses = _poses(sequence)
             scores = sequence.confidence.double().cpu().numpy()
-            known = sequence.detected.cpu().numpy() & (scores > 0).any(1)
+            known = observed_frames(sequence)[:, 0].cpu().numpy()
             given = poses.double().cpu().numpy() / MM_PER_M
             smooth = self.smooth(bridge(given, known), np.where(known, scores.mean(1), 0.0), sequence)
             moved = torch.from_numpy(MM_PER_M * smooth).to(poses)
-            refined.append(dataclasses.replace(sequence, poses_3d=moved))
-            observed.append(torch.from_numpy(known)[:, None].expand(poses.shape[:2]))
+            refined.append(with_refined(sequence, moved))
             if progress is not None:
                 progress(len(refined), len(sequences))
-        return RefinementResult(refined, time.perf_counter() - start, observed=observed)
+        return RefinementResult(refined, time.perf_counter() - start)
 
     @abstractmethod
     def smooth(self, poses_m: np.ndarray, score: np.ndarray, sequence: PoseSequence) -> np.ndarray:

@@ -39,25 +39,27 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
-class RefinementResult:
-    """Refined people and how it went.
+class Energies:
+    """How a minimisation went, person by person (P,): energy before and after (float64), iterations, converged (bool;
+    false after a fixed number of iterations, which tests nothing)."""
 
-    sequences: in the order given, with refined `poses_3d`. seconds: wall time.
-    energy_before, energy_after (P,) float64, iterations (P,), converged (P,) bool: of each person's optimisation, None
-    where a refiner has no energy.
-    observed: of each person (T, J) bool, true where the refined joint rests on what was seen in that frame, false where
-    it was inferred from other frames. std_mm: of each person (T, J) mm, standard deviation of the joint's place in
-    camera coordinates. None from a refiner that does not tell.
+    before: Tensor
+    after: Tensor
+    iterations: Tensor
+    converged: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class RefinementResult:
+    """Refined people in the order given, the wall time in seconds and, from a refiner that has an energy, its energies.
+
+    Each sequence has refined `poses_3d` and `observed`, keeps the poses it came with as `lifted_3d`, and has `std_mm`
+    if the refiner states it.
     """
 
     sequences: list[PoseSequence]
     seconds: float
-    energy_before: Tensor | None = None
-    energy_after: Tensor | None = None
-    iterations: Tensor | None = None
-    converged: Tensor | None = None
-    observed: list[Tensor] | None = None
-    std_mm: list[Tensor] | None = None
+    energies: Energies | None = None
 
 
 class Refiner(Protocol):
@@ -70,12 +72,20 @@ class Refiner(Protocol):
 
 
 class NoRefinement:
-    """`refinement=none`: the sequences as they are."""
+    """`refinement=none`: the poses as they are."""
 
     name = "none"
 
     def __call__(self, sequences: list[PoseSequence], progress: Progress | None = None) -> RefinementResult:
-        return RefinementResult(list(sequences), seconds=0.0)
+        kept = [
+            dataclasses.replace(
+                s,
+                observed=observed_frames(s) if s.observed is None else s.observed,
+                lifted_3d=s.poses_3d if s.lifted_3d is None else s.lifted_3d,
+            )
+            for s in sequences
+        ]
+        return RefinementResult(kept, seconds=0.0)
 
 
 class PaperRefinement:
@@ -96,7 +106,7 @@ class PaperRefinement:
     ...     "TS1", 0, None, 30.0, torch.zeros(60, 19, 2), confidence, poses_3d=poses_3d, coordinates="normal"
     ... )
     >>> result = PaperRefinement(l2_cap=0.5)([person])
-    >>> bool(result.energy_after < result.energy_before), bool(result.converged)
+    >>> bool(result.energies.after < result.energies.before), bool(result.energies.converged)
     (True, True)
     >>> bool((result.sequences[0].root[25, 2] - 4000).abs() < 5)
     True
@@ -131,7 +141,7 @@ class PaperRefinement:
             minima.append(minimum)
             if progress is not None:
                 progress(len(refined), len(sequences))
-        result = RefinementResult(refined, time.perf_counter() - start, **_joined(minima))
+        result = RefinementResult(refined, time.perf_counter() - start, _joined(minima))
         self._log(result)
         return result
 
@@ -142,10 +152,12 @@ class PaperRefinement:
         return minimise_adam(self.energy, x0_m, v, torch.tensor([len(s) for s in group]), self.settings)
 
     def _log(self, result: RefinementResult) -> None:
-        if not result.sequences or result.converged is None or self.settings.num_iter is not None:
+        if result.energies is None or self.settings.num_iter is not None:
             return
         log.info("paper: %d people refined in %.1f s", len(result.sequences), result.seconds)
-        unfinished = [s.name for s, ok in zip(result.sequences, result.converged.tolist(), strict=True) if not ok]
+        unfinished = [
+            s.name for s, ok in zip(result.sequences, result.energies.converged.tolist(), strict=True) if not ok
+        ]
         if unfinished:
             log.warning(
                 "max_iter=%d: too few iterations for %d of %d people (first %s), whose energy was still falling",
@@ -154,6 +166,24 @@ class PaperRefinement:
                 len(result.sequences),
                 unfinished[0],
             )
+
+
+def with_refined(
+    sequence: PoseSequence, poses_3d: Tensor, observed: Tensor | None = None, std_mm: Tensor | None = None
+) -> PoseSequence:
+    """The sequence with refined poses_3d (T, J, 3) mm; its own are kept as `lifted_3d`, unless it has these already.
+
+    observed (T, J): by default all joints of the frames with a detection. std_mm (T, J) where it is known.
+    """
+    lifted = sequence.poses_3d if sequence.lifted_3d is None else sequence.lifted_3d
+    observed = observed_frames(sequence) if observed is None else observed
+    return dataclasses.replace(sequence, poses_3d=poses_3d, observed=observed, std_mm=std_mm, lifted_3d=lifted)
+
+
+def observed_frames(sequence: PoseSequence) -> Tensor:
+    """(T, J) bool, alike for all joints: frames with a valid detection of which any score is above zero."""
+    seen = sequence.detected & (sequence.confidence > 0).any(1)
+    return seen[:, None].repeat(1, len(sequence.joints_3d))
 
 
 def to_state(poses_3d: Tensor, joints: JointSet) -> Tensor:
@@ -216,11 +246,13 @@ def _refined(group: list[PoseSequence], minimum: Minimum) -> list[PoseSequence]:
         moved_mm = MM_PER_M * (minimum.x_m[first : first + len(sequence)] - to_state(poses, joints))
         poses += moved_mm[:, :1]
         poses[:, _others(joints)] += moved_mm[:, 1:]
-        refined.append(dataclasses.replace(sequence, poses_3d=poses))
+        refined.append(with_refined(sequence, poses))
         first += len(sequence)
     return refined
 
 
-def _joined(minima: list[Minimum]) -> dict[str, Any]:
+def _joined(minima: list[Minimum]) -> Energies | None:
+    if not minima:
+        return None
     keys = ("energy_before", "energy_after", "iterations", "converged")
-    return {key: torch.cat([getattr(m, key).cpu() for m in minima]) for key in keys} if minima else {}
+    return Energies(*(torch.cat([getattr(m, key).cpu() for m in minima]) for key in keys))

@@ -38,7 +38,7 @@ from benchmarks.studies.refinement_coverage import coverage_counts
 from benchmarks.studies.refinement_page import ABOUT, DATA, ERRORS, METRICS, tables, time_table
 from pose.errors import ConfigError, PoseError
 from pose.metrics.occlusion import PARTS, occlusion_lengths
-from refinement.refiner import RefinementResult, Refiner
+from refinement.refiner import Refiner
 
 CONF = REPO / "conf" / "refinement"
 DOCS = REPO / "docs" / "refinement_results.md"
@@ -99,12 +99,12 @@ def scene_sums(truth: Scene, predicted: Scene) -> np.ndarray:
     return sums
 
 
-def refined_scenes(method: Refiner, predicted: list[Scene]) -> tuple[list[Scene], RefinementResult, float]:
-    """Refined scenes, all that the refinement says of them, microseconds per frame and person."""
+def refined_scenes(method: Refiner, predicted: list[Scene]) -> tuple[list[Scene], float]:
+    """Refined scenes, microseconds per frame and person."""
     people = [person for scene in predicted for person in scene]
     result = method(people)
     refined = iter(result.sequences)
-    return [[next(refined) for _ in scene] for scene in predicted], result, 1e6 * result.seconds / sum(map(len, people))
+    return [[next(refined) for _ in scene] for scene in predicted], 1e6 * result.seconds / sum(map(len, people))
 
 
 def predictions(data: str, error: str, seed: int, size: Size, lifter: Any, part: str = "report") -> tuple:
@@ -140,10 +140,10 @@ def measure(data: str, size: Size, cache: Path, checkpoint: Path | None = None) 
         for seed in range(size.seeds):
             scenes, predicted = predictions(data, error, seed, size, lifter)
             for name, method in methods.items():
-                refined, result, microseconds = refined_scenes(method, predicted)
-                if result.std_mm is not None and result.observed is not None:
-                    people = [person for scene in scenes for person in scene]
-                    counts = coverage_counts(people, result.sequences, result.std_mm, result.observed)
+                refined, microseconds = refined_scenes(method, predicted)
+                truth, people = ([person for scene in part for person in scene] for part in (scenes, refined))
+                if all(person.std_mm is not None for person in people):
+                    counts = coverage_counts(truth, people)
                     coverage[name] = coverage.get(name, 0) + counts
                 sums[name] += [scene_sums(*pair) for pair in zip(scenes, refined, strict=True)]
                 times[name].append(microseconds)

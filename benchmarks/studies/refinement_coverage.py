@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from benchmarks.studies.error_sources import ROOT, Scene, frame_visible
 
@@ -18,14 +17,12 @@ PARTS = ("visible", "occluded")
 WITHIN = (1, 2)
 
 
-def coverage_counts(truth: Scene, predicted: Scene, std_mm: list[Tensor], observed: list[Tensor]) -> np.ndarray:
-    """Numbers of joints (classes, parts, 3): all that are annotated, those within one and within two deviations.
-
-    std_mm and observed (T, J): each person's, as in a RefinementResult.
-    """
+def coverage_counts(truth: Scene, refined: Scene) -> np.ndarray:
+    """Numbers of joints (classes, parts, 3): all that are annotated, those within one and two std."""
     counts = np.zeros((len(CLASSES), len(PARTS), 1 + len(WITHIN)))
-    for true, guess, std, seen in zip(truth, predicted, std_mm, observed, strict=True):
-        assert true.poses_3d is not None and guess.poses_3d is not None
+    for true, guess in zip(truth, refined, strict=True):
+        std, seen = guess.std_mm, guess.observed
+        assert true.poses_3d is not None and guess.poses_3d is not None and std is not None and seen is not None
         error = (guess.poses_3d - true.poses_3d).norm(dim=-1) / 3**0.5
         hip = torch.zeros_like(seen)
         hip[:, ROOT] = True

@@ -99,8 +99,8 @@ def _report(cfg: DictConfig, name: str, given: Predictions, tracks: list[Track],
     for i, (track, sequence) in enumerate(zip(tracks, result.sequences, strict=True)):
         moved = (sequence.poses_3d - track.sequence.poses_3d).norm(dim=-1).mean(dim=1)  # type: ignore[operator]
         energies = {}
-        if result.energy_before is not None and result.energy_after is not None:
-            energies = {"energy_before": float(result.energy_before[i]), "energy_after": float(result.energy_after[i])}
+        if found := result.energies:
+            energies = {"energy_before": float(found.before[i]), "energy_after": float(found.after[i])}
         rows.append(
             {
                 "sequence": sequence.sequence,

@@ -42,7 +42,7 @@ from pose.errors import ConfigError
 from pose.sequence import PoseSequence
 from refinement.occlusion.person import Bones, Noise, Person, given_poses
 from refinement.occlusion.solver import point_variances, solve_points, sweep_skeleton
-from refinement.refiner import Progress, RefinementResult, check_refinable
+from refinement.refiner import Progress, RefinementResult, check_refinable, with_refined
 
 #: Below this score a joint counts as inferred.
 MIN_OBSERVED_SCORE = 0.3
@@ -74,10 +74,10 @@ class OcclusionRefinement:
     >>> person = PoseSequence(
     ...     "TS1", 0, None, 30.0, torch.zeros(60, 19, 2), confidence, poses_3d=poses_3d, coordinates="normal"
     ... )
-    >>> result = OcclusionRefinement()([person])
-    >>> bool((result.sequences[0].root[25, 2] - 4000).abs() < 20)
+    >>> (refined,) = OcclusionRefinement()([person]).sequences
+    >>> bool((refined.root[25, 2] - 4000).abs() < 20)
     True
-    >>> result.observed[0][:, 0].sum(), result.std_mm[0].shape
+    >>> refined.observed[:, 0].sum(), refined.std_mm.shape
     (tensor(50), torch.Size([60, 17]))
     """
 
@@ -138,17 +138,16 @@ class OcclusionRefinement:
         start = time.perf_counter()
         for sequence in sequences:
             check_refinable(sequence)
-        refined, observed, deviations = [], [], []
+        refined = []
         for sequence in sequences:
             person = Person.of(sequence)
             found = self.solve(person) if self.lag is None else solve_fixed_lag(self, person, self.lag)
             given = given_poses(sequence)
-            refined.append(dataclasses.replace(sequence, poses_3d=torch.from_numpy(found.poses).to(given)))
-            observed.append(torch.from_numpy(found.observed))
-            deviations.append(torch.from_numpy(found.std).to(given))
+            poses, std = (torch.from_numpy(values).to(given) for values in (found.poses, found.std))
+            refined.append(with_refined(sequence, poses, torch.from_numpy(found.observed).to(given.device), std))
             if progress is not None:
                 progress(len(refined), len(sequences))
-        return RefinementResult(refined, time.perf_counter() - start, observed=observed, std_mm=deviations)
+        return RefinementResult(refined, time.perf_counter() - start)
 
     def solve(self, person: Person, rounds: int | None = None) -> Solution:
         """One person's solution after `rounds`, or as many as the key says."""

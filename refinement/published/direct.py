@@ -107,7 +107,7 @@ class FastRefinement:
     ...     "TS1", 0, None, 30.0, torch.zeros(60, 19, 2), confidence, poses_3d=poses_3d, coordinates="normal"
     ... )
     >>> result = FastRefinement()([person])
-    >>> bool(result.energy_after < 1e-3 * result.energy_before)
+    >>> bool(result.energies.after < 1e-3 * result.energies.before)
     True
     """
 
@@ -133,7 +133,7 @@ class FastRefinement:
             minima.append(minimum)
             if progress is not None:
                 progress(len(refined), len(sequences))
-        result = RefinementResult(refined, time.perf_counter() - start, **_joined(minima))
+        result = RefinementResult(refined, time.perf_counter() - start, _joined(minima))
         if refined:
             log.info("energy_fast: %d people refined in %.3f s", len(refined), result.seconds)
         return result

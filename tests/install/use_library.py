@@ -20,7 +20,7 @@ assert np.isfinite(refined.poses_3d).all() and not refined.observed[17].any()
 
 from pose.metrics.mupots import AnnotatedScene, PredictedScene, score_scenes  # noqa: E402
 
-truth = refined.poses_3d[:, None].astype(float)
+truth = refined.poses_3d.numpy()[:, None].astype(float)
 scene = AnnotatedScene(truth[..., :2], truth, np.ones((40, 1), bool))
 scores = score_scenes({"TS1": scene}, {"TS1": PredictedScene(truth, np.ones((40, 1), bool))}, pairings=["given"])
 assert scores["given/all"]["metrics"]["r_pck_pct"] == 100.0

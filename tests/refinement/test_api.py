@@ -11,7 +11,14 @@ from pose.cameras import Camera
 from pose.errors import ConfigError, DataError, MismatchError, ShapeError
 from pose.joint_sets import BODY_25, COCO_19, MUPOTS_17, JointSet
 from pose.sequence import PoseSequence
-from refinement import InterpolationRefinement, KalmanRTSRefinement, PaperRefinement, RefinementResult, refine
+from refinement import (
+    InterpolationRefinement,
+    KalmanRTSRefinement,
+    NoRefinement,
+    PaperRefinement,
+    RefinementResult,
+    refine,
+)
 from refinement.occlusion.model import OcclusionRefinement
 from refinement.refiner import Refiner
 from refinement.skeleton import skeleton_from_bones
@@ -41,7 +48,12 @@ class Recorder:
 
     def __call__(self, sequences: list[PoseSequence], progress=None) -> RefinementResult:
         self.sequences = sequences
-        return RefinementResult(sequences, 0.0)
+        return NoRefinement()(sequences)
+
+
+def metres(result: PoseSequence) -> np.ndarray:
+    assert result.poses_3d is not None
+    return result.poses_3d.numpy() / 1000
 
 
 def walk_m(frames: int, joints: int, seed: int = 0) -> np.ndarray:
@@ -59,7 +71,7 @@ class TestSkeletonOf25JointsInMetresWithGaps:
         given[:5], given[30:42], given[86:] = np.nan, np.nan, np.nan
         given[60:70, BODY_25.index("left_wrist")] = np.nan
         result = refine(given, joints=BODY_25, bones=BONES, unit="m", fps=30, method=method)
-        error = np.linalg.norm(result.poses_3d - truth, axis=-1)
+        error = np.linalg.norm(metres(result) - truth, axis=-1)
         assert result.poses_3d.shape == (90, 25, 3)
         # The published energy holds frames 20 apart together where nothing is seen, which a walk suffers from.
         paper = (OcclusionRefinement() if method is None else method).name == "paper"
@@ -71,19 +83,19 @@ class TestSkeletonOf25JointsInMetresWithGaps:
         assert not result.observed[30:42].any()
         assert not result.observed[60:70, BODY_25.index("left_wrist")].any()
         assert result.observed[8:28].all()
-        if result.std is not None:
-            assert result.std.shape == (90, 25)
-            assert result.std[30:42].mean() > result.std[8:28].mean()
+        if result.std_mm is not None:
+            assert result.std_mm.shape == (90, 25)
+            assert result.std_mm[30:42].mean() > result.std_mm[8:28].mean()
+        np.testing.assert_allclose(result.lifted_3d, 1000 * given, rtol=1e-6)
 
     @each_method
-    def test_millimetres_and_centimetres_agree_with_metres(self, method: Refiner | None) -> None:
+    def test_the_result_is_in_mm_whatever_the_unit(self, method: Refiner | None) -> None:
         given = walk_m(40, 25)
         given[10:20] = np.nan
         in_m = refine(given, bones=BONES, root=BODY_25.root, unit="m", method=method)
         for unit, size in (("cm", 100), ("mm", 1000)):
             other = refine(given * size, bones=BONES, root=BODY_25.root, unit=unit, method=method)
-            np.testing.assert_allclose(other.poses_3d / size, in_m.poses_3d, atol=1e-5)
-            assert other.energy == pytest.approx(in_m.energy, rel=1e-3) if in_m.energy is not None else True
+            np.testing.assert_allclose(other.poses_3d, in_m.poses_3d, atol=1e-2)
 
     def test_the_skeleton_reaches_the_method(self) -> None:
         method = Recorder()
@@ -99,7 +111,7 @@ class TestMissing:
         given = truth.copy()
         given[10:15, 4] = np.nan
         result = refine(given, unit="m", method=InterpolationRefinement())
-        np.testing.assert_allclose(result.poses_3d, truth, atol=1e-5)
+        np.testing.assert_allclose(metres(result), truth, atol=1e-5)
         assert result.observed.sum() == 30 * 17 - 5
 
     def test_the_root_alone(self) -> None:
@@ -107,14 +119,15 @@ class TestMissing:
         given = truth.copy()
         given[10:15, 14] = np.nan
         given[28:, 14] = np.nan
-        np.testing.assert_allclose(refine(given, unit="m", method=InterpolationRefinement()).poses_3d, truth, atol=1e-5)
+        result = refine(given, unit="m", method=InterpolationRefinement())
+        np.testing.assert_allclose(metres(result), truth, atol=1e-5)
 
     def test_missing_root_and_another_joint(self) -> None:
         truth = walk_m(30, 17)
         given = truth.copy()
         given[10:15, [3, 14]] = np.nan
-        result = refine(given, unit="m", method=InterpolationRefinement()).poses_3d
-        assert np.linalg.norm(result - truth, axis=-1).max() < 0.1
+        result = refine(given, unit="m", method=InterpolationRefinement())
+        assert np.linalg.norm(metres(result) - truth, axis=-1).max() < 0.1
 
     def test_a_joint_that_is_never_there_stays_nan(self) -> None:
         given = walk_m(10, 17)
@@ -138,7 +151,7 @@ class TestMissing:
         pose = walk_m(1, 17)
         result = refine(pose, unit="m", method=method)
         assert result.poses_3d.shape == (1, 17, 3)
-        np.testing.assert_allclose(result.poses_3d, pose, atol=0.02)
+        np.testing.assert_allclose(metres(result), pose, atol=0.02)
 
     def test_scores_of_what_is_missing_are_zero(self) -> None:
         method, given = Recorder(), walk_m(6, 17)
@@ -176,7 +189,7 @@ class TestSeveralPeople:
         assert [len(r.poses_3d) for r in together] == [30, 1, 55]
         for person, score, result in zip(people, scores, together, strict=True):
             alone = refine(person, score, unit="m", method=method)
-            np.testing.assert_allclose(alone.poses_3d, result.poses_3d, atol=2e-5)
+            np.testing.assert_allclose(alone.poses_3d, result.poses_3d, atol=2e-2)
 
     def test_nobody(self) -> None:
         assert refine([]) == []
@@ -184,9 +197,9 @@ class TestSeveralPeople:
     def test_sequences(self, make_person: MakePerson) -> None:
         people = [make_person(10), make_person(12, person=1)]
         results = refine(people, method=PaperRefinement(max_iter=100))
-        assert [r.sequence.name for r in results] == ["TS1/0", "TS1/1"]
+        assert [r.name for r in results] == ["TS1/0", "TS1/1"]
         expected = PaperRefinement(max_iter=100)(people).sequences[1].poses_3d
-        np.testing.assert_array_equal(results[1], expected)
+        np.testing.assert_array_equal(results[1].poses_3d, expected)
 
     def test_one_rate_and_camera_for_all_or_each(self) -> None:
         method, camera = Recorder(), Camera(1000, 1000, 500, 400, 1000, 800)
@@ -282,13 +295,7 @@ def test_what_cannot_be_used(make_person: MakePerson) -> None:
 def test_tensors_that_carry_gradients() -> None:
     poses = torch.tensor(walk_m(4, 17), dtype=torch.float32, requires_grad=True)
     result = refine(poses, torch.ones(4), unit="m", method=InterpolationRefinement())
-    np.testing.assert_allclose(result.poses_3d, poses.detach().numpy(), atol=1e-6)
-
-
-def test_numpy_takes_a_result_for_its_poses() -> None:
-    result = refine(walk_m(4, 17), unit="m", method=InterpolationRefinement())
-    np.testing.assert_array_equal(np.asarray(result), result.poses_3d)
-    assert np.asarray(result, dtype=float).dtype == float
+    np.testing.assert_allclose(metres(result), poses.detach().numpy(), atol=1e-6)
 
 
 def test_neither_lightning_nor_hydra_is_imported(repo) -> None:

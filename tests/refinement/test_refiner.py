@@ -12,7 +12,14 @@ from pose.errors import ConfigError, DataError, MismatchError, ShapeError
 from pose.features import flip_3d
 from pose.joint_sets import MUPOTS_17, PANOPTIC_19, JointSet
 from pose.sequence import PoseSequence
-from refinement import NoRefinement, PaperRefinement, refine
+from refinement import (
+    FastRefinement,
+    InterpolationRefinement,
+    NoRefinement,
+    OcclusionRefinement,
+    PaperRefinement,
+    refine,
+)
 from refinement import refiner as refiner_module
 
 MakePerson = Callable[..., PoseSequence]
@@ -26,8 +33,9 @@ def poses(sequence: PoseSequence) -> torch.Tensor:
 def test_none_leaves_everything(make_person: MakePerson) -> None:
     people = [make_person(5), make_person(7)]
     result = NoRefinement()(people)
-    assert result.sequences == people
-    assert result.energy_after is None
+    for given, refined in zip(people, result.sequences, strict=True):
+        assert poses(refined) is poses(given) and refined.lifted_3d is given.poses_3d
+    assert result.energies is None
 
 
 def test_a_walk_through_an_occlusion_comes_out_nearer_to_the_truth() -> None:
@@ -38,7 +46,7 @@ def test_a_walk_through_an_occlusion_comes_out_nearer_to_the_truth() -> None:
     score[20:40] = 0
     predicted = truth + 20 * torch.randn(truth.shape, generator=generator)
     predicted[20:40] += torch.tensor([300.0, 0.0, 1500.0])
-    refined = torch.from_numpy(refine(predicted, score, PaperRefinement()).poses_3d)
+    refined = poses(refine(predicted, score, PaperRefinement()))
     assert (refined - truth)[20:40].norm(dim=-1).mean() < 0.1 * (predicted - truth)[20:40].norm(dim=-1).mean()
     assert (refined - truth)[:15].norm(dim=-1).mean() < (predicted - truth)[:15].norm(dim=-1).mean()
 
@@ -47,15 +55,31 @@ def test_result_keeps_order_metadata_and_reports_each_person(make_person: MakePe
     people = [make_person(30, seed=1, person=2), make_person(1, seed=2, person=0), make_person(25, seed=3, person=1)]
     result = PaperRefinement()(people)
     assert [s.name for s in result.sequences] == ["TS1/2", "TS1/0", "TS1/1"]
-    assert result.energy_before is not None and result.energy_after is not None
-    assert result.iterations is not None and result.converged is not None
-    assert result.converged.tolist() == [True, True, True]
-    assert (result.energy_after <= result.energy_before).all()
-    assert (result.iterations % 50 == 0).all()
+    assert result.energies is not None
+    assert result.energies.converged.tolist() == [True, True, True]
+    assert (result.energies.after <= result.energies.before).all()
+    assert (result.energies.iterations % 50 == 0).all()
     for before, after in zip(people, result.sequences, strict=True):
         for field in dataclasses.fields(before):
-            if field.name != "poses_3d":
+            if field.name not in ("poses_3d", "observed", "lifted_3d"):
                 assert getattr(before, field.name) is getattr(after, field.name)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [NoRefinement(), PaperRefinement(num_iter=3), FastRefinement(), OcclusionRefinement(), InterpolationRefinement()],
+    ids=lambda method: method.name,
+)
+def test_the_result_says_what_was_observed_and_keeps_the_lifted_poses(method, make_person: MakePerson) -> None:
+    person = make_person(30)
+    person = dataclasses.replace(person, detected=torch.arange(30) != 25)
+    person.confidence[10:20] = 0
+    (refined,) = method([person]).sequences
+    assert refined.observed.tolist() == [[t != 25 and not 10 <= t < 20] * 17 for t in range(30)]
+    assert refined.lifted_3d is person.poses_3d
+    assert (refined.std_mm is not None) == (method.name == "occlusion")
+    (again,) = method([refined]).sequences
+    assert again.lifted_3d is person.poses_3d
 
 
 def test_order_and_company_do_not_matter(make_person: MakePerson, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,7 +203,7 @@ class TestArrays:
         method = PaperRefinement(max_iter=200)
         before = poses(person).numpy().copy()
         refined = refine(poses(person).numpy(), person.confidence.numpy(), method=method, fps=50).poses_3d
-        assert refined.dtype == np.float32
+        assert refined is not None and refined.dtype == torch.float32
         np.testing.assert_array_equal(refined, poses(method([person]).sequences[0]).numpy())
         np.testing.assert_array_equal(poses(person).numpy(), before)
 
@@ -187,9 +211,9 @@ class TestArrays:
         person = make_person(12)
         score = person.confidence.mean(1)
         method = PaperRefinement(max_iter=100)
-        np.testing.assert_allclose(
-            refine(poses(person), score, method), refine(poses(person), person.confidence, method), atol=0.5
-        )
+        by_frame = refine(poses(person), score, method)
+        by_joint = refine(poses(person), person.confidence, method)
+        torch.testing.assert_close(by_frame.poses_3d, by_joint.poses_3d, atol=0.5, rtol=0)
 
     def test_shapes(self) -> None:
         with pytest.raises(ShapeError, match="poses_3d"):

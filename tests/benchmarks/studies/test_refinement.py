@@ -110,7 +110,7 @@ def test_coverage_by_hand() -> None:
     std, observed = torch.full((30, 17), 11.0), torch.ones(30, 17, dtype=torch.bool)
     std[:, 14], observed[:10] = 6.0, False
     std[:10, 0] = 4.0
-    counts = coverage_counts([person], [guess], [std], [observed])
+    counts = coverage_counts([person], [dataclasses.replace(guess, std_mm=std, observed=observed)])
     assert counts[0].tolist() == [[19, 0, 19], [10, 0, 10]]
     assert counts[1].tolist() == [[19 * 16] * 3, [0, 0, 0]]
     assert counts[2].tolist() == [[0, 0, 0], [160, 150, 150]]

@@ -83,8 +83,9 @@ def test_the_refinement_bridges_what_is_somebody_elses() -> None:
     for share, span in ((0.12, 5.0), (10.0, 0.0)):
         result = OcclusionRefinement(wrong_span_s=span)([confused])
         found = error(result.sequences[0].poses_3d[60:80], truth[60:80])  # type: ignore[index]
-        assert result.observed is not None
-        assert bool(result.observed[0][60:80].any()) == (span == 0)
+        (refined,) = result.sequences
+        assert refined.observed is not None
+        assert bool(refined.observed[60:80].any()) == (span == 0)
         if span:
             assert found < share * error(poses[60:80], truth[60:80])  # type: ignore[index]
         else:

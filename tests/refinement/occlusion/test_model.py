@@ -82,17 +82,17 @@ def test_an_occlusion_is_bridged_and_the_rest_is_left() -> None:
 def test_flags_and_deviations_tell_what_was_inferred() -> None:
     given = walk(120, noise=5, hidden=slice(50, 70))
     plain = {"std_root": 1.0, "std_observed": 1.0, "std_inferred": 1.0}
-    result = OcclusionRefinement(**plain)([given])  # type: ignore[arg-type]
-    assert result.observed is not None and result.std_mm is not None
-    observed, std = result.observed[0], result.std_mm[0]
+    (refined,) = OcclusionRefinement(**plain)([given]).sequences  # type: ignore[arg-type]
+    observed, std = refined.observed, refined.std_mm
+    assert observed is not None and std is not None
     assert observed.shape == std.shape == (120, 17)
     assert not observed[50:70].any()
     assert observed[:50].all() and observed[70:].all()
     assert float(std[60].mean()) > 2 * float(std[20].mean())
     assert bool((std > 0).all())
-    calibrated = OcclusionRefinement(**{key: 3 * value for key, value in plain.items()})([given])  # type: ignore[arg-type]
-    assert calibrated.std_mm is not None
-    torch.testing.assert_close(calibrated.std_mm[0], 3 * std)
+    thrice = {key: 3 * value for key, value in plain.items()}
+    (calibrated,) = OcclusionRefinement(**thrice)([given]).sequences  # type: ignore[arg-type]
+    torch.testing.assert_close(calibrated.std_mm, 3 * std)
 
 
 def test_people_do_not_influence_each_other() -> None:

@@ -190,11 +190,10 @@ def test_the_refiner_agrees_with_paper(make_person: MakePerson) -> None:
     fast = FastRefinement()(people, lambda done, total: seen.append((done, total)))
     paper = PaperRefinement(tolerance=1e-7)(people)
     assert seen == [(1, 3), (2, 3), (3, 3)]
-    assert fast.energy_before is not None and fast.energy_after is not None and fast.converged is not None
-    assert paper.energy_before is not None and paper.energy_after is not None
-    torch.testing.assert_close(fast.energy_before, paper.energy_before, rtol=1e-6, atol=1e-9)
-    assert bool((fast.energy_after <= paper.energy_after * (1 + 1e-6) + 1e-12).all())
-    assert bool(fast.converged.all())
+    assert fast.energies is not None and paper.energies is not None
+    torch.testing.assert_close(fast.energies.before, paper.energies.before, rtol=1e-6, atol=1e-9)
+    assert bool((fast.energies.after <= paper.energies.after * (1 + 1e-6) + 1e-12).all())
+    assert bool(fast.energies.converged.all())
     for given, ours, theirs in zip(people, fast.sequences, paper.sequences, strict=True):
         assert ours.poses_3d is not None and theirs.poses_3d is not None and given.poses_3d is not None
         assert ours.name == given.name and torch.equal(ours.confidence, given.confidence)
