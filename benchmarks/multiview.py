@@ -1,4 +1,4 @@
-"""A real person with real 3D truth: each camera of ../shared/multiview alone through `predict`, given its intrinsics.
+"""A real person with 3D truth: each camera of tests/golden/multiview alone through `predict`, its intrinsics given.
 
     python -m benchmarks.multiview
     python -m benchmarks.multiview --checkpoint outputs/lifters/0123456789ab --distorted
@@ -31,7 +31,7 @@ from pose.joint_sets import COCO_17, MUPOTS_17
 from refinement import Refiner
 from refinement.occlusion.model import OcclusionRefinement
 
-FOLDER = Path(__file__).resolve().parents[2] / "shared" / "multiview"
+FOLDER = Path(__file__).resolve().parents[1] / "tests" / "golden" / "multiview"
 JOINTS = COCO_17.names[5:]
 _HIPS = [JOINTS.index(f"{side}_hip") for side in ("left", "right")]
 _OF_COCO = [COCO_17.index(name) for name in JOINTS]
@@ -144,9 +144,6 @@ def main() -> None:
     parser.add_argument("--distorted", action="store_true", help="keypoints as detected, with the lens's distortion")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    if not (FOLDER / "truth.npz").is_file():
-        print("Skipped: needs the reference data in ../shared/multiview, which is not here.")
-        return
     print(f"{arguments.checkpoint}, keypoints {'as detected' if arguments.distorted else 'freed of distortion'}\n")
     print(table(measure(load_lifter(arguments.checkpoint), FOLDER, not arguments.distorted)))
 

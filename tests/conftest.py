@@ -27,7 +27,6 @@ settings.load_profile("quick")
 collect_ignore = ["install"]  # scripts of an imagined user, for tests/test_install.py
 
 REPO = Path(__file__).resolve().parents[1]
-SHARED = REPO.parent / "shared"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -57,22 +56,14 @@ def repo() -> Path:
 
 @pytest.fixture(scope="session")
 def golden() -> Path:
-    """Small expected numbers that travel with the project."""
+    """Real data and expected numbers that travel with the project (tests/golden/README.md)."""
     return REPO / "tests" / "golden"
 
 
 @pytest.fixture(scope="session")
-def shared() -> Path:
-    """The larger reference material beside the checkout; tests that need it skip where it is absent."""
-    if not (SHARED / "conformance").is_dir():
-        pytest.skip("needs the reference data in ../shared/conformance, which is not here")
-    return SHARED
-
-
-@pytest.fixture(scope="session")
-def conformance(shared: Path) -> Path:
+def conformance(golden: Path) -> Path:
     """Data sets in the genuine formats with the numbers of an independent implementation."""
-    return shared / "conformance"
+    return golden / "conformance"
 
 
 @dataclass

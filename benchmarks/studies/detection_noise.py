@@ -1,7 +1,7 @@
 """The simulated detectors beside real ones: scores, errors, jitter, how long they last, misses (docs/datasets.md).
 
 `python -m benchmarks.studies.detection_noise` prints the table and draws docs/images/detection_noise.png. Real: HR-Net
-on MuPoTS-3D TS1 (scores and jitter, no truth) and MoveNet on four calibrated views (errors too), from ../shared.
+on MuPoTS-3D TS1 (scores and jitter, no truth) and MoveNet on four calibrated views (errors too), from tests/golden.
 Simulated: `data.mocap.scenes.detector(0)` and `(1)` on procedural motion in comparable scenes.
 """
 
@@ -21,7 +21,7 @@ from data.synthetic.scenes import compose_scene, look_at, render_scene
 from pose.cameras import Camera
 from pose.joint_sets import COCO_17, MUPOTS_17
 
-SHARED = Path(__file__).resolve().parents[3] / "shared"
+GOLDEN = Path(__file__).resolve().parents[2] / "tests" / "golden"
 FIGURE = Path("docs/images/detection_noise.png")
 BODY = slice(5, 17)
 HEIGHT_MM = 1700.0
@@ -72,7 +72,7 @@ class Sample:
 
 def hrnet() -> Sample:
     """HR-Net on TS1: three people, followed by their places along x, which they keep in most frames."""
-    frames = read_keypoints_json(SHARED / "detections" / "ts1_keypoints.json")
+    frames = read_keypoints_json(GOLDEN / "detections" / "ts1_keypoints.json")
     rows = [list(frame.keypoints.double().numpy()) for frame in frames]
     rows[0].sort(key=lambda person: person[11:13, 0].mean())
     tracks = [np.full((len(rows), 12, 3), np.nan) for _ in range(3)]
@@ -97,10 +97,10 @@ def _extent(track: np.ndarray) -> np.ndarray:
 
 def movenet() -> Sample:
     """MoveNet on the multi-view clip, each camera a track, with the projected triangulation as truth."""
-    truth = np.load(SHARED / "multiview" / "truth.npz")
+    truth = np.load(GOLDEN / "multiview" / "truth.npz")
     world, tracks, heights, errors = truth["poses_3d_world"][:, 0], [], [], []
     for camera in range(4):
-        content = json.loads((SHARED / "multiview" / f"cam{camera + 1}_keypoints.json").read_text())
+        content = json.loads((GOLDEN / "multiview" / f"cam{camera + 1}_keypoints.json").read_text())
         rows = [content[name] for name in sorted(content)]
         chosen = truth["detection"].reshape(len(rows), -1, 4)[:, 0, camera]
         points = np.full((len(rows), 17, 3), np.nan)
@@ -190,9 +190,6 @@ def draw(samples: list[Sample], path: Path) -> None:
 
 
 def main() -> None:
-    if not SHARED.is_dir():
-        print("the real detections (../shared) are not here; nothing to compare with")
-        return
     real = [hrnet(), movenet()]
     samples = [real[0], simulated(0.0, 30.0, 3), real[1], simulated(1.0, 60.0, 2)]
     print("| " + " | ".join(HEAD) + " |\n|" + "---|" * len(HEAD))

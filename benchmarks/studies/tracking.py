@@ -5,9 +5,9 @@
     python -m benchmarks.studies.tracking --tune         # other seeds than those reported: to choose settings on
 
 Scenes: three people for 10 to 20 s at 30 frames per second, made by data/synthetic, rows shuffled in every frame. Where
-somebody is not found behind another, half of the time this is prolonged to up to 2 s; one detection in a hundred is
-missing, and now and then there is a second box of somebody or of the halves of two people. `conformance`, where
-../shared is beside the checkout, are its MuPoTS people.
+a person is not found behind another, half of the time this is prolonged to up to 2 s; one detection in a hundred is
+missing, and now and then there is a second box of a person or of the halves of two people. `conformance` are the
+MuPoTS people of tests/golden.
 
 IDF1: 2 IDTP / (2 IDTP + IDFP + IDFN) under the one-to-one assignment of tracks to people that makes it largest. Switch:
 a person's track changes from one detection to the next. Swap: a track's person does, two people in one track.
@@ -38,7 +38,7 @@ from pose.features import with_derived_joints
 from pose.joint_sets import COCO_19, MUPOTS_17
 
 FPS = 30.0
-CONFORMANCE = Path(__file__).resolve().parents[3] / "shared" / "conformance"
+CONFORMANCE = Path(__file__).resolve().parents[2] / "tests" / "golden" / "conformance"
 #: The longest full occlusion of a scene, seconds.
 LONGEST_S = 2.0
 _HIP, _HIP_2D = MUPOTS_17.index("hip"), COCO_19.index("hip")
@@ -266,7 +266,7 @@ def _second_box(people: np.ndarray, person: int, present: np.ndarray, rng: np.ra
 
 
 def conformance(rng: np.random.Generator) -> Iterator[Known]:
-    """The MuPoTS people of ../shared/conformance, twenty short videos."""
+    """The MuPoTS people of tests/golden/conformance, twenty short videos."""
     everybody = MuPoTS3D(CONFORMANCE / "MuPoTS", fps=FPS).sequences("normal")
     for number in NUMBERS:
         people = [person for person in everybody if person.sequence == f"TS{number}"]
@@ -327,7 +327,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=20, help="scenes of each kind (20)")
     parser.add_argument("--tune", action="store_true", help="other seeds than those reported")
     given = parser.parse_args(arguments)
-    kinds = [*SCENES, *(["conformance"] if CONFORMANCE.is_dir() else [])]
+    kinds = [*SCENES, "conformance"]
     head = ("scenes", "tracker", "videos", "frames", "IDF1 %", "worst", "switches", "swaps", "us/frame")
     print("{:12} {:8} {:>6} {:>7} {:>7} {:>6} {:>8} {:>6} {:>8}".format(*head))
     for kind in kinds:

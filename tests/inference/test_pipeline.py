@@ -273,9 +273,9 @@ def test_lifting_at_another_rate_differs_little_from_the_same_rate(lifter: Lifte
         lift_tracks(lifter, [person(25.0), person(50.0)])
 
 
-def test_ts1_three_tracks_from_first_to_last_frame(shared: Path, lifter: Lifter) -> None:
+def test_ts1_three_tracks_from_first_to_last_frame(golden: Path, lifter: Lifter) -> None:
     """201 frames, four boxes in three of them; the fourth is no track of its own length and in nobody's."""
-    source = shared / "detections" / "ts1_keypoints.json"
+    source = golden / "detections" / "ts1_keypoints.json"
     scene = predict(source, lifter=lifter, fps=30, camera=CameraSettings(image_size=(2048, 2048)))
     assert [len(person) for person in scene.people[:3]] == [201, 201, 201]
     assert all(len(person) < 10 for person in scene.people[3:])
@@ -284,8 +284,8 @@ def test_ts1_three_tracks_from_first_to_last_frame(shared: Path, lifter: Lifter)
         assert np.median(step) < 20
 
 
-def test_multiview_benchmark_measures_each_camera(shared: Path, lifter: Lifter) -> None:
-    scores = measure(lifter, shared / "multiview")
+def test_multiview_benchmark_measures_each_camera(golden: Path, lifter: Lifter) -> None:
+    scores = measure(lifter, golden / "multiview")
     assert [one.camera for one in scores] == ["cam1", "cam2", "cam3", "cam4"]
     assert all(one.track >= 95 and one.frames > 80 for one in scores), "one track over all frames"
     assert np.mean([one.hip_refined for one in scores]) > 0
@@ -296,15 +296,15 @@ def builtin() -> Lifter:
     return load_lifter(DEFAULT_LIFTER)
 
 
-def test_refined_is_better_than_plain_on_real_truth(shared: Path, builtin: Lifter) -> None:
-    scores = measure(builtin, shared / "multiview")
+def test_refined_is_better_than_plain_on_real_truth(golden: Path, builtin: Lifter) -> None:
+    scores = measure(builtin, golden / "multiview")
     assert np.mean([one.mpjpe_refined for one in scores]) < np.mean([one.mpjpe_plain for one in scores])
     assert np.mean([one.hip_refined for one in scores]) < np.mean([one.hip_plain for one in scores])
 
 
-def test_ts1_reprojected_hips_stay_on_the_detected_ones(shared: Path, builtin: Lifter) -> None:
+def test_ts1_reprojected_hips_stay_on_the_detected_ones(golden: Path, builtin: Lifter) -> None:
     """Within 2 % of the image's width. COCO's hip is the middle of the hips; MuPoTS-17's lies above it."""
-    source = shared / "detections" / "ts1_keypoints.json"
+    source = golden / "detections" / "ts1_keypoints.json"
     scene = predict(source, lifter=builtin, fps=30, camera=CameraSettings(image_size=(2048, 2048)))
     for person in scene.people[:3]:
         hips = person.poses_3d[:, [MUPOTS_17.index("left_hip"), MUPOTS_17.index("right_hip")]].mean(axis=1)

@@ -32,12 +32,12 @@ def test_each_is_what_its_name_and_card_say(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["mocap_normal", "mocap_normal_causal"])
-def test_people_of_a_real_video_stand_upright_at_plausible_distances(shared: Path, name: str) -> None:
+def test_people_of_a_real_video_stand_upright_at_plausible_distances(golden: Path, name: str) -> None:
     from data.keypoints import read_detections
     from inference.tracking import OfflineTracker, sequences
     from pose.cameras import Camera
 
-    detections = read_detections(shared / "detections" / "ts1_keypoints.json", fps=30)
+    detections = read_detections(golden / "detections" / "ts1_keypoints.json", fps=30)
     camera = Camera(1500.0, 1500.0, 1024.0, 1024.0, 2048, 2048)  # MuPoTS-3D TS1 has about this focal length
     people = lift(load_lifter(f"builtin:{name}"), sequences(detections, OfflineTracker()(detections), camera, 30.0))
     assert len(people) == 3 and all(len(person) == 201 for person in people)

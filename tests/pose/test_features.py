@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from data.sets.mupots_3d import MuPoTS3D
 from pose.cameras import Camera
 from pose.errors import DataError, ShapeError
 from pose.features import (
@@ -75,20 +76,18 @@ def test_decoding_agrees_with_the_golden_rows(expected) -> None:
     assert_agrees(decode_3d(standardise_3d.invert(torch.from_numpy(expected["targets"]))), expected["decoded"])
 
 
-def test_statistics_agree_with_the_reference(conformance: Path) -> None:
-    rows = dict(np.load(conformance / "expected" / "mupots_stacked.npz"))
-    reference = dict(np.load(conformance / "expected" / "preprocess.npz"))
-    fitted_2d = Standardiser.fit(features_of(rows["poses2d"], cameras(rows)))
-    fitted_3d = Standardiser.fit(encode_3d(torch.from_numpy(rows["poses3d"])))
-    assert_agrees(fitted_2d.mean, reference["mean2d"])
-    assert_agrees(fitted_2d.std, reference["std2d"])
-    assert_agrees(fitted_3d.mean, reference["mean3d"])
-    assert_agrees(fitted_3d.std, reference["std3d"])
-    index = reference["index"]
-    every = cameras(rows)
-    chosen = [every[row] for row in index]
-    assert_agrees(fitted_2d(features_of(rows["poses2d"][index], chosen)), reference["features"])
-    assert_agrees(fitted_2d(features_of(rows["poses2d"][index], chosen, True)), reference["features_flipped"])
+def test_statistics_agree_with_the_reference(expected, conformance: Path) -> None:
+    """Fitted on every frame of MuPoTS-3D as its reader returns it."""
+    people = MuPoTS3D(conformance / "MuPoTS", fps=30).sequences("normal")
+    features = torch.cat([features_2d(person.keypoints_2d, person.confidence, person.camera) for person in people])
+    fitted_2d, fitted_3d = (
+        Standardiser.fit(features),
+        Standardiser.fit(torch.cat([encode_3d(p.poses_3d) for p in people])),
+    )
+    assert_agrees(fitted_2d.mean, expected["mean2d"])
+    assert_agrees(fitted_2d.std, expected["std2d"])
+    assert_agrees(fitted_3d.mean, expected["mean3d"])
+    assert_agrees(fitted_3d.std, expected["std3d"])
 
 
 def detections(frames: int = 1) -> tuple[Tensor, Tensor]:

@@ -67,8 +67,8 @@ def test_absent_file(tmp_path):
         read_keypoints_json(tmp_path / "keypoints.json")
 
 
-def test_real_detections(shared):
-    ts1 = read_keypoints_json(shared / "detections/ts1_keypoints.json")
+def test_real_detections(golden):
+    ts1 = read_keypoints_json(golden / "detections/ts1_keypoints.json")
     assert [image.image for image in ts1] == [f"img_{n:06d}.jpg" for n in range(1, 202)]
     counts = [len(image.score) for image in ts1]
     assert (counts.count(3), counts.count(4)) == (197, 4)
@@ -76,6 +76,6 @@ def test_real_detections(shared):
     assert people[..., :2].max() < 2048
     assert people[..., 2].min() >= 0
     for camera in range(1, 5):
-        images = read_keypoints_json(shared / f"multiview/cam{camera}_keypoints.json")
+        images = read_keypoints_json(golden / f"multiview/cam{camera}_keypoints.json")
         assert [image.image for image in images] == [f"img_{n:06d}.jpg" for n in range(100)]
         assert sum(len(image.score) for image in images) >= 100

@@ -325,8 +325,8 @@ def test_is_keypoints_input(tmp_path):
     assert is_keypoints_input(folder)
 
 
-def test_real_keypoints(shared):
-    found = read_detections(shared / "detections" / "ts1_keypoints.json", fps=30, image_size=(2048, 2048))
+def test_real_keypoints(golden):
+    found = read_detections(golden / "detections" / "ts1_keypoints.json", fps=30, image_size=(2048, 2048))
     assert (len(found), found.n_frames, found.fps, found.image_size) == (607, 201, 30, (2048, 2048))
     assert found.confidence.max() == 1.0  # HR-Net's 1.03
     assert np.bincount(found.frame, minlength=201).min() == 3

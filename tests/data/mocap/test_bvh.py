@@ -140,8 +140,8 @@ def euler(turn: Rotation, order: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("order", ["ZYX", "ZXY", "YXZ"])
-def test_the_cmu_walk_as_bvh_is_the_cmu_walk(shared, write_bvh, order):
-    folder = shared / "mocap" / "asf_amc"
+def test_the_cmu_walk_as_bvh_is_the_cmu_walk(golden, write_bvh, order):
+    folder = golden / "mocap" / "asf_amc"
     skeleton = read_asf(folder / "02.asf")
     expected = to_mupots(read_amc(folder / "02_01.amc", skeleton), "amc") * skeleton.mm_per_unit
     path = write_bvh(*cmu_walk(folder, order))
@@ -151,8 +151,8 @@ def test_the_cmu_walk_as_bvh_is_the_cmu_walk(shared, write_bvh, order):
     assert np.abs(poses - expected).max() < 0.1
 
 
-def test_the_thorax_that_the_cmu_conversion_loses_is_restored(shared, write_bvh):
-    folder = shared / "mocap" / "asf_amc"
+def test_the_thorax_that_the_cmu_conversion_loses_is_restored(golden, write_bvh):
+    folder = golden / "mocap" / "asf_amc"
     joints, rows = cmu_walk(folder, "ZYX")
     chest = [joint[0] for joint in joints].index("Spine1")
     complete, lost = (

@@ -16,9 +16,7 @@ from torch import Tensor
 from benchmarks import reading
 from data.sets import cache
 from data.sets.cache import read_sequences
-from data.sets.mpi_inf_3dhp import MpiInf3dhpTest, MpiInf3dhpTrain
-from data.sets.muco_temp import MuCoTemp
-from data.sets.mupots_3d import MuPoTS3D
+from data.sets.mpi_inf_3dhp import MpiInf3dhpTest
 from data.sets.reader import Reader
 from data.synthetic import SyntheticSettings, ensure_synthetic
 from pose.errors import ConfigError, DataError
@@ -74,19 +72,6 @@ def test_every_reader_s_second_read_equals_its_first(name: str, tmp_path: Path, 
         assert_equal(found, fresh[coordinates])
         found[0].keypoints_2d.add_(1)  # memory of its own, not the entry's
         assert_equal(read_sequences(reader, coordinates, tmp_path), fresh[coordinates])
-
-
-def test_the_conformance_sets(conformance: Path, tmp_path: Path) -> None:
-    mpi = conformance / "Mpi3DHP"
-    for reader in (
-        MuPoTS3D(conformance / "MuPoTS", fps=30),
-        MpiInf3dhpTrain(mpi),
-        MpiInf3dhpTest(mpi),
-        MuCoTemp(conformance / "MucoTemp", mpi),
-    ):
-        fresh = read_sequences(reader, "normal", None)
-        assert_equal(read_sequences(reader, "normal", tmp_path), fresh)
-        assert_equal(read_sequences(reader, "normal", tmp_path), fresh)
 
 
 def test_no_folder_no_cache(reader: Reader, reads: list[str], tmp_path: Path) -> None:

@@ -150,8 +150,8 @@ def test_motions_must_be_of_one_length() -> None:
         render_scene([], VIEW, 25, np.random.default_rng(0))
 
 
-def test_real_motion_capture_goes_through_the_same_functions(shared: Path) -> None:
-    with np.load(shared / "mocap" / "cmu_30fps.npz") as clips:
+def test_real_motion_capture_goes_through_the_same_functions(golden: Path) -> None:
+    with np.load(golden / "mocap" / "cmu_30fps.npz") as clips:
         motions = [clips[name][:75].astype(float) for name in ("02_04", "02_02", "02_01")]
     rng = np.random.default_rng(0)
     people = render_scene(compose_scene(motions, VIEW, rng), VIEW, 30, rng)

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from data.sets.mupots_3d import MuPoTS3D
 from pose.joint_sets import COCO_19, MUPOTS_17, remap_index_or_last
 
 #: Our keys of their millimetre metrics.
@@ -42,10 +44,8 @@ def check_pck(metrics: dict, theirs: dict, annotation: str, kind: str = "lifted"
                     assert sequence[kind][f"{prefix}_pck_pct"] == pytest.approx(value, abs=0.25)
 
 
-def test_published_checkpoint_on_mupots(run_here, conformance: Path, expected: dict) -> None:
-    done = run_here(
-        "experiment=mupots_mm", f"paths.datasets={conformance}", f"checkpoint={conformance / 'expected/checkpoint'}"
-    )
+def test_published_checkpoint_on_mupots(run_here, golden: Path, conformance: Path, expected: dict) -> None:
+    done = run_here("experiment=mupots_mm", f"paths.datasets={conformance}", f"checkpoint={golden / 'checkpoint'}")
     assert done.returncode == 0, done.output
     assert done.metrics["data"] == "mupots_3d"
     check_mm(done.metrics["metrics"]["lifted"], expected["model"]["stacked_valid"])
@@ -54,21 +54,28 @@ def test_published_checkpoint_on_mupots(run_here, conformance: Path, expected: d
 
 def write_noisy(conformance: Path, path: Path) -> None:
     stacked = np.load(conformance / "expected/mupots_stacked.npz")
+    people = MuPoTS3D(conformance / "MuPoTS", fps=30).sequences("normal")
     np.savez(
         path,
         sequence=np.array([f"TS{number}" for number in stacked["seq_num"]]),
         frame=stacked["frame"],
         person=stacked["person"],
         poses_3d=np.load(conformance / "expected/noisy_pred.npz")["pred"],
-        keypoints_2d=stacked["poses2d"][:, remap_index_or_last(COCO_19, MUPOTS_17), :2],
-        score=stacked["poses2d"][..., 2],
+        keypoints_2d=torch.cat([person.keypoints_2d for person in people])[:, remap_index_or_last(COCO_19, MUPOTS_17)],
+        score=torch.cat([person.confidence for person in people]),
     )
 
 
-@pytest.mark.parametrize(("coordinates", "annotation"), [("normal", "annot3"), ("universal", "univ_annot3")])
-@pytest.mark.parametrize("pairing", ["given", "by2d"])
-@pytest.mark.parametrize("people", ["all", "matched"])
-def test_given_predictions_in_every_switch(
+@pytest.mark.parametrize(
+    ("coordinates", "annotation", "pairing", "people"),
+    [
+        ("normal", "annot3", "given", "all"),
+        ("normal", "annot3", "by2d", "matched"),
+        ("universal", "univ_annot3", "given", "matched"),
+        ("universal", "univ_annot3", "by2d", "all"),
+    ],
+)
+def test_given_predictions(
     run_here,
     conformance: Path,
     expected: dict,

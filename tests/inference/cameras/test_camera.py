@@ -101,9 +101,9 @@ def test_a_person_who_stays_counts_once() -> None:
     assert len(standing_places([still]).person) == 1
 
 
-def walkers(shared: Path, focal: float, pitch_deg: float) -> list[PoseSequence]:
+def walkers(golden: Path, focal: float, pitch_deg: float) -> list[PoseSequence]:
     """Eighteen times somebody of CMU's walks past, detected as by HR-Net."""
-    clips = np.load(shared / "mocap" / "cmu_30fps.npz")
+    clips = np.load(golden / "mocap" / "cmu_30fps.npz")
     pitch, people = math.radians(pitch_deg), []
     camera = Camera(focal, focal, 960.0, 540.0, *SIZE)
     view = look_at(camera, np.array([0.0, 900 + 6000 * math.tan(pitch), 0.0]), np.array([0.0, 900.0, 6000.0]))
@@ -123,8 +123,8 @@ def walkers(shared: Path, focal: float, pitch_deg: float) -> list[PoseSequence]:
 
 
 @pytest.mark.parametrize(("focal", "pitch"), [(1200.0, 20.0), (1663.0, 20.0), (2400.0, 25.0), (1200.0, 2.0)])
-def test_captured_walkers_give_the_focal_length_or_say_that_they_do_not(shared, focal: float, pitch: float) -> None:
-    found = estimate_focal(walkers(shared, focal, pitch), SIZE)
+def test_captured_walkers_give_the_focal_length_or_say_that_they_do_not(golden, focal: float, pitch: float) -> None:
+    found = estimate_focal(walkers(golden, focal, pitch), SIZE)
     assert found is not None
     assert abs(math.log(found.px / focal)) < 2 * found.spread
     if pitch >= 20:
@@ -135,9 +135,9 @@ def test_captured_walkers_give_the_focal_length_or_say_that_they_do_not(shared, 
         assert found.spread > 0.9 * LENS_SPREAD
 
 
-def test_mupots_ts1_does_not_tell_more_than_the_guess(shared: Path) -> None:
+def test_mupots_ts1_does_not_tell_more_than_the_guess(golden: Path) -> None:
     """A nearly level camera; about 1500 px are true. What is said must hold: the estimate is within its spread."""
-    found = read_detections(shared / "detections" / "ts1_keypoints.json", fps=30, image_size=(2048, 2048))
+    found = read_detections(golden / "detections" / "ts1_keypoints.json", fps=30, image_size=(2048, 2048))
     people = sequences(found, OfflineTracker()(found), None, 30.0)
     estimate = estimate_focal(people, (2048, 2048))
     assert estimate is not None

@@ -150,9 +150,9 @@ def test_wrong_shape() -> None:
         bone_pose(np.zeros((3, 16, 3)), FPS)
 
 
-def test_real_motion(shared: Path) -> None:
-    """27 clips with climbing, hanging and bending: no limb's twist jumps unless one of its bones does."""
-    archive = np.load(shared / "mocap" / "cmu_30fps.npz")
+def test_real_motion(golden: Path) -> None:
+    """Clips with climbing, bending and walks: no limb's twist jumps unless one of its bones does."""
+    archive = np.load(golden / "mocap" / "cmu_30fps.npz")
     jumps = frames = 0
     for clip in archive.files:
         poses = archive[clip].astype(np.float64)
@@ -165,5 +165,5 @@ def test_real_motion(shared: Path) -> None:
                     turned = np.maximum(turned, np.degrees(np.arccos(np.clip((bone[1:] * bone[:-1]).sum(1), -1, 1))))
             jumps += int(((steps_deg(pose.rotations[upper]) > 40) & (turned < 20)).sum())
             frames += len(turned)
-    assert frames > 30_000
+    assert frames > 4_000
     assert jumps == 0

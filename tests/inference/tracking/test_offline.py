@@ -244,8 +244,8 @@ def read(path: Path, fps: float, size: tuple[int, int]) -> tuple[VideoDetections
     return found, np.concatenate([np.arange(count) for count in counts])
 
 
-def test_three_people_of_ts1_are_three_tracks_and_the_fourth_box_is_separate(shared: Path) -> None:
-    found, _ = read(shared / "detections" / "ts1_keypoints.json", 30.0, (2048, 2048))
+def test_three_people_of_ts1_are_three_tracks_and_the_fourth_box_is_separate(golden: Path) -> None:
+    found, _ = read(golden / "detections" / "ts1_keypoints.json", 30.0, (2048, 2048))
     tracks = OfflineTracker()(found)
     assert tracks.frames_covered[:3] == (201, 201, 201)
     assert (tracks.identity >= 3).sum() + (tracks.identity == -1).sum() == 4
@@ -254,11 +254,11 @@ def test_three_people_of_ts1_are_three_tracks_and_the_fourth_box_is_separate(sha
         assert person.keypoints_2d[:, 17].diff(dim=0).abs().max() < 40
 
 
-def test_the_moving_person_of_each_camera_is_one_track(shared: Path) -> None:
-    with np.load(shared / "multiview" / "truth.npz") as truth:
+def test_the_moving_person_of_each_camera_is_one_track(golden: Path) -> None:
+    with np.load(golden / "multiview" / "truth.npz") as truth:
         detection = truth["detection"][:, 0]
     for camera in range(4):
-        found, index = read(shared / "multiview" / f"cam{camera + 1}_keypoints.json", 60.0, (1088, 1920))
+        found, index = read(golden / "multiview" / f"cam{camera + 1}_keypoints.json", 60.0, (1088, 1920))
         tracks = OfflineTracker()(found)
         true = np.flatnonzero(detection[found.frame, camera] == index)
         identity, counts = np.unique(tracks.identity[true], return_counts=True)
@@ -268,7 +268,7 @@ def test_the_moving_person_of_each_camera_is_one_track(shared: Path) -> None:
         assert tracks.frames_covered[identity.max()] >= 98
 
 
-def test_conformance_people_keep_their_identities(shared: Path) -> None:
+def test_conformance_people_keep_their_identities(golden: Path) -> None:
     for known in conformance(np.random.default_rng(0)):
         result = score(known.person, OfflineTracker()(known.detections).identity)
         assert (result.swaps, result.switches) == (0, 0), known.detections.source

@@ -1,8 +1,4 @@
-"""The MuPoTS-3D protocol against the numbers of an independent implementation (../shared/conformance).
-
-tests/golden/metrics.npz holds three of its sequences (annotations in both variants, the noisy predictions, their 2D
-points in MuPoTS-17 order) with their expected PCK and AUC under all switches.
-"""
+"""The MuPoTS-3D protocol against the numbers of an independent implementation, under all switches."""
 
 from __future__ import annotations
 
@@ -13,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.io import loadmat
 
+from data.sets.mupots_3d import MuPoTS3D
 from pose.joint_sets import COCO_19, MUPOTS_17, remap_index_or_last
 from pose.metrics.mupots import AnnotatedScene, PredictedScene, score_scenes
 
@@ -24,36 +21,6 @@ MM_KEYS = {
     "test_n_mrpe": "n_mrpe_mm",
     "test_n_rel_err": "n_mpjpe_mm",
 }
-
-
-def golden_scenes(golden: Path, field: str) -> tuple[dict, dict, dict]:
-    """Three sequences of the conformance data with the noisy predictions and their expected scores."""
-    with np.load(golden / "metrics.npz") as file:
-        arrays = {key: file[key] for key in file.files}
-    names = sorted({key.split(".")[0] for key in arrays})
-    annotated = {
-        n: AnnotatedScene(arrays[f"{n}.annotation_2d"], arrays[f"{n}.{field}"], arrays[f"{n}.valid"]) for n in names
-    }
-    predicted = {}
-    for n in names:
-        poses_3d = arrays[f"{n}.poses_3d"]
-        predicted[n] = PredictedScene(poses_3d, np.ones(poses_3d.shape[:2], bool), arrays[f"{n}.keypoints_2d"])
-    return annotated, predicted, arrays
-
-
-@pytest.mark.parametrize("field", COORDINATES)
-def test_golden_scores(golden, field):
-    annotated, predicted, arrays = golden_scenes(golden, field)
-    results = score_scenes(annotated, predicted)
-    assert set(results) == {"given/all", "given/matched", "by2d/all", "by2d/matched"}
-    for switches, result in results.items():
-        pairing, people = switches.split("/")
-        for coordinates in ("relative", "absolute"):
-            for metric, tolerance in (("pck", 0.25), ("auc", 0.05)):
-                for name in annotated:
-                    expected = arrays[f"{name}.expected.{field}/{coordinates}/{people}/{pairing}/{metric}"]
-                    got = result["per_sequence"][name][f"{coordinates[0]}_{metric}_pct"]
-                    assert got == pytest.approx(float(expected), abs=tolerance), (switches, coordinates, name, metric)
 
 
 @pytest.fixture(scope="module")
@@ -73,34 +40,30 @@ def conformance_annotations(conformance) -> dict[str, dict[str, AnnotatedScene]]
     return scenes
 
 
-def conformance_predictions(conformance: Path, rows: np.ndarray, annotated: dict) -> dict[str, PredictedScene]:
-    """Stacked rows, perhaps only the first of them, as scenes."""
-    predicted = {}
-    with np.load(conformance / "expected" / "mupots_stacked.npz") as file:
-        stacked = {key: file[key][: len(rows)] for key in ("poses2d", "seq_num", "frame", "person")}
+def noisy_predictions(conformance: Path, annotated: dict) -> dict[str, PredictedScene]:
+    """Stacked rows as scenes, with the detections as their 2D points."""
+    rows = np.load(conformance / "expected" / "noisy_pred.npz")["pred"]
+    stacked = np.load(conformance / "expected" / "mupots_stacked.npz")
+    people = MuPoTS3D(conformance / "MuPoTS", fps=30).sequences("normal")
     order = remap_index_or_last(COCO_19, MUPOTS_17)
+    points = np.concatenate([person.keypoints_2d.numpy() for person in people])[:, order]
+    predicted = {}
     for number in np.unique(stacked["seq_num"]):
         mine = stacked["seq_num"] == number
         place = stacked["frame"][mine], stacked["person"][mine]
         shape = annotated[f"TS{number}"].valid.shape
         poses_3d, keypoints_2d = np.zeros((*shape, 17, 3)), np.zeros((*shape, 17, 2))
-        poses_3d[place], keypoints_2d[place] = rows[mine], stacked["poses2d"][mine][:, order, :2]
+        poses_3d[place], keypoints_2d[place] = rows[mine], points[mine]
         predicted[f"TS{number}"] = PredictedScene(poses_3d, np.ones(shape, bool), keypoints_2d)
     return predicted
 
 
-@pytest.mark.parametrize(
-    ("name", "file", "key"),
-    [("noisy", "noisy_pred.npz", "pred"), ("model", "predict.npz", "pred")]
-    + [(f"refined_{kind}", "refined.npz", kind) for kind in ("paper", "gm", "euc", "small_cap", "raw_visibility")],
-)
-def test_conformance(conformance, conformance_annotations, name, file, key):
-    expected = json.loads((conformance / "expected" / "metrics.json").read_text())[name]
-    with np.load(conformance / "expected" / file) as arrays:
-        predicted = conformance_predictions(conformance, arrays[key], conformance_annotations["annot3"])
-    complete = len(predicted) == 20  # refined.npz holds TS1..5
+def test_conformance(conformance, conformance_annotations):
+    expected = json.loads((conformance / "expected" / "metrics.json").read_text())["noisy"]
+    predicted = noisy_predictions(conformance, conformance_annotations["annot3"])
     for annotation, annotated in conformance_annotations.items():
-        results = score_scenes({n: annotated[n] for n in predicted}, predicted)
+        results = score_scenes(annotated, predicted)
+        assert set(results) == {"given/all", "given/matched", "by2d/all", "by2d/matched"}
         for switches, result in results.items():
             pairing, people = switches.split("/")
             for coordinates in ("relative", "absolute"):
@@ -108,10 +71,9 @@ def test_conformance(conformance, conformance_annotations, name, file, key):
                     want = expected[f"{annotation}/{coordinates}/{people}/{pairing}"][metric]
                     scores = f"{coordinates[0]}_{metric}_pct"
                     got = [result["per_sequence"][n][scores] for n in predicted]
-                    np.testing.assert_allclose(got, want[: len(got)], rtol=0, atol=tolerance)
-                    if complete:
-                        assert result["metrics"][scores] == pytest.approx(np.mean(want), abs=mean_tolerance)
-        if complete and annotation == "annot3":
+                    np.testing.assert_allclose(got, want, rtol=0, atol=tolerance)
+                    assert result["metrics"][scores] == pytest.approx(np.mean(want), abs=mean_tolerance)
+        if annotation == "annot3":
             # The expected mm numbers are means over the sequences, all valid people of a sequence pooled.
             for theirs, ours in MM_KEYS.items():
                 got = results["given/all"]["metrics"][ours]
