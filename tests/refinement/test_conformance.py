@@ -31,7 +31,7 @@ def test_golden_people(golden: Path, coordinates: str) -> None:
     with np.load(golden / "refinement.npz") as expected:
         method = paper_method(str(expected[f"settings_{coordinates}"]))
         for i in range(PEOPLE):
-            refined = refine(expected[f"poses_{i}"], expected[f"score_{i}"], method)
+            refined = refine(expected[f"poses_{i}"], expected[f"score_{i}"], method).poses_3d
             np.testing.assert_allclose(refined, expected[f"refined_{coordinates}_{i}"], rtol=0, atol=0.01)
 
 
