@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from grimp import build_graph
 
 PACKAGES = ["pose", "fileio", "data", "lightning_modules", "refinement", "inference", "experiments"]
 
@@ -33,3 +34,15 @@ def test_run_py_stays_tiny(repo: Path) -> None:
 
 def test_golden_files_stay_small(golden: Path) -> None:
     assert sum(path.stat().st_size for path in golden.rglob("*") if path.is_file()) < 8_000_000
+
+
+@pytest.mark.parametrize("name", ["pose", "fileio", "data", "inference"])
+def test_no_module_imports_itself_through_others(name: str, repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(repo)
+    monkeypatch.syspath_prepend(str(repo))
+    graph = build_graph(name, exclude_type_checking_imports=True, cache_dir=None)
+    left = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    while free := [module for module, imported in left.items() if not imported & left.keys()]:
+        for module in free:
+            del left[module]
+    assert not left, f"cycles among or below {sorted(left)}"

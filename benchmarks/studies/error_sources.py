@@ -29,11 +29,11 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
-from data.synthetic import GENERATOR_VERSION
 from data.synthetic.bodies import random_body
 from data.synthetic.detections import autoregressive
 from data.synthetic.motions import procedural_motion
 from data.synthetic.scenes import SeenPerson, compose_scene, look_at, render_scene
+from data.synthetic.settings import GENERATOR_VERSION
 from pose.cameras import Camera
 from pose.joint_sets import MUPOTS_17
 from pose.sequence import PoseSequence

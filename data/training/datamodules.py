@@ -22,7 +22,8 @@ from data.sets.cache import read_sequences
 from data.sets.mpi_inf_3dhp import MpiInf3dhpTest, MpiInf3dhpTrain
 from data.sets.muco_temp import MuCoTemp
 from data.sets.reader import Reader
-from data.synthetic import SyntheticSettings, ensure_synthetic, synthetic_fingerprint
+from data.synthetic.generate import ensure_synthetic
+from data.synthetic.settings import SyntheticSettings, synthetic_fingerprint
 from data.training.windows import EpochSampler, FrameTable, training_loader, window_offsets
 from pose.coordinates import Coordinates, check_coordinates
 from pose.errors import ConfigError

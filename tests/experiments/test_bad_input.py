@@ -12,7 +12,8 @@ import h5py
 import numpy as np
 import pytest
 
-from data.synthetic import SyntheticSettings, ensure_synthetic
+from data.synthetic.generate import ensure_synthetic
+from data.synthetic.settings import SyntheticSettings
 
 TINY = SyntheticSettings(seed=5, mpi_frames=24, muco_frames=24, test_frames=24, mupots_frames=24, muco_videos=1)
 

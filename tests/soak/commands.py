@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from data.synthetic import SyntheticSettings, ensure_synthetic
 from data.synthetic.bodies import random_body
+from data.synthetic.generate import ensure_synthetic
 from data.synthetic.motions import procedural_motion
 from data.synthetic.scenes import compose_scene, look_at, render_scene
+from data.synthetic.settings import SyntheticSettings
 from fileio.arrays import read_pickle
 from pose.cameras import Camera
 

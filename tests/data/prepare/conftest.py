@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.synthetic import SyntheticSettings, ensure_synthetic
+from data.synthetic.generate import ensure_synthetic
+from data.synthetic.settings import SyntheticSettings
 from fileio.arrays import read_pickle
 
 N_FRAMES = 3  # at 25 fps; twice as many in S1/Seq2, and as many images of each test sequence

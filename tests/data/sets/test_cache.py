@@ -18,7 +18,8 @@ from data.sets import cache
 from data.sets.cache import read_sequences
 from data.sets.mpi_inf_3dhp import MpiInf3dhpTest
 from data.sets.reader import Reader
-from data.synthetic import SyntheticSettings, ensure_synthetic
+from data.synthetic.generate import ensure_synthetic
+from data.synthetic.settings import SyntheticSettings
 from pose.errors import ConfigError, DataError
 from pose.sequence import PoseSequence
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -18,7 +20,9 @@ from data.sets.mpi_inf_3dhp import MpiInf3dhpTest, MpiInf3dhpTrain, read_cameras
 from data.sets.muco_temp import MuCoTemp
 from data.sets.mupots_3d import MuPoTS3D
 from data.sets.writers import MPI_28
-from data.synthetic import SyntheticSettings, datasets, ensure_synthetic, synthetic_fingerprint, synthetic_test
+from data.synthetic import datasets
+from data.synthetic.generate import ensure_synthetic, synthetic_test
+from data.synthetic.settings import SyntheticSettings, synthetic_fingerprint
 from pose.cameras import fit_intrinsics
 from pose.coordinates import UNIVERSAL_KNEE_TO_NECK, universal_scale
 from pose.errors import ConfigError, DataError
@@ -252,39 +256,37 @@ def test_another_seed_gives_other_people(root: Path, tmp_path: Path) -> None:
     assert all(theirs[name] != digest for name, digest in mine.items() if not name.endswith("occlusion.mat"))
 
 
-def test_a_finished_folder_is_reused(root: Path) -> None:
-    def refuse(done: int, total: int) -> None:
-        raise AssertionError("generated again")
+def run_instead(monkeypatch: pytest.MonkeyPatch, *jobs: Callable[[], object]) -> None:
+    """Only the metadata of MuCo-Temp is generated, followed by `jobs`."""
+    monkeypatch.setattr(
+        "data.synthetic.generate.jobs", lambda root, settings: [partial(datasets._muco_metadata, root, settings), *jobs]
+    )
 
-    assert ensure_synthetic(root.parent, SETTINGS, progress=refuse) == root
+
+def test_a_finished_folder_is_reused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_instead(monkeypatch, lambda: pytest.fail("generated again"))
+    assert ensure_synthetic(root.parent, SETTINGS) == root
     assert sorted(path.name for path in root.parent.iterdir()) == [root.name]
 
 
-@pytest.fixture
-def one_job(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only the metadata of MuCo-Temp is generated."""
-    monkeypatch.setattr("data.synthetic.jobs", lambda root, settings: [lambda: datasets._muco_metadata(root, settings)])
+def test_of_two_processes_at_once_both_end_with_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def the_other_is_faster() -> None:
+        run_instead(monkeypatch)
+        ensure_synthetic(tmp_path, SETTINGS)
 
-
-@pytest.mark.usefixtures("one_job")
-def test_of_two_processes_at_once_both_end_with_the_folder(tmp_path: Path) -> None:
-    def the_other_is_faster(done: int, total: int) -> None:
-        if done == total:
-            ensure_synthetic(tmp_path, SETTINGS)
-
-    folder = ensure_synthetic(tmp_path, SETTINGS, progress=the_other_is_faster)
+    run_instead(monkeypatch, the_other_is_faster)
+    folder = ensure_synthetic(tmp_path, SETTINGS)
     assert [path.name for path in tmp_path.iterdir()] == [folder.name]
     assert (folder / "sequence_meta.pkl").is_file()
 
 
-@pytest.mark.usefixtures("one_job")
-def test_an_interrupted_generation_leaves_nothing(tmp_path: Path) -> None:
-    def interrupt(done: int, total: int) -> None:
-        if done == total:
-            raise KeyboardInterrupt
+def test_an_interrupted_generation_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
 
+    run_instead(monkeypatch, interrupt)
     with pytest.raises(KeyboardInterrupt):
-        ensure_synthetic(tmp_path, SETTINGS, progress=interrupt)
+        ensure_synthetic(tmp_path, SETTINGS)
     assert os.listdir(tmp_path) == []
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from data.sets.mpi_inf_3dhp import MpiInf3dhpTest, MpiInf3dhpTrain
 from data.sets.muco_temp import MuCoTemp
 from data.sets.reader import Reader
-from data.synthetic import SyntheticSettings
+from data.synthetic.settings import SyntheticSettings
 from data.training.datamodules import (
     BothDataModule,
     LifterDataModule,

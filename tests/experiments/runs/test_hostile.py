@@ -16,9 +16,10 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from data.synthetic import SyntheticSettings, ensure_synthetic
 from data.synthetic.bodies import random_body
+from data.synthetic.generate import ensure_synthetic
 from data.synthetic.motions import procedural_motion
+from data.synthetic.settings import SyntheticSettings
 from experiments.runs import runner, sweep
 from experiments.runs.own_folder import owned
 from fileio import locks

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from data.sets.mupots_3d import MuPoTS3D
-from data.synthetic import SyntheticSettings, ensure_synthetic
+from data.synthetic.generate import ensure_synthetic
+from data.synthetic.settings import SyntheticSettings
 from experiments.tasks.prepare import ConfiguredDetector
 from pose.joint_sets import COCO_17, MUPOTS_17
 

@@ -1,0 +1,80 @@
+"""The synthetic data sets on disk: generated where they are not there yet, and the readers of their test sets."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import shutil
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from data.sets.mpi_inf_3dhp import MpiInf3dhpTest
+from data.sets.mupots_3d import MuPoTS3D
+from data.synthetic.datasets import jobs
+from data.synthetic.settings import SyntheticSettings, synthetic_fingerprint
+from fileio.atomic import LEFTOVER_S, cannot_write
+from pose.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+
+def ensure_synthetic(cache: Path | str | None, settings: SyntheticSettings) -> Path:
+    """The folder with Mpi3DHP/, MucoTemp/ and MuPoTS/ for these settings, generated unless it is in `cache`.
+
+    The folder appears complete or not at all; of several processes that make it at once the first to finish wins and
+    the others take its work.
+    Raises ConfigError without a `cache`, DataError where it cannot be written.
+    """
+    if cache is None:
+        raise ConfigError("paths.cache=null: synthetic data is generated there; give a folder, or real data sets")
+    folder = Path(cache) / f"synthetic-{synthetic_fingerprint(settings)}"
+    if folder.is_dir():
+        return folder
+    partial = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
+    logger.info("generating synthetic data in %s", folder)
+    try:
+        partial.mkdir(parents=True)
+        _remove_leftovers(folder)
+        for job in jobs(partial, settings):
+            job()
+        try:
+            os.replace(partial, folder)
+        except OSError:
+            if not folder.is_dir():
+                raise
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return folder
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what killed programs left of `folder`: parts in which nothing was made for a day."""
+    for left in folder.parent.glob(f".{folder.name}-????????"):
+        with suppress(OSError):
+            if time.time() - max(path.stat().st_mtime for path in (left, *left.rglob("*"))) > LEFTOVER_S:
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def synthetic_test(
+    cache: Path | str | None, settings: SyntheticSettings, benchmark: str = "mupots_3d", root: Path | str | None = None
+) -> MuPoTS3D | MpiInf3dhpTest:
+    """The reader of one of the synthetic test sets, generated if need be.
+
+    benchmark: `mupots_3d` or `mpi_inf_3dhp`. root: where real data sets are; not used, accepted because every test
+    set is built with it.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> settings = SyntheticSettings(seed=0, mpi_frames=2, muco_frames=2, test_frames=2, mupots_frames=8, muco_videos=1)
+    >>> with TemporaryDirectory() as cache:
+    ...     people = synthetic_test(cache, settings).sequences("normal")
+    >>> people[0]
+    PoseSequence(TS1/0, 8 frames at 30 fps, COCO-19 -> MuPoTS-17, normal)
+    """
+    if benchmark not in ("mupots_3d", "mpi_inf_3dhp"):
+        raise ConfigError(f"test.benchmark={benchmark}: must be mupots_3d or mpi_inf_3dhp")
+    folder = ensure_synthetic(cache, settings)
+    return MuPoTS3D(folder / "MuPoTS") if benchmark == "mupots_3d" else MpiInf3dhpTest(folder / "Mpi3DHP")
