@@ -1,4 +1,4 @@
-"""The MuPoTS-3D protocol under all 16 combinations of its switches, against a plain version (plain_protocol.py):
+"""The MuPoTS-3D protocol under all 16 combinations of its switches, against the plain version of the tests:
 
     python -m benchmarks.run --only protocol    # 0.1, 1 and 10 times the real set, under a minute
 
@@ -18,8 +18,8 @@ import numpy as np
 
 from benchmarks.figure import Figure, timed
 from benchmarks.memory import PeakMemory
-from benchmarks.plain_protocol import plain_scores
 from pose.metrics.mupots import PAIRINGS, PEOPLE, AnnotatedScene, PredictedScene, score_scenes
+from tests.pose.metrics import plain
 
 SIZES = (0.1, 1.0, 10.0)
 SEQUENCES = 20
@@ -54,24 +54,22 @@ def all_switches(annotated: dict[str, dict[str, AnnotatedScene]], predicted: dic
     }
 
 
-def all_switches_plain(annotated: dict[str, dict[str, AnnotatedScene]], predicted: dict[str, PredictedScene]) -> dict:
-    """The same by the plain version."""
-    return {
-        coordinates: {
-            f"{pairing}/{people}": {
-                name: plain_scores(scene, predicted[name], pairing, people) for name, scene in truth.items()
-            }
-            for pairing in PAIRINGS
-            for people in PEOPLE
-        }
-        for coordinates, truth in annotated.items()
-    }
+def all_switches_plain(annotated: dict[str, dict[str, AnnotatedScene]], predicted: dict[str, PredictedScene]) -> None:
+    """The same by the plain version (tests/pose/metrics/test_plain.py compares their numbers)."""
+    for truth in annotated.values():
+        for pairing in PAIRINGS:
+            for people in PEOPLE:
+                for name, scene in truth.items():
+                    found = predicted[name]
+                    assert found.keypoints_2d is not None
+                    arrays = (scene.annotation_2d, scene.annotation_3d, scene.valid, found.poses_3d, found.keypoints_2d)
+                    plain.protocol(*(array.tolist() for array in (*arrays, found.present)), pairing, people)
 
 
 def figures(sizes: Sequence[float]) -> Iterator[Figure]:
     """Microseconds per person-frame for all switches together, at each size."""
     few = scenes(PLAIN_FRAMES)
-    plain = timed(partial(all_switches_plain, *few)) / _person_frames(few)
+    slow = timed(partial(all_switches_plain, *few)) / _person_frames(few)
     for size in sizes:
         made = scenes(max(1, round(FRAMES * size)))
         count = _person_frames(made)
@@ -79,7 +77,7 @@ def figures(sizes: Sequence[float]) -> Iterator[Figure]:
             seconds = statistics.median(timed(partial(all_switches, *made)) for _ in range(3 if size <= 1 else 1))
         yield Figure(
             "protocol/mupots_3d, 16 switches", size, count, "person-frames of 20 sequences", 1e6 * seconds / count,
-            "us/person-frame", "a plain version, frame by frame", 1e6 * plain, plain * count / seconds, peak.mib,
+            "us/person-frame", "a plain version, frame by frame", 1e6 * slow, slow * count / seconds, peak.mib,
         )  # fmt: skip
 
 

@@ -78,8 +78,13 @@ def scenes_of_file(
 
         present = np.zeros((frames, people), dtype=bool)
         present[frame, person] = True
-        keypoints = predictions.keypoints_2d
-        scenes[name] = PredictedScene(spread(poses_3d), present, None if keypoints is None else spread(keypoints))
+        keypoints, score = predictions.keypoints_2d, predictions.score
+        scenes[name] = PredictedScene(
+            spread(poses_3d),
+            present,
+            None if keypoints is None else spread(keypoints),
+            None if score is None else spread(score.reshape(len(score), -1).mean(axis=1)),
+        )
     return scenes
 
 

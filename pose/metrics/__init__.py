@@ -1,10 +1,12 @@
 """How good 3D poses are: every metric of this project.
 
-errors      torch functions on aligned poses: MPJPE, MRPE, their N- and PA- forms, acceleration, PCK, AUC, root AP,
-            and the scores of the MPI-INF-3DHP protocol
-occlusion   the same errors split by visible and occluded joints and by how long an occlusion lasts
-mupots      the MuPoTS-3D protocol: pairing people, bone rescaling, scores per sequence in all its switches
-scenes      `PoseSequence`s (one person each) gathered into the scenes that `mupots` scores
+joint_errors  the formulas, as torch functions on aligned poses: MPJPE, MRPE, their N- and PA- forms, acceleration, PCK,
+              AUC, root AP; `sequence_errors` has them all joint by joint, for everything below to average
+occlusion     their means over visible and occluded frames and joints, by the length of an occlusion, and by joint
+mupots        the MuPoTS-3D protocol: pairing people, bone rescaling, scores per sequence in all its switches
+scenes        `PoseSequence`s (one person each) gathered into the scenes that `mupots` scores
 
-All positions are in millimetres in camera coordinates, all shares in percent; keys of results carry their unit.
+All positions are in millimetres in camera coordinates, PCK, AUC and rates in percent; result keys carry their unit.
+A new metric is a function of `joint_errors`, a key in its `sequence_errors`, its column in experiments/results/table.py,
+and its plain version in tests/pose/metrics/plain.py.
 """

@@ -1,14 +1,15 @@
 """Errors of 3D poses against annotated ones, as torch functions that follow the device and dtype of their input.
 
-Poses are MuPoTS-17, (..., 17, 3) in mm in camera coordinates; prediction and target have the same shape. The result is
-a scalar tensor over everything given, so one call covers one sequence with all its people. `joint_errors`, `within`
-and `share_of_thresholds` keep the joints apart, for those who average differently (`pose.metrics.occlusion`).
-Source: docs/method.md §9, and the places named below.
+Poses are MuPoTS-17, (..., 17, 3) in mm in camera coordinates; prediction and target have the same shape. The result
+is a scalar tensor over everything given, so one call covers one sequence with all its people. `sequence_errors` keeps
+poses and joints apart; every protocol and every split averages what it returns. Source: docs/method.md §9, and the
+places named below.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,6 +21,9 @@ ROOT = MUPOTS_17.index("hip")
 
 #: The joints that PCK and AUC count: all but hip, spine and head.
 SCORED_JOINTS: tuple[int, ...] = tuple(range(14))
+
+#: All but the hip, which is zero in relative poses.
+LIMB_JOINTS: tuple[int, ...] = tuple(joint for joint in range(len(MUPOTS_17)) if joint != ROOT)
 
 PCK_THRESHOLD = 150.0
 AUC_THRESHOLDS: tuple[float, ...] = tuple(float(mm) for mm in range(0, 151, 5))
@@ -108,8 +112,7 @@ def n_mpjpe(poses_3d: Tensor, target_3d: Tensor) -> Tensor:
     Two (..., 17, 3) in mm, a whole sequence -> scalar mm. The scale is that of the absolute coordinates.
     """
     scaled = poses_3d * sequence_scale(poses_3d, target_3d)
-    errors = joint_errors(root_relative(scaled), root_relative(target_3d))
-    return errors.sum(dim=-1).mean() / (len(MUPOTS_17) - 1)  # the hip adds zero
+    return joint_errors(root_relative(scaled), root_relative(target_3d))[..., list(LIMB_JOINTS)].mean()
 
 
 def procrustes_aligned(poses_3d: Tensor, target_3d: Tensor) -> Tensor:
@@ -120,7 +123,7 @@ def procrustes_aligned(poses_3d: Tensor, target_3d: Tensor) -> Tensor:
     _check_pair(poses_3d, target_3d)
     centre = target_3d.mean(dim=-2, keepdim=True)
     source, goal = poses_3d - poses_3d.mean(dim=-2, keepdim=True), target_3d - centre
-    u, singular, vh = torch.linalg.svd(source.mT @ goal)
+    u, singular, vh = torch.linalg.svd((source.mT @ goal).nan_to_num())  # NaN poses stay NaN by their size
     sign = torch.ones_like(singular)
     sign[..., 2] = torch.where(torch.linalg.det(u @ vh) < 0, -1.0, 1.0)
     size = source.square().sum(dim=(-2, -1)).clamp_min(torch.finfo(source.dtype).tiny)
@@ -185,10 +188,10 @@ def within(errors: Tensor, threshold: float = PCK_THRESHOLD) -> Tensor:
     return 100.0 * (errors < threshold).to(errors.dtype)
 
 
-def share_of_thresholds(errors: Tensor) -> Tensor:
+def fraction_of_thresholds(errors: Tensor) -> Tensor:
     """Percent of AUC's 31 thresholds 0, 5, ..., 150 mm strictly above each error (...): the values that AUC averages.
 
-    >>> share_of_thresholds(torch.tensor([0.0, 147.0, 150.0])) * 31 / 100
+    >>> fraction_of_thresholds(torch.tensor([0.0, 147.0, 150.0])) * 31 / 100
     tensor([30.,  1.,  0.])
     """
     thresholds = torch.tensor(AUC_THRESHOLDS, dtype=errors.dtype, device=errors.device)
@@ -199,7 +202,7 @@ def share_of_thresholds(errors: Tensor) -> Tensor:
 def pck(
     poses_3d: Tensor, target_3d: Tensor, joints: Sequence[int] = SCORED_JOINTS, threshold: float = PCK_THRESHOLD
 ) -> Tensor:
-    """Share of the given joints with an error < threshold mm, poses taken as they are: two (..., 17, 3) -> percent.
+    """Percentage of the given joints with an error < threshold mm, poses as they are: two (..., 17, 3) -> percent.
 
     >>> target = torch.zeros(60, 17, 3)
     >>> moved = target.clone()
@@ -217,17 +220,17 @@ def auc(poses_3d: Tensor, target_3d: Tensor, joints: Sequence[int] = SCORED_JOIN
     >>> auc(target + torch.tensor([77.0, 0.0, 0.0]), target)  # below 15 of the 31 thresholds: 80, 85, ..., 150
     tensor(48.3871)
     """
-    return share_of_thresholds(joint_errors(poses_3d, target_3d)[..., list(joints)]).mean()
+    return fraction_of_thresholds(joint_errors(poses_3d, target_3d)[..., list(joints)]).mean()
 
 
 def detection_rate(paired: Tensor, annotated: Tensor) -> Tensor:
-    """Share of the annotated people that were found: two masks (...) -> percent, NaN where nobody is annotated.
+    """Percentage of the annotated people that were found: two masks (...) -> percent, NaN where nobody is annotated.
 
     >>> detection_rate(torch.tensor([True, False, True]), torch.tensor([True, True, False]))
-    tensor(50.)
+    tensor(50., dtype=torch.float64)
     """
     check_shape("annotated", annotated, tuple(paired.shape))
-    return 100.0 * paired[annotated].float().mean()
+    return 100.0 * paired[annotated].double().mean()
 
 
 def root_ap(
@@ -286,28 +289,89 @@ def root_ap(
     return 100.0 * (right / seen * gain).sum()
 
 
-def millimetre_scores(poses_3d: Tensor, target_3d: Tensor) -> dict[str, float]:
-    """The millimetre metrics of one sequence, by their keys: two (..., 17, 3) in mm, all people pooled.
+class Errors(NamedTuple):
+    """What one score averages. values (N, j): mm, percent, mm/frame^2 or m/s^2. joints (j,): the joints they are of.
+    rows (N,): the poses they are of, as indices of the flattened axes before the joints."""
+
+    values: Tensor
+    joints: tuple[int, ...]
+    rows: Tensor
+
+    @property
+    def mean(self) -> float:
+        return float(self.values.mean())
+
+
+def sequence_errors(
+    poses_3d: Tensor,
+    target_3d: Tensor,
+    scored: Tensor | None = None,
+    frame: Tensor | None = None,
+    fps: float | None = None,
+) -> dict[str, Errors]:
+    """Every error of one sequence, joint by joint, by the key of the score that is their mean.
+
+    Two (T, ..., 17, 3) in mm, time first; scored (T, ...), true where a pose counts, default all; frame (T,): frame
+    numbers, default consecutive; fps: without it no acceleration in m/s^2. Keys without a prefix are relative to the
+    hip, `a_` are absolute, `n_` after `sequence_scale`, `pa_` after `procrustes_aligned`; PCK and AUC are without bone
+    rescaling. A key without a value is absent.
 
     >>> target = torch.zeros(60, 17, 3) + torch.tensor([0.0, 0.0, 4000.0])
-    >>> {key: round(value, 1) for key, value in millimetre_scores(target + 100.0, target).items()}
-    {'mpjpe_mm': 0.0, 'a_mpjpe_mm': 173.2, 'mrpe_mm': 173.2, 'n_mrpe_mm': 137.9, 'n_mpjpe_mm': 0.0}
+    >>> errors = sequence_errors(target + 100.0, target)
+    >>> errors["mrpe_mm"].values.shape, round(errors["a_mpjpe_mm"].mean, 1), errors["accel_mm"].values.shape
+    (torch.Size([60, 1]), 173.2, torch.Size([58, 17]))
     """
-    scores = {
-        "mpjpe_mm": mpjpe(poses_3d, target_3d),
-        "a_mpjpe_mm": a_mpjpe(poses_3d, target_3d),
-        "mrpe_mm": mrpe(poses_3d, target_3d),
-        "n_mrpe_mm": n_mrpe(poses_3d, target_3d),
-        "n_mpjpe_mm": n_mpjpe(poses_3d, target_3d),
+    _check_pair(poses_3d, target_3d)
+    scored = torch.ones(poses_3d.shape[:-2], dtype=torch.bool, device=poses_3d.device) if scored is None else scored
+    check_shape("scored", scored, tuple(poses_3d.shape[:-2]))
+    rows, every = scored.flatten().nonzero()[:, 0], tuple(range(len(MUPOTS_17)))
+    if not len(rows):
+        return {}
+    pose, target = poses_3d[scored], target_3d[scored]
+    scaled = pose * sequence_scale(pose, target)
+    absolute, relative = both_errors(pose, target)
+    n_absolute, n_relative = both_errors(scaled, target)
+    values: dict[str, tuple[Tensor, tuple[int, ...]]] = {
+        "mpjpe_mm": (relative, every),
+        "a_mpjpe_mm": (absolute, every),
+        "mrpe_mm": (absolute, (ROOT,)),
+        "n_mrpe_mm": (n_absolute, (ROOT,)),
+        "n_mpjpe_mm": (n_relative, LIMB_JOINTS),
+        "pa_mpjpe_mm": (joint_errors(procrustes_aligned(pose, target), target), every),
+        **{f"{key}_raw_pct": value for key, value in pck_values(absolute, relative).items()},
     }
-    return {key: float(value) for key, value in scores.items()}
+    errors = {key: Errors(value[:, list(joints)], joints, rows) for key, (value, joints) in values.items()}
+    for prefix, pair in (("", (root_relative(poses_3d), root_relative(target_3d))), ("a_", (poses_3d, target_3d))):
+        acceleration, counts = acceleration_errors(*pair, scored, frame)
+        if bool(counts.any()):
+            middle = counts.flatten().nonzero()[:, 0] + counts[0].numel()
+            errors[f"{prefix}accel_mm"] = Errors(acceleration[counts], every, middle)
+            if fps is not None:
+                errors[f"{prefix}accel_m_s2"] = Errors(acceleration[counts] * (fps**2 / 1000), every, middle)
+    return errors
+
+
+def both_errors(poses_3d: Tensor, target_3d: Tensor) -> tuple[Tensor, Tensor]:
+    """Absolute and hip-relative `joint_errors`."""
+    relative = joint_errors(root_relative(poses_3d), root_relative(target_3d))
+    return joint_errors(poses_3d, target_3d), relative
+
+
+def pck_values(absolute: Tensor, relative: Tensor) -> dict[str, tuple[Tensor, tuple[int, ...]]]:
+    """What PCK and AUC average, of `joint_errors` (N, 17) in mm: r_pck, r_auc, a_pck, a_auc -> (N, 17) percent and the
+    joints that count."""
+    return {
+        f"{prefix}_{key}": (measure(errors), SCORED_JOINTS)
+        for prefix, errors in (("r", relative), ("a", absolute))
+        for key, measure in (("pck", within), ("auc", fraction_of_thresholds))
+    }
 
 
 def mpi_inf_3dhp_scores(poses_3d: Tensor, target_3d: Tensor, mask: Tensor) -> dict[str, float]:
     """Scores of one sequence in the MPI-INF-3DHP test protocol (docs/method.md §6); its result is the mean of six.
 
-    Two (T, 17, 3) in mm; mask (T,), true on the frames that count: valid_frame and is_valid. PCK and AUC are without
-    bone rescaling, on joints 0..13, relative to the hip (`r_`) and absolute (`a_`). No frame that counts: no keys.
+    Two (T, 17, 3) in mm; mask (T,), true on the frames that count: valid_frame and is_valid. The keys are those of
+    `sequence_errors`; none where no frame counts.
 
     >>> target = torch.zeros(60, 17, 3) + torch.tensor([0.0, 0.0, 4000.0])
     >>> scores = mpi_inf_3dhp_scores(target + 100.0, target, torch.ones(60, dtype=torch.bool))
@@ -315,17 +379,5 @@ def mpi_inf_3dhp_scores(poses_3d: Tensor, target_3d: Tensor, mask: Tensor) -> di
     (100.0, 0.0)
     """
     check_shape("poses_3d", poses_3d, ("T", len(MUPOTS_17), 3))
-    _check_pair(poses_3d, target_3d)
     check_shape("mask", mask, (len(poses_3d),))
-    if not bool(mask.any()):
-        return {}
-    poses_3d, target_3d = poses_3d[mask], target_3d[mask]
-    relative = root_relative(poses_3d), root_relative(target_3d)
-    scores = {
-        **millimetre_scores(poses_3d, target_3d),
-        "r_pck_raw_pct": pck(*relative),
-        "r_auc_raw_pct": auc(*relative),
-        "a_pck_raw_pct": pck(poses_3d, target_3d),
-        "a_auc_raw_pct": auc(poses_3d, target_3d),
-    }
-    return {key: float(value) for key, value in scores.items()}
+    return {key: errors.mean for key, errors in sequence_errors(poses_3d, target_3d, mask).items()}

@@ -1,5 +1,6 @@
 """The MuPoTS-3D protocol: which prediction belongs to which annotated person, bone rescaling, 3DPCK and AUC, and the
-millimetre metrics of the same people. Source: docs/method.md §9; NumPy in float64, the precision of the annotations.
+other errors of the same people, by `pose.metrics.joint_errors`. docs/method.md §9 is the source; scenes are NumPy in
+float64, the precision of the annotations.
 
 Four switches change the numbers, so a result always names them. Two are the caller's: normal or universal annotations
 (what the scenes hold) and, by the prefix of a key, coordinates absolute (`a_`) or relative to the hip (`r_`). Two are
@@ -13,10 +14,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from pose.errors import ConfigError, DataError, MismatchError, check_shape
 from pose.joint_sets import MUPOTS_17
 from pose.metrics import joint_errors as err
+from pose.metrics.occlusion import errors_by_part, occlusion_lengths
 
 Scores = dict[str, float]
 
@@ -31,28 +35,32 @@ MATCH_PX = 40.0
 
 N_JOINTS = len(MUPOTS_17)
 
-_SCORED = slice(err.SCORED_JOINTS[0], err.SCORED_JOINTS[-1] + 1)
-_THRESHOLDS = np.array(err.AUC_THRESHOLDS)
-
 
 @dataclass(frozen=True, eq=False)
 class AnnotatedScene:
     """One annotated sequence: T frames, P people in annotation order.
 
-    annotation_2d (T, P, 17, 2) px, annotation_3d (T, P, 17, 3) mm, valid (T, P) bool: isValidFrame.
+    annotation_2d (T, P, 17, 2) px, annotation_3d (T, P, 17, 3) mm, valid (T, P) bool: isValidFrame. None where unknown:
+    visible (T, P, 17) bool, the joint is not occluded; in_sight (T, P) bool, so is the person as a whole; fps.
     ShapeError for arrays that do not fit; DataError for a valid person with 3D values that are not finite.
     """
 
     annotation_2d: np.ndarray
     annotation_3d: np.ndarray
     valid: np.ndarray
+    visible: np.ndarray | None = None
+    in_sight: np.ndarray | None = None
+    fps: float | None = None
 
     def __post_init__(self) -> None:
-        _convert(self, {"annotation_2d": np.float64, "annotation_3d": np.float64, "valid": np.bool_})
+        _convert(self, {"annotation_2d": np.float64, "annotation_3d": np.float64})
+        _convert(self, {"valid": np.bool_, "visible": np.bool_, "in_sight": np.bool_})
         sizes: dict[str, int] = {}
         check_shape("annotation_3d", self.annotation_3d, ("T", "P", N_JOINTS, 3), sizes)
         check_shape("annotation_2d", self.annotation_2d, ("T", "P", N_JOINTS, 2), sizes)
-        check_shape("valid", self.valid, ("T", "P"), sizes)
+        for name, shape in {"valid": ("T", "P"), "visible": ("T", "P", N_JOINTS), "in_sight": ("T", "P")}.items():
+            if getattr(self, name) is not None:
+                check_shape(name, getattr(self, name), shape, sizes)
         _check_finite("annotation_3d", self.annotation_3d, self.valid)
 
 
@@ -61,21 +69,26 @@ class PredictedScene:
     """The predictions for one sequence: T frames, R rows (people) in each, padded.
 
     poses_3d (T, R, 17, 3) mm, present (T, R) bool: the row holds a prediction, keypoints_2d (T, R, 17, 2) px in
-    MuPoTS-17 order, or None if unknown (then only `given` can pair).
+    MuPoTS-17 order, or None if unknown (then only `given` can pair). confidence (T, R): higher is surer, for the
+    average precision; None if unknown.
     ShapeError for arrays that do not fit; DataError for a present pose with values that are not finite.
     """
 
     poses_3d: np.ndarray
     present: np.ndarray
     keypoints_2d: np.ndarray | None = None
+    confidence: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        _convert(self, {"poses_3d": np.float64, "present": np.bool_, "keypoints_2d": np.float64})
+        _convert(self, {"poses_3d": np.float64, "present": np.bool_})
+        _convert(self, {"keypoints_2d": np.float64, "confidence": np.float64})
         sizes: dict[str, int] = {}
         check_shape("poses_3d", self.poses_3d, ("T", "R", N_JOINTS, 3), sizes)
         check_shape("present", self.present, ("T", "R"), sizes)
         if self.keypoints_2d is not None:
             check_shape("keypoints_2d", self.keypoints_2d, ("T", "R", N_JOINTS, 2), sizes)
+        if self.confidence is not None:
+            check_shape("confidence", self.confidence, ("T", "R"), sizes)
         _check_finite("poses_3d", self.poses_3d, self.present)
 
 
@@ -172,12 +185,13 @@ def score_scenes(
     people: Sequence[str] = PEOPLE,
 ) -> dict[str, dict[str, Any]]:
     """Scores under each "pairing/people", such as "given/all":
-    {"metrics": {key: mean over sequences}, "per_sequence": {sequence: {key: value}}}.
+    {"metrics": {key: mean over sequences}, "per_sequence": {sequence: {key: value}}, "parts": {key: {part: value}}}.
 
-    Keys: r_pck_pct, r_auc_pct, a_pck_pct, a_auc_pct; r_pck_raw_pct, a_pck_raw_pct (no bone rescaling); mpjpe_mm,
-    a_mpjpe_mm, mrpe_mm, n_mrpe_mm, n_mpjpe_mm, pa_mpjpe_mm (valid, paired people of the sequence pooled);
-    detected_pct (paired share of the valid people). A key that does not apply to a sequence (nobody paired, nobody
-    valid) is absent there, and the mean is over the sequences that have it.
+    Keys: r_pck_pct, r_auc_pct, a_pck_pct, a_auc_pct; those of `joint_errors.sequence_errors` (no bone rescaling; the
+    valid, paired people of the sequence pooled); detected_pct (percentage of the valid people that are paired);
+    ap_root_25cm_pct (`joint_errors.root_ap` of all predictions, whatever the pairing). A key that does not apply to a
+    sequence (no pair, no valid person) is absent there, and the mean is over the sequences that have it. parts:
+    `occlusion.errors_by_part`, of the pairs of all sequences.
 
     A sequence without predictions counts as undetected; MismatchError for predictions of an unknown sequence,
     ConfigError for an unknown switch or `by2d` without keypoints_2d, ShapeError for frames or rows that do not fit.
@@ -197,12 +211,14 @@ def score_scenes(
     _check_switch("protocol.pairing", pairings, PAIRINGS)
     _check_switch("protocol.people", people, PEOPLE)
     check_sequences(predicted, annotated)
-    paired = {name: _scores_of_paired(name, scene, predicted.get(name), pairings) for name, scene in annotated.items()}
+    paired = {name: _score_pairs(name, scene, predicted.get(name), pairings) for name, scene in annotated.items()}
     results = {}
     for pairing in pairings:
+        parts = _parts(annotated, [errors[pairing][1] for errors in paired.values()])
         for who in people:
-            per_sequence = {name: _counting(who, scores[pairing]) for name, scores in paired.items()}
-            results[f"{pairing}/{who}"] = {"metrics": mean_scores(per_sequence.values()), "per_sequence": per_sequence}
+            per_sequence = {name: _counting(who, found[pairing][0]) for name, found in paired.items()}
+            metrics = mean_scores(per_sequence.values())
+            results[f"{pairing}/{who}"] = {"metrics": metrics, "per_sequence": per_sequence, "parts": parts}
     return results
 
 
@@ -236,98 +252,67 @@ def _check_switch(key: str, chosen: Sequence[str], known: Sequence[str]) -> None
             raise ConfigError(f"{key}={value}: must be one of {', '.join(known)}")
 
 
-def _scores_of_paired(
+def _score_pairs(
     name: str, annotated: AnnotatedScene, predicted: PredictedScene | None, pairings: Sequence[str]
-) -> dict[str, Scores]:
-    """All scores of one sequence with unpaired people left out, by pairing.
-
-    Most people get the same row by every pairing, so errors are measured once for each pair that any of them makes.
-    """
+) -> dict[str, tuple[Scores, dict[str, err.Errors]]]:
+    """Of one sequence, by pairing: the scores with unpaired people left out, and the errors that they average."""
     if not annotated.valid.any():
-        return {pairing: {} for pairing in pairings}
+        return {pairing: ({}, {}) for pairing in pairings}
     if predicted is None:
-        return {pairing: {"detected_pct": 0.0} for pairing in pairings}
+        return {pairing: ({"detected_pct": 0.0, "ap_root_25cm_pct": 0.0}, {}) for pairing in pairings}
     frames, persons = annotated.valid.shape
     if "given" in pairings:
         what = f"{name}: predicted poses_3d (pairing=given: a row per annotated person)"
         check_shape(what, predicted.poses_3d, (frames, persons, N_JOINTS, 3))
     check_shape(f"{name}: predicted poses_3d", predicted.poses_3d, (frames, "R", N_JOINTS, 3))
-    rows = predicted.present.shape[1]
-    made = {}  # pairing -> its pairs, each (frame, person, row) as one number
+    precision = float(_root_ap(annotated, predicted))
+    found: dict[bytes, tuple[Scores, dict[str, err.Errors]]] = {}  # pairings often agree
+    results = {}
     for pairing in pairings:
         pairs = pair_given(annotated, predicted) if pairing == "given" else pair_by_2d(annotated, predicted)
-        place = np.flatnonzero(pairs >= 0)
-        made[pairing] = place * rows + pairs.flat[place]
-    every = np.unique(np.concatenate([*made.values(), np.empty(0, dtype=int)]))
-    if len(every) == 0:
-        return {pairing: {"detected_pct": 0.0} for pairing in pairings}
-    frame, person = np.divmod(every // rows, persons)
-    poses, truth = predicted.poses_3d[frame, every % rows], annotated.annotation_3d[frame, person]
-    values = _values_of_pairs(poses, truth)
-    found: dict[str, Scores] = {}
-    for pairing, pairs in made.items():
-        chosen = np.searchsorted(every, pairs)
-        found[pairing] = {"detected_pct": 100.0 * len(pairs) / int(annotated.valid.sum())}
-        if len(pairs):
-            found[pairing] |= {key: float(value[chosen].mean()) for key, value in values.items()}
-            found[pairing] |= _scaled_scores(poses[chosen], truth[chosen])
-    return found
+        if (key := pairs.tobytes()) not in found:
+            errors = _errors_of_pairs(annotated, predicted, pairs)
+            detected = err.detection_rate(torch.from_numpy(pairs >= 0), torch.from_numpy(annotated.valid))
+            scores = {"detected_pct": float(detected), "ap_root_25cm_pct": precision}
+            found[key] = scores | {name: value.mean for name, value in errors.items()}, errors
+        results[pairing] = found[key]
+    return results
 
 
-def _values_of_pairs(poses: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
-    """Of every pair the mean over its joints: two (N, 17, 3) in mm -> (N,) each, by the key of the score.
-
-    The mean of these over pairs is that of `pose.metrics.joint_errors` over all their joints.
-    """
-    values: dict[str, np.ndarray] = {}
-    absolute, relative = _errors(poses, truth)
-    for key, errors in (("r", relative), ("a", absolute)):
-        values[f"{key}_pck_raw_pct"] = 100.0 * (errors[:, _SCORED] < err.PCK_THRESHOLD).mean(axis=1)
-    values |= {"mpjpe_mm": relative.mean(axis=1), "a_mpjpe_mm": absolute.mean(axis=1), "mrpe_mm": absolute[:, err.ROOT]}
-    values["pa_mpjpe_mm"] = _aligned_errors(poses, truth).mean(axis=1)
-    absolute, relative = _errors(rescale_bones(poses, truth), truth)
-    for key, errors in (("r", relative), ("a", absolute)):
-        above = len(_THRESHOLDS) - np.searchsorted(_THRESHOLDS, errors[:, _SCORED], side="right")
-        values[f"{key}_pck_pct"] = 100.0 * (above > 0).mean(axis=1)  # the last threshold is PCK's
-        values[f"{key}_auc_pct"] = 100.0 * above.mean(axis=1) / len(_THRESHOLDS)
-    return values
+def _errors_of_pairs(annotated: AnnotatedScene, predicted: PredictedScene, pairs: np.ndarray) -> dict[str, err.Errors]:
+    """`joint_errors.sequence_errors` of the paired people, and what PCK and AUC average after bone rescaling."""
+    poses = predicted.poses_3d[np.arange(len(pairs))[:, None], pairs]
+    target, paired = torch.from_numpy(annotated.annotation_3d), torch.from_numpy(pairs >= 0)
+    errors = err.sequence_errors(torch.from_numpy(poses), target, paired, fps=annotated.fps)
+    if errors:
+        truth = annotated.annotation_3d[pairs >= 0]
+        rescaled = torch.from_numpy(rescale_bones(poses[pairs >= 0], truth))
+        rows = errors["mpjpe_mm"].rows
+        for key, (values, joints) in err.pck_values(*err.both_errors(rescaled, torch.from_numpy(truth))).items():
+            errors[f"{key}_pct"] = err.Errors(values[:, list(joints)], joints, rows)
+    return errors
 
 
-def _aligned_errors(poses: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Distance of each joint after `errors.procrustes_aligned`: two (N, 17, 3) in mm -> (N, 17) mm.
-
-    In NumPy and without matrix products: on matrices this small, threads wait for each other most of the time.
-    """
-    source, goal = poses - poses.mean(axis=1, keepdims=True), truth - truth.mean(axis=1, keepdims=True)
-    u, singular, vh = np.linalg.svd(np.einsum("nji,njk->nik", source, goal))
-    mirrored = np.linalg.det(u) * np.linalg.det(vh) < 0
-    u[mirrored, :, 2] *= -1
-    singular[mirrored, 2] *= -1
-    size = np.einsum("nij,nij->n", source, source)
-    scale = singular.sum(axis=1) / np.maximum(size, np.finfo(size.dtype).tiny)
-    turned = np.einsum("nji,nik->njk", source, np.einsum("nij,njk->nik", u, vh))
-    return _length(scale[:, None, None] * turned - goal)
+def _root_ap(annotated: AnnotatedScene, predicted: PredictedScene) -> Tensor:
+    return err.root_ap(
+        torch.from_numpy(predicted.poses_3d[:, :, err.ROOT]),
+        torch.from_numpy(predicted.present),
+        torch.from_numpy(annotated.annotation_3d[:, :, err.ROOT]),
+        torch.from_numpy(annotated.valid),
+        None if predicted.confidence is None else torch.from_numpy(predicted.confidence),
+    )
 
 
-def _scaled_scores(poses: np.ndarray, truth: np.ndarray) -> Scores:
-    """The scores after the one scale that is best for all pairs of a sequence: two (N, 17, 3) in mm."""
-    with np.errstate(invalid="ignore"):  # all zeros have no scale: NaN
-        scale = (poses * truth).sum() / np.square(poses).sum()
-    absolute, relative = _errors(poses * scale, truth)
-    return {
-        "n_mrpe_mm": float(absolute[:, err.ROOT].mean()),
-        "n_mpjpe_mm": float(relative.sum(axis=1).mean() / (N_JOINTS - 1)),  # the hip adds zero
-    }
+def _parts(annotated: Mapping[str, AnnotatedScene], errors: list[dict[str, err.Errors]]) -> dict[str, Scores]:
+    def lengths(of: str) -> list[Tensor] | None:
+        masks = [getattr(scene, of) for scene in annotated.values()]
+        return None if any(mask is None for mask in masks) else [occlusion_lengths(torch.from_numpy(m)) for m in masks]
 
-
-def _errors(poses: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distance of each joint, absolute and relative to the hip: two (N, 17, 3) in mm -> (N, 17) each."""
-    offset = poses - truth
-    return _length(offset), _length(offset - offset[:, err.ROOT, None])
+    return errors_by_part(errors, lengths("in_sight"), lengths("visible"))
 
 
 #: Scores in which an unpaired person can count as wrong.
-_SHARES = ("r_pck_pct", "r_auc_pct", "a_pck_pct", "a_auc_pct", "r_pck_raw_pct", "a_pck_raw_pct")
+_COUNTS = tuple(f"{key}{raw}_pct" for key in ("r_pck", "r_auc", "a_pck", "a_auc") for raw in ("", "_raw"))
 
 
 def _counting(who: str, paired: Scores) -> Scores:
@@ -337,4 +322,4 @@ def _counting(who: str, paired: Scores) -> Scores:
     """
     if who == "matched" or not paired:
         return paired
-    return paired | {key: paired.get(key, 0.0) * paired["detected_pct"] / 100.0 for key in _SHARES}
+    return paired | {key: paired.get(key, 0.0) * paired["detected_pct"] / 100.0 for key in _COUNTS}

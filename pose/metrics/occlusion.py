@@ -7,13 +7,14 @@ that are hidden, and a gap of three frames is another problem than one of two se
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from pose.errors import check_shape
 from pose.joint_sets import MUPOTS_17
-from pose.metrics import joint_errors as err
+from pose.metrics.joint_errors import Errors
 
 #: Name of a part -> shortest and longest occlusion in frames. 0 is visible.
 PARTS: dict[str, tuple[int, int | None]] = {
@@ -25,6 +26,13 @@ PARTS: dict[str, tuple[int, int | None]] = {
     "occluded_31_60": (31, 60),
     "occluded_over_60": (61, None),
 }
+#: The longest occlusion of the parts that do not overlap, but the last.
+_ENDS = [0, *(longest for _, longest in list(PARTS.values())[2:] if longest is not None)]
+
+#: Every part that `errors_by_part` can have.
+PART_NAMES = (
+    "all", *PARTS, *(f"joints:{part}" for part in PARTS), *(f"joint:{name}" for name in MUPOTS_17.names),
+)  # fmt: skip
 
 
 def occlusion_lengths(visible: Tensor) -> Tensor:
@@ -54,66 +62,58 @@ def split_errors(values: Tensor, lengths: Tensor) -> dict[str, float]:
     {'visible': 10.0, 'occluded': 50.0, 'occluded_1_5': 50.0}
     """
     check_shape("lengths", lengths, tuple(values.shape))
-    means = {}
-    for part, (shortest, longest) in PARTS.items():
-        chosen = lengths >= shortest
-        if longest is not None:
-            chosen &= lengths <= longest
-        if bool(chosen.any()):
-            means[part] = float(values[chosen].mean())
-    return means
+    sums, counts = _by_part(values, lengths), part_counts(lengths)
+    return {part: sums[part] / count for part, count in counts.items()}
 
 
-def errors_by_occlusion(
-    poses_3d: Tensor,
-    target_3d: Tensor,
-    visible: Tensor,
-    scored: Tensor | None = None,
-    frame: Tensor | None = None,
+def part_counts(lengths: Tensor) -> dict[str, int]:
+    """Number of entries in each of PARTS that has any; lengths (...): `occlusion_lengths`."""
+    return {part: int(count) for part, count in _by_part(torch.ones_like(lengths), lengths).items() if count}
+
+
+def _by_part(values: Tensor, lengths: Tensor) -> dict[str, float]:
+    """Sum of the values in each of PARTS."""
+    bins = torch.bucketize(lengths.flatten(), lengths.new_tensor(_ENDS))
+    sums = torch.bincount(bins, weights=values.flatten().double(), minlength=len(_ENDS) + 1).tolist()
+    return {"visible": sums[0], "occluded": sum(sums[1:]), **dict(zip(list(PARTS)[2:], sums[1:], strict=True))}
+
+
+def errors_by_part(
+    errors: Sequence[Mapping[str, Errors]],
+    frames: Sequence[Tensor] | None = None,
+    joints: Sequence[Tensor] | None = None,
 ) -> dict[str, dict[str, float]]:
-    """Every error of one sequence, split: metric key -> part -> mean.
+    """Every error of some sequences, split: key -> part -> mean over the poses of all of them.
 
-    Two (T, ..., 17, 3) in mm, time first, such as (T, P, 17, 3); visible (T, ..., 17), or (T, ...) where a person is
-    visible or not as a whole; scored (T, ...), true where a prediction counts (annotated and paired); frame (T,).
-    Root errors go by the hip's visibility, acceleration by that of the middle frame; PCK and AUC are without
-    bone rescaling. Scales of the N- metrics are those of the whole sequence. Nothing scored: no keys.
+    errors: `joint_errors.sequence_errors` of each sequence. frames: the length of the occlusion that the person as a
+    whole is in, joints: that each joint is in (`occlusion_lengths`), (T, ...) and (T, ..., 17) like the poses; None
+    where that is not known, which leaves the split out. Parts:
 
+    all                              every pose
+    visible, occluded, occluded_1_5  poses by `frames`, in the parts of PARTS
+    joints:visible, joints:occluded  joints by `joints`, in the parts of PARTS
+    joint:hip, joint:left_wrist      each joint alone
+
+    >>> from pose.metrics.joint_errors import sequence_errors
     >>> target = torch.zeros(60, 17, 3) + torch.tensor([0.0, 0.0, 4000.0])
     >>> poses_3d, visible = target.clone(), torch.ones(60, dtype=torch.bool)
-    >>> visible[20:30], poses_3d[20:30, :, 0] = False, 90.0  # behind somebody for ten frames, and 90 mm off there
-    >>> errors_by_occlusion(poses_3d, target, visible)["mrpe_mm"]
-    {'visible': 0.0, 'occluded': 90.0, 'occluded_6_15': 90.0}
+    >>> visible[20:30], poses_3d[20:30, :, 0] = False, 90.0  # behind another person for ten frames, and 90 mm off
+    >>> errors_by_part([sequence_errors(poses_3d, target)], [occlusion_lengths(visible)])["mrpe_mm"]
+    {'all': 15.0, 'visible': 0.0, 'occluded': 90.0, 'occluded_6_15': 90.0}
     """
-    scored = torch.ones(poses_3d.shape[:-2], dtype=torch.bool, device=poses_3d.device) if scored is None else scored
-    check_shape("scored", scored, tuple(poses_3d.shape[:-2]))
-    if visible.ndim == poses_3d.ndim - 2:
-        visible = visible[..., None].expand(poses_3d.shape[:-1])
-    check_shape("visible", visible, tuple(poses_3d.shape[:-1]))
-    if not bool(scored.any()):
-        return {}
-    lengths = occlusion_lengths(visible)
-    acceleration, counts = err.acceleration_errors(poses_3d, target_3d, scored, frame)
-
-    poses_3d, target_3d, inner = poses_3d[scored], target_3d[scored], lengths[1:-1][counts]
-    lengths = lengths[scored]
-    relative = err.joint_errors(err.root_relative(poses_3d), err.root_relative(target_3d))
-    absolute = err.joint_errors(poses_3d, target_3d)
-    scaled = poses_3d * err.sequence_scale(poses_3d, target_3d)
-    n_relative = err.joint_errors(err.root_relative(scaled), err.root_relative(target_3d))
-    aligned = err.joint_errors(err.procrustes_aligned(poses_3d, target_3d), target_3d)
-    pck_joints = list(err.SCORED_JOINTS)
-    others = [joint for joint in range(len(MUPOTS_17)) if joint != err.ROOT]
-    pck_lengths, root_lengths = lengths[:, pck_joints], lengths[:, err.ROOT]
-    return {
-        "mpjpe_mm": split_errors(relative, lengths),
-        "a_mpjpe_mm": split_errors(absolute, lengths),
-        "mrpe_mm": split_errors(absolute[:, err.ROOT], root_lengths),
-        "n_mrpe_mm": split_errors(err.joint_errors(scaled, target_3d)[:, err.ROOT], root_lengths),
-        "n_mpjpe_mm": split_errors(n_relative[:, others], lengths[:, others]),
-        "pa_mpjpe_mm": split_errors(aligned, lengths),
-        "acceleration_mm_per_frame2": split_errors(acceleration[counts], inner),
-        "r_pck_raw_pct": split_errors(err.within(relative[:, pck_joints]), pck_lengths),
-        "r_auc_raw_pct": split_errors(err.share_of_thresholds(relative[:, pck_joints]), pck_lengths),
-        "a_pck_raw_pct": split_errors(err.within(absolute[:, pck_joints]), pck_lengths),
-        "a_auc_raw_pct": split_errors(err.share_of_thresholds(absolute[:, pck_joints]), pck_lengths),
-    }
+    split = {}
+    for key in dict.fromkeys(key for found in errors for key in found):
+        having = [i for i, found in enumerate(errors) if key in found]
+        values = torch.cat([errors[i][key].values for i in having])
+        counted = errors[having[0]][key].joints
+        means = {"all": float(values.mean())}
+        if frames is not None:
+            lengths = [frames[i].flatten()[errors[i][key].rows] for i in having]
+            means |= split_errors(values.mean(dim=1), torch.cat(lengths))
+        if joints is not None:
+            lengths = [joints[i].flatten(0, -2)[errors[i][key].rows][:, list(counted)] for i in having]
+            means |= {f"joints:{part}": mean for part, mean in split_errors(values, torch.cat(lengths)).items()}
+        if len(counted) > 1:
+            means |= {f"joint:{MUPOTS_17.names[j]}": float(values[:, i].mean()) for i, j in enumerate(counted)}
+        split[key] = means
+    return split

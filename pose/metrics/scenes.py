@@ -1,4 +1,4 @@
-"""From `PoseSequence`s, one person each, to the scenes of the MuPoTS protocol, everybody of a sequence side by side.
+"""From `PoseSequence`s, one person each, to the scenes of the MuPoTS protocol, all people of a sequence side by side.
 
 Sequences are told apart by `.sequence`, people by `.person` (0-based, annotation order), frames by `.frame` (0-based).
 """
@@ -20,7 +20,8 @@ from pose.sequence import PoseSequence, one_coordinates
 def scenes_from_sequences(annotated: list[PoseSequence]) -> dict[str, AnnotatedScene]:
     """Annotated people -> one scene per sequence, in the order met.
 
-    A scene reaches to the last frame and person number of its sequence; frames that a person lacks are not valid.
+    A scene reaches to the last frame and person number of its sequence; frames that a person lacks are not valid. A
+    person is in sight where detected with at least half of the joints visible.
     Without annotation_2d the 2D points are NaN, which `by2d` refuses. MismatchError for people without
     MuPoTS-17 poses or of mixed variants, DataError for a frame given twice or an annotated pose with NaN.
     """
@@ -31,15 +32,18 @@ def scenes_from_sequences(annotated: list[PoseSequence]) -> dict[str, AnnotatedS
         shape = (frames, max(member.person for member in group) + 1)
         annotation_2d = np.full((*shape, N_JOINTS, 2), np.nan)
         annotation_3d = np.full((*shape, N_JOINTS, 3), np.nan)
-        valid = np.zeros(shape, dtype=bool)
+        valid, in_sight = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
+        visible = np.zeros((*shape, N_JOINTS), dtype=bool)
         for person, frame, member, poses_3d in _people(group, shape):
             counts = _numpy(member.annotated)
             _check_whole(member, poses_3d, counts)
             annotation_3d[frame, person] = poses_3d
             valid[frame, person] = counts
+            visible[frame, person] = _numpy(member.visible)
+            in_sight[frame, person] = _numpy(member.detected & (member.visible.float().mean(dim=1) >= 0.5))
             if member.annotation_2d is not None:
                 annotation_2d[frame, person] = _numpy(member.annotation_2d)
-        scenes[name] = AnnotatedScene(annotation_2d, annotation_3d, valid)
+        scenes[name] = AnnotatedScene(annotation_2d, annotation_3d, valid, visible, in_sight, group[0].fps)
     return scenes
 
 
@@ -76,14 +80,16 @@ def predicted_scenes(
         poses_3d = np.full((*shape, N_JOINTS, 3), np.nan)
         present = np.zeros(shape, dtype=bool)
         keypoints_2d = np.full((*shape, N_JOINTS, 2), np.nan)
+        confidence = np.zeros(shape)
         for person, frame, member, poses in _people(group, shape):
             given = np.logical_not(np.isnan(poses).all(axis=(1, 2)))
             _check_whole(member, poses, given)
             poses_3d[frame, person] = poses
             present[frame, person] = given
+            confidence[frame, person] = _numpy(member.confidence.mean(dim=1))
             if with_keypoints:
                 keypoints_2d[frame, person] = _numpy(member.keypoints_2d[:, _mupots_index(member.joints_2d)])
-        scenes[name] = PredictedScene(poses_3d, present, keypoints_2d if with_keypoints else None)
+        scenes[name] = PredictedScene(poses_3d, present, keypoints_2d if with_keypoints else None, confidence)
     return scenes
 
 

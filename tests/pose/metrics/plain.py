@@ -1,4 +1,4 @@
-"""The metrics a second time, deliberately plain: from docs/method.md §9, one joint at a time, lists of numbers.
+"""The metrics a second time, deliberately plain: from docs/method.md §9 alone, one joint at a time, in Python lists.
 
 Slow and without any cleverness, so that reading it is enough to believe it. Nothing is taken from pose.metrics; the
 Procrustes rotation goes another way too (Horn's quaternions instead of a singular value decomposition).
@@ -31,7 +31,7 @@ def minus(a: Point, b: Point) -> list[float]:
     return [x - y for x, y in zip(a, b, strict=True)]
 
 
-def relative(pose: Pose) -> list[list[float]]:
+def relative_pose(pose: Pose) -> list[list[float]]:
     return [minus(joint, pose[HIP]) for joint in pose]
 
 
@@ -52,7 +52,7 @@ def errors(poses: Sequence[Pose], truths: Sequence[Pose], joints: Sequence[int] 
 
 
 def relative_errors(poses: Sequence[Pose], truths: Sequence[Pose], joints: Sequence[int] = range(17)) -> list[float]:
-    return errors([relative(pose) for pose in poses], [relative(truth) for truth in truths], joints)
+    return errors([relative_pose(pose) for pose in poses], [relative_pose(truth) for truth in truths], joints)
 
 
 def millimetre_scores(poses: Sequence[Pose], truths: Sequence[Pose]) -> dict[str, float]:
@@ -94,10 +94,10 @@ def pa_mpjpe(poses: Sequence[Pose], truths: Sequence[Pose]) -> float:
     return mean(errors([aligned(pose, truth) for pose, truth in zip(poses, truths, strict=True)], truths))
 
 
-def acceleration_error(
+def acceleration_errors(
     poses: Sequence[Pose], truths: Sequence[Pose], counts: Sequence[bool], frame: Sequence[int]
-) -> float:
-    """NaN where no three frames that count follow each other."""
+) -> list[float]:
+    """Of one person over time: 17 values for every three frames that count and follow each other."""
     values = []
     for t in range(1, len(poses) - 1):
         consecutive = frame[t] - frame[t - 1] == 1 and frame[t + 1] - frame[t] == 1
@@ -108,7 +108,7 @@ def acceleration_error(
                     for track in (poses, truths)
                 ]
                 values.append(distance(*bend))
-    return mean(values) if values else math.nan
+    return values
 
 
 def pck(values: Sequence[float], threshold: float = 150) -> float:
@@ -136,6 +136,20 @@ def root_ap(roots, present, truths, annotated, score) -> float:
             right += 1
             total += right / seen / everybody
     return 100 * total
+
+
+def root_ap_at_once(roots, present, truths, annotated) -> float:
+    """Without scores: the percentage of predictions that are the only right one of their person, times recall."""
+    frames = [f for f in range(len(roots)) if any(annotated[f])]
+    right, seen = set(), 0
+    for f in frames:
+        people = [p for p in range(len(truths[f])) if annotated[f][p]]
+        for r in (r for r in range(len(roots[f])) if present[f][r]):
+            seen += 1
+            nearest = min(people, key=lambda p: distance(roots[f][r], truths[f][p]))
+            if distance(roots[f][r], truths[f][nearest]) < 250:
+                right.add((f, nearest))
+    return 100 * len(right) ** 2 / seen / sum(sum(row) for row in annotated) if seen else 0.0
 
 
 def occlusion_lengths(visible: Sequence[bool]) -> list[int]:
@@ -219,16 +233,28 @@ def protocol(points, truths, valid, poses, keypoints, present, pairing: str, peo
     missed = [100000.0] * 14 * (len(everybody) - len(found)) if people == "all" else []
     raw, true = [pose for pose, _ in found], [truth for _, truth in found]
     fitted = [rescaled(pose, truth) for pose, truth in found]
-    scores = {"detected_pct": 100 * len(found) / len(everybody)}
+    roots, goals = ([[pose[HIP] for pose in frame] for frame in of] for of in (poses, truths))
+    scores = {
+        "detected_pct": 100 * len(found) / len(everybody),
+        "ap_root_25cm_pct": root_ap_at_once(roots, present, goals, valid),
+    }
     if found or missed:
-        scores |= {
-            "r_pck_pct": pck(relative_errors(fitted, true, range(14)) + missed),
-            "r_auc_pct": auc(relative_errors(fitted, true, range(14)) + missed),
-            "a_pck_pct": pck(errors(fitted, true, range(14)) + missed),
-            "a_auc_pct": auc(errors(fitted, true, range(14)) + missed),
-            "r_pck_raw_pct": pck(relative_errors(raw, true, range(14)) + missed),
-            "a_pck_raw_pct": pck(errors(raw, true, range(14)) + missed),
-        }
+        for end, shown in (("_pct", fitted), ("_raw_pct", raw)):
+            relative, absolute = (
+                relative_errors(shown, true, range(14)) + missed,
+                errors(shown, true, range(14)) + missed,
+            )
+            scores |= {f"r_pck{end}": pck(relative), f"r_auc{end}": auc(relative)}
+            scores |= {f"a_pck{end}": pck(absolute), f"a_auc{end}": auc(absolute)}
     if found:
         scores |= millimetre_scores(raw, true) | {"pa_mpjpe_mm": pa_mpjpe(raw, true)}
+        frames, nothing = list(range(len(valid))), [[0.0, 0.0, 0.0]] * 17
+        for key, shown in (("accel_mm", relative_pose), ("a_accel_mm", list)):
+            values: list[float] = []
+            for p in range(len(valid[0])):
+                counts = [(t, p) in rows for t in frames]
+                track = [shown(poses[t][rows[t, p]] if counts[t] else nothing) for t in frames]
+                values += acceleration_errors(track, [shown(truths[t][p]) for t in frames], counts, frames)
+            if values:
+                scores[key] = mean(values)
     return scores
