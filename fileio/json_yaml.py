@@ -1,4 +1,4 @@
-"""JSON files that may come from anywhere."""
+"""JSON and YAML that may come from anywhere, and their writing; text files are written here too."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from fileio.atomic import atomic_path
 from pose.errors import DataError
+
+_MOST_YAML = 2**20
 
 
 def load_json(path: str | Path, remedy: str = "copy the file again") -> Any:
@@ -24,3 +29,32 @@ def load_object(path: str | Path, remedy: str = "copy the file again") -> dict[s
     if not isinstance(content, dict):
         raise DataError(f"{path}: expected a JSON object, found {type(content).__name__}; {remedy}")
     return content
+
+
+def read_yaml(path: str | Path) -> Any:
+    """The plain values of a small YAML file; DataError if it is damaged or repeats parts of itself.
+
+    Repetitions (&, *) are never written by this project, and a few lines of them grow to gigabytes.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        if len(text) > _MOST_YAML or any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
+            raise ValueError("too large or with repetitions")
+        return yaml.safe_load(text)
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        detail = " ".join(str(error).split())[:150]
+        raise DataError(f"{path}: not readable YAML ({type(error).__name__}: {detail}); remove it") from error
+
+
+def write_json(path: str | Path, value: Any, indent: int | None = 2) -> None:
+    """Write JSON; a NaN is refused, since other programs could not read it."""
+    write_text(path, json.dumps(value, indent=indent, allow_nan=False) + "\n")
+
+
+def write_text(path: str | Path, text: str, show: bool = False) -> None:
+    """Write UTF-8, and print it; half characters, which JSON files and names of files may hold, are spelt out."""
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    with atomic_path(path) as part:
+        part.write_text(text, encoding="utf-8")
+    if show:
+        print(text)

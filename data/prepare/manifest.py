@@ -7,16 +7,16 @@ again, adds the news and puts the whole in its place in one move. A program that
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from fileio.arrays import reading
-from fileio.atomic import atomic_path, cannot_write
+from fileio.json_yaml import load_object, write_json
+from fileio.locks import waiting_for
 from pose.errors import DataError
 
 NAME = "manifest.json"
@@ -58,20 +58,18 @@ class Manifest:
         """Bring the news into the file, keeping what others have written meanwhile. DataError if it cannot be."""
         if not self._news:
             return
-        with _locked(self.root):
+        with waiting_for(self.root / f".{NAME}.lock", NAME):
             entries: dict[str, Any] = {**self._read(), **self._news}
             self._entries = {name: entries[name] for name in sorted(entries) if entries[name] is not None}
-            text = json.dumps({"version": VERSION, "steps": self._entries}, indent=1)
-            with atomic_path(self.path) as partial:
-                partial.write_text(text + "\n", encoding="utf-8")
+            write_json(self.path, {"version": VERSION, "steps": self._entries}, indent=1)
         self._news.clear()
         self._written = time.monotonic()
 
     def _read(self) -> dict[str, Any]:
         if not self.path.exists():
             return {}
+        content = load_object(self.path, _REMEDY)
         with reading(self.path, "a manifest of prepared data sets", _REMEDY):
-            content = json.loads(self.path.read_text(encoding="utf-8"))
             if content["version"] != VERSION:
                 raise DataError(
                     f"{self.path}: version {str(content['version'])[:40]}, {VERSION} is expected; {_REMEDY}"
@@ -80,23 +78,6 @@ class Manifest:
                 if not isinstance(entry, dict) or not isinstance(entry.get("outputs", {}), dict):
                     raise ValueError(f"step {name!r} is no entry")
             return dict(content["steps"])
-
-
-@contextlib.contextmanager
-def _locked(root: Path) -> Iterator[None]:
-    try:
-        import fcntl
-    except ImportError:  # Windows: one preparation at a time
-        yield
-        return
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        file = open(root / f".{NAME}.lock", "w")  # noqa: SIM115
-    except OSError as error:
-        raise cannot_write(root, error) from error
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def settings_hash(settings: Mapping[str, Any]) -> str:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from experiments.loggers import log_files
-from experiments.runs.run_dir import run_folder, write_json, write_text
+from experiments.runs.run_dir import run_folder
+from fileio.json_yaml import write_json, write_text
 from pose.errors import ConfigError
 
 Scores = dict[str, float]

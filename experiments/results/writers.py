@@ -14,8 +14,8 @@ from typing import Any
 
 from experiments.results.report import column_title, markdown, part_title
 from experiments.results.tables import STAND_IN, Cell, Row, Table
-from experiments.runs.run_dir import write_text
 from fileio.arrays import atomic_path
+from fileio.json_yaml import write_text
 from pose.metrics.occlusion import PARTS
 
 #: LaTeX of what is not plain text in our headings and settings.

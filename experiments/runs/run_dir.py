@@ -1,20 +1,36 @@
-"""The run's folder and how files get into it: under their final names only when complete."""
+"""The run's folder: where it is, and that it belongs to one run at a time.
+
+Two runs that write into one folder would leave the table of one beside the numbers of the other. So a run takes the
+lock `.lock` in its folder before Hydra writes anything there, and where another run has it, or where nothing can be
+written, ends with one line. A job of a sweep waits instead: the row may be finished when the other ends.
+Imported at the start of every run: nothing heavy up here.
+"""
 
 from __future__ import annotations
 
-import json
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import yaml
+from filelock import FileLock
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
 
-from fileio.atomic import atomic_path
-from pose.errors import DataError
+from fileio.atomic import cannot_write
+from fileio.locks import NoLocksError, try_lock, waiting_for
+from pose.errors import ConfigError, PoseError
 
-_MOST_YAML = 2**20
+log = logging.getLogger(__name__)
+
+LOCK = ".lock"
+#: What Hydra writes before a task starts needs less; its own message about a full disk is a traceback.
+_ROOM_BYTES = 2**16
+
+_held: dict[Path, FileLock] = {}
 
 
 def run_folder() -> Path:
@@ -22,30 +38,63 @@ def run_folder() -> Path:
     return Path(HydraConfig.get().runtime.output_dir)
 
 
-def read_yaml(path: Path) -> Any:
-    """The content of a small YAML file as OmegaConf's; DataError if it is damaged or repeats parts of itself.
+class FolderCallback(Callback):
+    """`hydra.callbacks.folder`: nothing starts in a folder that another run holds or that cannot be written."""
 
-    Repetitions (&, *) are never written by this project, and a few lines of them grow to gigabytes.
-    """
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        folder = Path(os.path.abspath(config.hydra.run.dir))
+        with _one_line():
+            _check_room(folder)
+            _take(folder)
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        with _one_line():
+            _check_room(Path(config.hydra.sweep.dir))
+
+
+@contextmanager
+def owned(folder: Path, waits: bool) -> Iterator[None]:
+    """Inside the block `folder` is this run's. waits: take it when it is free; otherwise the callback has taken it."""
+    with ExitStack() as stack:
+        if waits:
+            with suppress(NoLocksError):
+                stack.enter_context(waiting_for(folder / LOCK, f"the row {folder.name}"))
+        elif lock := _held.pop(folder, None):
+            stack.callback(lock.release)
+        yield
+
+
+def _take(folder: Path) -> None:
     try:
-        text = path.read_text(encoding="utf-8")
-        if len(text) > _MOST_YAML or any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
-            raise ValueError("too large or with repetitions")
-        return OmegaConf.create(text)
-    except (OSError, ValueError, RecursionError, yaml.YAMLError, OmegaConfBaseException, AssertionError) as error:
-        detail = " ".join(str(error).split())[:150]
-        raise DataError(f"{path}: not readable YAML ({type(error).__name__}: {detail}); remove it") from error
+        lock = try_lock(folder / LOCK)
+    except NoLocksError as error:  # most people run one thing at a time
+        log.warning("%s", error)
+        return
+    if lock is None:
+        raise ConfigError(
+            f"hydra.run.dir={folder}: another process is running in this folder; wait for its end or give another one"
+        )
+    _held[folder] = lock
 
 
-def write_text(path: Path, text: str, show: bool = False) -> None:
-    """Write UTF-8, and print it; half characters, which JSON files and names of files may hold, are spelt out."""
-    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    with atomic_path(path) as part:
-        part.write_text(text, encoding="utf-8")
-    if show:
-        print(text)
+def _check_room(folder: Path) -> None:
+    """DataError unless `folder` can be made and holds a small file."""
+    probe = folder / ".probe"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(bytes(_ROOM_BYTES))
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    finally:
+        with suppress(OSError):
+            probe.unlink()
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON; a NaN is refused, since other programs could not read it."""
-    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """Hydra makes warnings of exceptions in callbacks; SystemExit ends the program."""
+    try:
+        yield
+    except PoseError as error:
+        log.error("%s", error)
+        raise SystemExit(2) from None

@@ -29,9 +29,9 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.runs.own_folder import owned
-from experiments.runs.run_dir import run_folder, write_json, write_text
+from experiments.runs.run_dir import owned, run_folder
 from experiments.runs.sweep import Finished, in_sweep, note_failure, skip_if_finished
+from fileio.json_yaml import write_json, write_text
 from pose.errors import ConfigError, DataError, PoseError
 
 log = logging.getLogger(__name__)

@@ -29,7 +29,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from experiments.runs.run_dir import read_yaml, run_folder, write_json
+from experiments.runs.run_dir import run_folder
+from fileio.json_yaml import read_yaml, write_json
 from pose.errors import ConfigError, DataError, PoseError
 
 log = logging.getLogger(__name__)
@@ -85,7 +86,7 @@ def _same(path: Path, cfg: DictConfig) -> bool:
         return False
     try:
         found = read_yaml(path)
-        return isinstance(found, DictConfig) and config_hash(found) == config_hash(cfg)
+        return isinstance(found, dict) and config_hash(OmegaConf.create(found)) == config_hash(cfg)
     except (DataError, OmegaConfBaseException):  # damaged: the row is computed again
         return False
 

@@ -13,8 +13,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments.progress import stage
 from experiments.results.report import markdown
-from experiments.runs.run_dir import run_folder, write_json, write_text
+from experiments.runs.run_dir import run_folder
 from experiments.runs.runner import settle
+from fileio.json_yaml import write_json, write_text
 from pose.errors import ConfigError
 from pose.joint_sets import MUPOTS_17
 

@@ -24,8 +24,9 @@ from data.prepare.steps import run_steps
 from experiments.datasets import datasets_root
 from experiments.progress import stage
 from experiments.results.report import markdown
-from experiments.runs.run_dir import run_folder, write_json, write_text
+from experiments.runs.run_dir import run_folder
 from experiments.runs.runner import settle
+from fileio.json_yaml import write_json, write_text
 
 log = logging.getLogger(__name__)
 

@@ -20,11 +20,12 @@ from experiments import datasets
 from experiments.loggers import logging_to
 from experiments.progress import stage
 from experiments.results.report import COLUMNS, cells, markdown
-from experiments.runs.run_dir import run_folder, write_json, write_text
+from experiments.runs.run_dir import run_folder
 from experiments.runs.runner import settle
 from experiments.tasks.evaluate import lift_and_score, read_test_set
 from experiments.training import lifters
 from experiments.training.model_card import model_card
+from fileio.json_yaml import write_json, write_text
 from pose.errors import ConfigError
 
 log = logging.getLogger(__name__)

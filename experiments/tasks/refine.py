@@ -16,8 +16,9 @@ from data.predictions import Predictions, read_predictions, write_predictions
 from experiments.progress import stage
 from experiments.results.report import markdown
 from experiments.results.rows import Track, tracks_of
-from experiments.runs.run_dir import run_folder, write_json, write_text
+from experiments.runs.run_dir import run_folder
 from experiments.runs.runner import settle
+from fileio.json_yaml import write_json, write_text
 from pose.errors import ConfigError, DataError
 from pose.sequence import PoseSequence
 from refinement.refiner import RefinementResult

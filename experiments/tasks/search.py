@@ -26,12 +26,12 @@ from experiments import datasets
 from experiments.loggers import logging_to
 from experiments.results.report import COLUMNS, cells, markdown, publish
 from experiments.results.scoring import check_protocol
-from experiments.runs.run_dir import run_folder, write_json, write_text
+from experiments.runs.run_dir import run_folder
 from experiments.runs.runner import settle
 from experiments.runs.sweep import Finished, config_hash
 from experiments.tasks.evaluate import lift_and_score, read_test_set
 from experiments.training import lifters
-from fileio.json_yaml import load_object
+from fileio.json_yaml import load_object, write_json, write_text
 from fileio.locks import waiting_for
 from pose.errors import ConfigError
 from pose.sequence import PoseSequence

@@ -9,14 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from experiments.results.tables import Job, check_columns, sweep_table
 from experiments.results.writers import write_table
-from experiments.runs.run_dir import read_yaml
 from experiments.runs.runner import settle
 from experiments.runs.sweep import SWEEP_FILE
-from fileio.json_yaml import load_object
+from fileio.json_yaml import load_object, read_yaml
 from pose.errors import ConfigError, DataError
 
 _REMEDY = "run the sweep again to write it anew"
@@ -81,6 +80,4 @@ def _overrides(run: Path) -> list[str]:
     """What Hydra noted beside the run; its folder's name where that is missing."""
     path = run / ".hydra" / "overrides.yaml"
     words = read_yaml(path) if path.is_file() else None
-    if not isinstance(words, ListConfig):
-        return [f"run={run.name}"]
-    return [str(word) for word in words._iter_ex(resolve=False)]
+    return list(map(str, words)) if isinstance(words, list) else [f"run={run.name}"]

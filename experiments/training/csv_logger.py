@@ -12,7 +12,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from experiments.runs.run_dir import write_text
+from fileio.json_yaml import write_text
 
 
 class CurvesLogger:

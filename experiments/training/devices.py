@@ -19,7 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fileio.locks import FileLock
+from filelock import FileLock
+
+from fileio.locks import try_lock
 from pose.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -122,8 +124,7 @@ def _take(names: Sequence[str], count: int, folder: Path) -> dict[str, FileLock]
     """Locks of the first `count` free devices, or none at all: holding a part while waiting could block two jobs."""
     locks: dict[str, FileLock] = {}
     for name in names:
-        lock = FileLock(folder / f"{name.replace('/', '-')}.lock")
-        if len(locks) < count and lock.take():
+        if len(locks) < count and (lock := try_lock(folder / f"{name.replace('/', '-')}.lock")):
             locks[name] = lock
     if len(locks) == count:
         return locks

@@ -32,10 +32,10 @@ from omegaconf import DictConfig, OmegaConf
 from experiments.datasets import data_module
 from experiments.loggers import for_trainer
 from experiments.progress import stage
-from experiments.runs.run_dir import run_folder, write_json
+from experiments.runs.run_dir import run_folder
 from experiments.training.devices import Plan, plan
 from experiments.training.ranks import CURVES_FILE, LineLogger, train_elsewhere
-from fileio.json_yaml import load_object
+from fileio.json_yaml import load_object, write_json
 from fileio.locks import waiting_for
 from pose.errors import ConfigError, MismatchError
 

@@ -25,8 +25,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.runs.run_dir import run_folder, write_text
+from experiments.runs.run_dir import run_folder
 from experiments.training.devices import Plan, taken
+from fileio.json_yaml import write_text
 from pose.errors import ConfigError, DataError, PoseError
 
 log = logging.getLogger(__name__)

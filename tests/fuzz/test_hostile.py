@@ -31,8 +31,8 @@ from data.prepare.sources import collect
 from data.sets.mpi_inf_3dhp import read_cameras
 from experiments.results.rows import tracks_of
 from experiments.results.tables import Job
-from experiments.runs.run_dir import read_yaml, write_text
 from fileio.arrays import member, read_hdf5, read_mat, read_npz, read_pickle, require
+from fileio.json_yaml import read_yaml, write_text
 from fileio.video import probe
 from lightning_modules.checkpoint import export_published, load_lifter, save_lifter
 from pose.errors import PoseError

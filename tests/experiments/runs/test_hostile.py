@@ -7,13 +7,16 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from omegaconf import OmegaConf
 
 from data.synthetic.bodies import random_body
@@ -21,9 +24,8 @@ from data.synthetic.generate import ensure_synthetic
 from data.synthetic.motions import procedural_motion
 from data.synthetic.settings import SyntheticSettings
 from experiments.runs import runner, sweep
-from experiments.runs.own_folder import owned
-from fileio import locks
-from fileio.locks import FileLock
+from experiments.runs.run_dir import owned
+from fileio.locks import try_lock
 from lightning_modules.checkpoint import write_whole
 from pose.errors import DataError
 from tests.soak.files import check_whole, final_files, results
@@ -206,23 +208,24 @@ def test_a_data_folder_that_goes_away_while_it_is_read(
 def test_two_runs_in_one_folder(run_here, predict: list[str], tmp_path: Path) -> None:
     first = run_here(*predict)
     before = {path: path.read_bytes() for path in first.folder.rglob("*") if path.is_file()}
-    lock = FileLock(first.folder / ".lock")
-    assert lock.take(), "the run has ended, so its folder is free"
+    lock = try_lock(first.folder / ".lock")
+    assert lock is not None, "the run has ended, so its folder is free"
     second = run_here(*predict, "seed=3")
     assert second.returncode == 2, second.output
-    said(second.output, f"hydra.run.dir={first.folder}: process {os.getpid()} on ", "is running in this folder")
+    said(second.output, f"hydra.run.dir={first.folder}: another process is running in this folder")
     assert {path: path.read_bytes() for path in before} == before, "not even Hydra has written there"
     lock.release()
     assert run_here(*predict).returncode == 0
 
 
-def test_jobs_of_two_sweeps_wait_for_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog) -> None:
-    lock = FileLock(tmp_path / "row" / ".lock")
-    assert lock.take()
-    monkeypatch.setattr(locks.time, "sleep", lambda seconds: lock.release())
+def test_jobs_of_two_sweeps_wait_for_each_other(tmp_path: Path, caplog) -> None:
+    with ThreadPoolExecutor() as pool:
+        lock = pool.submit(try_lock, tmp_path / "row" / ".lock").result()
+    assert lock is not None
+    threading.Timer(0.8, lock.release).start()
     with caplog.at_level("INFO"), owned(tmp_path / "row", waits=True):
-        assert not FileLock(tmp_path / "row" / ".lock").take()
-    assert "waiting for the row row, which process" in caplog.text
+        assert try_lock(tmp_path / "row" / ".lock") is None
+    assert "waiting for the row row, which another process" in caplog.text
 
 
 def test_a_failure_is_noted_while_the_row_is_held_and_goes_when_another_takes_it(
@@ -235,7 +238,7 @@ def test_a_failure_is_noted_while_the_row_is_held_and_goes_when_another_takes_it
         raise DataError("the disk is full")
 
     def note(message: str) -> None:
-        held.append(not FileLock(tmp_path / ".lock").take())
+        held.append(try_lock(tmp_path / ".lock") is None)
         (tmp_path / "failed.json").write_text("{}")
 
     for module in (runner, sweep):
@@ -245,18 +248,9 @@ def test_a_failure_is_noted_while_the_row_is_held_and_goes_when_another_takes_it
     monkeypatch.setattr(runner, "note_failure", note)
     assert runner.run(OmegaConf.create({"debug": False})) is None
     assert held == [True]
-    assert FileLock(tmp_path / ".lock").take()
+    assert try_lock(tmp_path / ".lock") is not None
     sweep.skip_if_finished(OmegaConf.create({"fresh": False}))
     assert not (tmp_path / "failed.json").exists()
-
-
-def test_a_lock_that_cannot_be_tried_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_) -> None:
-        raise OSError(errno.EIO, "Input/output error")
-
-    monkeypatch.setattr(locks.fcntl, "flock", fail)
-    with pytest.raises(DataError, match=r"a\.lock: cannot be written \(Input/output error\)"):
-        FileLock(tmp_path / "a.lock").take()
 
 
 def test_where_there_are_no_locks_runs_start_all_the_same(
@@ -265,7 +259,7 @@ def test_where_there_are_no_locks_runs_start_all_the_same(
     def refuse(*_) -> None:
         raise OSError(errno.ENOSYS, "Function not implemented")
 
-    monkeypatch.setattr(locks.fcntl, "flock", refuse)
+    monkeypatch.setattr(FileLock, "_acquire", refuse)
     done = run_here(*predict)
     assert done.returncode == 0, done.output
     assert "knows no locks" in done.output

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from experiments.training import devices
 from experiments.training.devices import Plan, plan, taken
-from fileio.locks import FileLock
+from fileio.locks import try_lock
 from pose.errors import ConfigError
 
 FORK = multiprocessing.get_context("fork")
@@ -142,8 +142,8 @@ def test_parallel_jobs_never_share_a_device_and_use_all(gpus, tmp_path: Path) ->
 def test_a_training_sees_the_free_device_only(gpus, run_here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gpus("made-up-0", "made-up-1")
     monkeypatch.setattr(devices, "lock_folder", lambda: tmp_path / "locks")
-    busy = FileLock(tmp_path / "locks" / "made-up-0.lock")
-    assert busy.take()
+    busy = try_lock(tmp_path / "locks" / "made-up-0.lock")
+    assert busy is not None
     done = run_here(
         "experiment=train", "data=synthetic", "size=tiny", "data.windows_per_epoch=64", f"paths.lifters={tmp_path}/l"
     )
@@ -155,4 +155,4 @@ def test_a_training_sees_the_free_device_only(gpus, run_here, tmp_path: Path, mo
     curves = (done.folder / "curves" / "metrics.csv").read_text()
     assert "train/loss" in curves, "what the training logs arrives at the run's logger"
     assert done.metrics["metrics"]["lifted"]["mpjpe_mm"] > 0
-    assert FileLock(tmp_path / "locks" / "made-up-1.lock").take(), "given back"
+    assert try_lock(tmp_path / "locks" / "made-up-1.lock") is not None, "given back"

@@ -1,0 +1,86 @@
+"""One training of a lifter that several runs want."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from experiments.training import lifters
+from experiments.training.devices import Plan
+from pose.errors import DataError
+
+
+@pytest.fixture
+def trainings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Trainings without their work: what trained is noted here."""
+    noted: list[str] = []
+
+    def train_in(folder: Path, *_) -> None:
+        noted.append(threading.current_thread().name)
+        time.sleep(0.2)
+        (folder / "done.json").write_text(json.dumps({"trained_by": threading.current_thread().name}))
+
+    monkeypatch.setattr(lifters, "run_folder", lambda: tmp_path / threading.current_thread().name)
+    monkeypatch.setattr(lifters, "_identify", lambda *_: (None, {"all": "settings"}, "abc"))
+    monkeypatch.setattr(lifters, "plan", lambda *_: Plan("cpu", 1, 1))
+    monkeypatch.setattr(lifters, "_train_in", train_in)
+    return noted
+
+
+def at_once(cfg, count: int) -> list[dict]:
+    results: list[dict] = []
+    threads = [threading.Thread(target=lambda: results.append(lifters.train(cfg)[1])) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(results) == count
+    return results
+
+
+def configuration(tmp_path: Path, fresh: bool):
+    from omegaconf import OmegaConf
+
+    paths = {"lifters": str(tmp_path / "lifters")}
+    return OmegaConf.create({"fresh": fresh, "paths": paths, "trainer": {}, "data": {"batch_size": 1}})
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_runs_that_want_one_lifter_train_it_once(trainings: list[str], tmp_path: Path, fresh: bool) -> None:
+    results = at_once(configuration(tmp_path, fresh), 4)
+    assert len(trainings) == 1
+    assert all(result == {"trained_by": trainings[0]} for result in results)
+    assert json.loads((tmp_path / "lifters" / "abc" / "spec.json").read_text()) == {"all": "settings"}
+
+
+def test_fresh_trains_again_what_was_there_before_and_empties_its_folder(trainings: list[str], tmp_path: Path) -> None:
+    folder = tmp_path / "lifters" / "abc"
+    at_once(configuration(tmp_path, fresh=False), 1)
+    (folder / "last.ckpt").write_text("half")
+    at_once(configuration(tmp_path, fresh=False), 1)
+    assert len(trainings) == 1
+    assert (folder / "last.ckpt").exists()
+    at_once(configuration(tmp_path, fresh=True), 3)
+    assert len(trainings) == 2
+    assert not (folder / "last.ckpt").exists()
+    (folder / "done.json").unlink()
+    (folder / "last.ckpt").write_text("half")
+    at_once(configuration(tmp_path, fresh=True), 1)
+    assert not (folder / "last.ckpt").exists(), "nor is a half-trained one continued"
+
+
+def test_a_failed_training_leaves_the_lock_to_the_next(
+    trainings: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_) -> None:
+        raise DataError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lifters, "_train_in", fail)
+        with pytest.raises(DataError):
+            lifters.train(configuration(tmp_path, fresh=False))
+    assert at_once(configuration(tmp_path, fresh=False), 1)
