@@ -21,12 +21,19 @@ from data.mocap.scenes import Cast, Take, evaluation_cast, film, training_cast
 from data.mocap.sets import MPI, MUCO, MUPOTS, SETTINGS_FILE, mocap_folder
 from data.prepare.steps import Step
 from data.sets import writers
-from data.sets.mpi_inf_3dhp import calibration_path, camera_of_test_set
-from data.sets.mupots_3d import image_size
-from data.synthetic.datasets import stacked
+from data.sets.mpi_inf_3dhp import calibration_path, camera_of_test_set, testset_folder
+from data.sets.muco_temp import annotations_path, detections_path, metadata_path
+from data.sets.mupots_3d import image_size, sequence_files
+from data.synthetic.datasets import (
+    muco_annotations,
+    stacked,
+    write_mupots_sequence,
+    write_test_recording,
+    write_views,
+)
 from data.synthetic.settings import GENERATOR_VERSION
 from fileio.arrays import atomic_path
-from pose.errors import ConfigError
+from pose.errors import ConfigError, check_number
 
 #: Raise it with every change that alters what is generated.
 MOCAP_VERSION = 2
@@ -57,13 +64,9 @@ class MocapSettings:
 
     def __post_init__(self) -> None:
         for key, least in (("seed", 0), ("videos", 1), ("frames", 2), ("test_frames", 2)):
-            value = getattr(self, key)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ConfigError(f"prepare.{key}={value!r}: must be a whole number, {least} or more")
-        if not 0 <= self.procedural <= 1:
-            raise ConfigError(f"prepare.procedural={self.procedural}: must be from 0 to 1")
-        if not 0 < self.fps < 1000:
-            raise ConfigError(f"prepare.fps={self.fps}: must be a positive number of frames per second")
+            check_number(f"prepare.{key}", getattr(self, key), least, whole=True)
+        check_number("prepare.procedural", self.procedural, 0, 1)
+        check_number("prepare.fps", self.fps, above=0, high=1000, hint="frames per second")
 
 
 def mocap_steps(root: Path | str, mocap: Path | str | None, **settings: Any) -> list[Step]:
@@ -90,16 +93,14 @@ def mocap_steps(root: Path | str, mocap: Path | str | None, **settings: Any) -> 
     muco, mpi, mupots = folder / MUCO, folder / MPI, folder / MUPOTS
     steps = [step("cast", [folder / SETTINGS_FILE, *_cast_files(source, muco, mpi)], _write_casts, folder)]
     for camera in CAMERAS:
-        outputs = [_gt_path(muco, camera), *(_detections_path(muco, camera, v) for v in range(chosen.videos))]
+        outputs = [annotations_path(muco, camera), *(detections_path(muco, camera, v) for v in range(chosen.videos))]
         steps.append(step(f"training camera {camera}", outputs, _write_camera, muco, camera))
     for number in _VALIDATION:
-        place = mpi / "mpi_inf_3dhp_test_set" / f"TS{number}"
+        place = testset_folder(mpi, number)
         outputs = [place / "annot_data.mat", place / "hrnet.pkl"]
         steps.append(step(f"validation TS{number}", outputs, _write_validation, place, number))
     for number in _TEST:
-        place, detections = mupots / "MultiPersonTestSet" / f"TS{number}", mupots / "hrnet_pose2d" / f"TS{number}.pkl"
-        outputs = [place / "annot.mat", place / "occlusion.mat", detections]
-        steps.append(step(f"test TS{number}", outputs, _write_test, place, detections, number))
+        steps.append(step(f"test TS{number}", list(sequence_files(mupots, number)), _write_test, mupots, number))
     return steps
 
 
@@ -147,14 +148,6 @@ def _read(mocap: str, clip_fps: float | None) -> list[Clip]:
 # --- the training set, as MuCo-Temp ----------------------------------------------------------------------------------
 
 
-def _gt_path(muco: Path, camera: int) -> Path:
-    return muco / "frames" / f"cam_{camera}" / "gt.pkl"
-
-
-def _detections_path(muco: Path, camera: int, video: int) -> Path:
-    return muco / "hrnet_keypoints" / f"cam_{camera}" / "gt_match_posedist_80" / f"vid_{video}.pkl"
-
-
 def _origins(source: _Source) -> list[list[list[tuple[int, int, int]]]]:
     """sequence_meta.pkl: for each camera and video (subject, sequence, first frame) of the people.
 
@@ -174,7 +167,7 @@ def _origins(source: _Source) -> list[list[list[tuple[int, int, int]]]]:
 
 def _cast_files(source: _Source, muco: Path, mpi: Path) -> list[Path]:
     recordings = {(s, q) for videos in _origins(source) for people in videos for s, q, _ in people}
-    return [muco / "sequence_meta.pkl", *(calibration_path(mpi, *recording) for recording in sorted(recordings))]
+    return [metadata_path(muco), *(calibration_path(mpi, *recording) for recording in sorted(recordings))]
 
 
 def _write_casts(source: _Source, folder: Path) -> None:
@@ -184,11 +177,8 @@ def _write_casts(source: _Source, folder: Path) -> None:
     for video in range(source.settings.videos):
         views = [source.cast(camera, video).view for camera in CAMERAS]
         for subject in sorted({subject for videos in origins for subject, _, _ in videos[video]}):
-            with atomic_path(calibration_path(mpi, subject, video + 1)) as path:
-                writers.write_calibration(
-                    path, [v.camera for v in views], [v.rotation for v in views], [v.position for v in views]
-                )
-    with atomic_path(muco / "sequence_meta.pkl") as path:
+            write_views(calibration_path(mpi, subject, video + 1), views)
+    with atomic_path(metadata_path(muco)) as path:
         writers.write_pickle(path, origins)
     content = {"version": MOCAP_VERSION, **asdict(source.settings), "subjects": len(source.subjects)}
     with atomic_path(folder / SETTINGS_FILE) as path:
@@ -201,11 +191,10 @@ def _write_camera(source: _Source, muco: Path, camera: int) -> None:
     for video in range(chosen.videos):
         rng = source.generator("film", camera, video)
         seen = stacked(film(source.cast(camera, video), source.training_clips, chosen.frames, chosen.fps, rng))
-        fields = {"annot2": "annotation_2d", "annot3": "annotation_3d", "univ_annot3": "universal_3d"}
-        annotations.append({name: seen[field].astype(np.float32) for name, field in fields.items()})
-        with atomic_path(_detections_path(muco, camera, video)) as path:
+        annotations.append(muco_annotations(seen))
+        with atomic_path(detections_path(muco, camera, video)) as path:
             writers.write_pickle(path, {"poses": seen["detection"], "is_valid": seen["detected"]})
-    with atomic_path(_gt_path(muco, camera)) as path:
+    with atomic_path(annotations_path(muco, camera)) as path:
         writers.write_pickle(path, annotations)
 
 
@@ -216,28 +205,15 @@ def _write_validation(source: _Source, folder: Path, number: int) -> None:
     """A sequence of one person, as in the test set of MPI-INF-3DHP, by that set's camera."""
     chosen, rng = source.settings, source.generator("validation", number)
     cast = evaluation_cast(source.evaluation_clips, chosen.test_frames, chosen.fps, 1, camera_of_test_set(number), rng)
-    seen = stacked(film(cast, source.evaluation_clips, chosen.test_frames, chosen.fps, rng))
-    first = {name: values[:, 0] for name, values in seen.items()}
-    with atomic_path(folder / "annot_data.mat") as path:
-        writers.write_mpi_test_annotations(
-            path, first["annotation_2d"], first["annotation_3d"], first["universal_3d"], first["in_image"]
-        )
-    with atomic_path(folder / "hrnet.pkl") as path:
-        writers.write_pickle(path, {"poses": first["detection"], "is_valid": first["detected"]})
+    seen = film(cast, source.evaluation_clips, chosen.test_frames, chosen.fps, rng)
+    write_test_recording(folder, stacked(seen))
 
 
-def _write_test(source: _Source, folder: Path, detections: Path, number: int) -> None:
+def _write_test(source: _Source, mupots: Path, number: int) -> None:
     """A sequence of one to four people, as in MuPoTS-3D."""
     chosen, rng = source.settings, source.generator("test", number)
     cast = evaluation_cast(
         source.evaluation_clips, chosen.test_frames, chosen.fps, 1 + number % 4, image_size(number), rng
     )
-    seen = stacked(film(cast, source.evaluation_clips, chosen.test_frames, chosen.fps, rng))
-    with atomic_path(folder / "annot.mat") as path:
-        writers.write_mupots_annotations(
-            path, seen["annotation_2d"], seen["annotation_3d"], seen["universal_3d"], seen["in_image"]
-        )
-    with atomic_path(folder / "occlusion.mat") as path:
-        writers.write_mupots_occlusion(path, ~seen["visible"])
-    with atomic_path(detections) as path:
-        writers.write_pickle(path, {"pose": seen["detection"], "valid_pose": seen["detected"]})
+    seen = film(cast, source.evaluation_clips, chosen.test_frames, chosen.fps, rng)
+    write_mupots_sequence(mupots, number, stacked(seen))

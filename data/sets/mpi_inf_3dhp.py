@@ -15,7 +15,7 @@ import torch
 from data.sets.reader import Reader, check_numbers, read_detections
 from fileio.arrays import read_hdf5, read_mat, reading, require, require_mask, require_shape, to_tensor
 from pose.cameras import Camera
-from pose.coordinates import ANNOTATION_FIELD, Coordinates, check_coordinates
+from pose.coordinates import ANNOTATION_FIELD, Coordinates
 from pose.errors import ConfigError, DataError, check_finite
 from pose.joint_sets import MUPOTS_17, MUPOTS_17_OF_MPI_28
 from pose.sequence import PoseSequence
@@ -63,9 +63,24 @@ def read_cameras(path: Path | str) -> dict[int, Camera]:
     return cameras
 
 
+def recording_folder(root: Path, subject: int, sequence: int) -> Path:
+    """Where a training recording is."""
+    return root / f"S{subject}" / f"Seq{sequence}"
+
+
 def calibration_path(root: Path, subject: int, sequence: int) -> Path:
     """Where the intrinsics of a training recording are."""
-    return root / f"S{subject}" / f"Seq{sequence}" / "camera.calibration"
+    return recording_folder(root, subject, sequence) / "camera.calibration"
+
+
+def detections_path(folder: Path, camera: int) -> Path:
+    """Where a training recording's detections of one camera are."""
+    return folder / "hrnet" / f"hrnet_{camera:02d}.pkl"
+
+
+def testset_folder(root: Path, number: int) -> Path:
+    """Where recording TS`number` of the test part is."""
+    return root / "mpi_inf_3dhp_test_set" / f"TS{number}"
 
 
 def camera_of(cameras: dict[int, Camera], number: int, path: Path) -> Camera:
@@ -95,10 +110,8 @@ class MpiInf3dhpTrain(Reader):
     def files(self) -> list[Path]:
         return sorted(path for recording in self._recordings() for path in self._files_of(*recording))
 
-    def sequences(self, coordinates: str) -> list[PoseSequence]:
-        coordinates = check_coordinates(coordinates)
-        self.check_files()
-        return [sequence for recording in self._recordings() for sequence in self._read(*recording, coordinates)]
+    def _read(self, coordinates: Coordinates) -> list[PoseSequence]:
+        return [person for recording in self._recordings() for person in self._read_recording(*recording, coordinates)]
 
     def _recordings(self) -> list[tuple[int, int]]:
         pairs = [(subject, sequence) for subject in self.subjects for sequence in SEQUENCES]
@@ -108,25 +121,22 @@ class MpiInf3dhpTrain(Reader):
         left_out = BEHIND_CAMERA_NUMBER if (subject, sequence) == BEHIND_CAMERA else None
         return [camera for camera in self.cameras if camera != left_out]
 
-    def _detections_path(self, subject: int, sequence: int, camera: int) -> Path:
-        return self.root / f"S{subject}" / f"Seq{sequence}" / "hrnet" / f"hrnet_{camera:02d}.pkl"
-
     def _files_of(self, subject: int, sequence: int) -> list[Path]:
-        calibration = calibration_path(self.root, subject, sequence)
-        detections = [self._detections_path(subject, sequence, c) for c in self._cameras_of(subject, sequence)]
-        return [calibration.with_name("annot.mat"), calibration, *detections]
+        folder = recording_folder(self.root, subject, sequence)
+        detections = [detections_path(folder, camera) for camera in self._cameras_of(subject, sequence)]
+        return [folder / "annot.mat", folder / "camera.calibration", *detections]
 
-    def _read(self, subject: int, sequence: int, coordinates: Coordinates) -> list[PoseSequence]:
-        calibration = calibration_path(self.root, subject, sequence)
-        annotations = calibration.with_name("annot.mat")
-        logger.debug("reading %s", calibration.parent)
+    def _read_recording(self, subject: int, sequence: int, coordinates: Coordinates) -> list[PoseSequence]:
+        folder = recording_folder(self.root, subject, sequence)
+        annotations, calibration = folder / "annot.mat", folder / "camera.calibration"
+        logger.debug("reading %s", folder)
         cameras, numbers = read_cameras(calibration), self._cameras_of(subject, sequence)
         poses = read_annotations(annotations, (subject, sequence), numbers, ANNOTATION_FIELD[coordinates])
         fps = 50 if (subject, sequence) in FILMED_AT_50_FPS else 25
         step = 2 * (fps // MAX_FPS)
         found = []
         for number in numbers:
-            path = self._detections_path(subject, sequence, number)
+            path = detections_path(folder, number)
             keypoints_2d, confidence, detected = read_detections(path, annotations, len(poses[number]))
             found.append(
                 PoseSequence(
@@ -206,19 +216,15 @@ class MpiInf3dhpTest(Reader):
         super().__init__(root)
         self.numbers = check_numbers("numbers", numbers, range(1, 7))
 
-    def _folder(self, number: int) -> Path:
-        return self.root / "mpi_inf_3dhp_test_set" / f"TS{number}"
-
     def files(self) -> list[Path]:
-        return sorted(self._folder(n) / name for n in self.numbers for name in ("annot_data.mat", "hrnet.pkl"))
+        folders = [testset_folder(self.root, number) for number in self.numbers]
+        return sorted(folder / name for folder in folders for name in ("annot_data.mat", "hrnet.pkl"))
 
-    def sequences(self, coordinates: str) -> list[PoseSequence]:
-        coordinates = check_coordinates(coordinates)
-        self.check_files()
-        return [self._read(number, coordinates) for number in self.numbers]
+    def _read(self, coordinates: Coordinates) -> list[PoseSequence]:
+        return [self._read_recording(number, coordinates) for number in self.numbers]
 
-    def _read(self, number: int, coordinates: Coordinates) -> PoseSequence:
-        path, key = self._folder(number) / "annot_data.mat", ANNOTATION_FIELD[coordinates]
+    def _read_recording(self, number: int, coordinates: Coordinates) -> PoseSequence:
+        path, key = testset_folder(self.root, number) / "annot_data.mat", ANNOTATION_FIELD[coordinates]
         content = read_hdf5(path, [key, "valid_frame"])
         poses = require(content[key], path, key, ("T", 1, 17, 3), sizes := {})[:, 0]
         annotated = require_mask(content["valid_frame"], path, "valid_frame", ("T", 1), sizes)[:, 0]

@@ -15,7 +15,7 @@ from data.sets.mpi_inf_3dhp import CAMERAS, SEQUENCES, SUBJECTS, calibration_pat
 from data.sets.reader import Reader, check_numbers, read_detections
 from fileio.arrays import member, read_pickle, require, to_tensor
 from pose.cameras import Camera
-from pose.coordinates import ANNOTATION_FIELD, Coordinates, check_coordinates
+from pose.coordinates import ANNOTATION_FIELD, Coordinates
 from pose.errors import DataError, check_finite
 from pose.sequence import PoseSequence
 
@@ -23,6 +23,21 @@ logger = logging.getLogger(__name__)
 
 FPS = 25.0
 VIDEOS = range(7)
+
+
+def metadata_path(root: Path) -> Path:
+    """The file that says which clips the people of each video came from."""
+    return root / "sequence_meta.pkl"
+
+
+def annotations_path(root: Path, camera: int) -> Path:
+    """The annotations of all videos of a camera."""
+    return root / "frames" / f"cam_{camera}" / "gt.pkl"
+
+
+def detections_path(root: Path, camera: int, video: int) -> Path:
+    """The detections in one video."""
+    return root / "hrnet_keypoints" / f"cam_{camera}" / "gt_match_posedist_80" / f"vid_{video}.pkl"
 
 
 class MuCoTemp(Reader):
@@ -55,32 +70,20 @@ class MuCoTemp(Reader):
         self.videos = check_numbers("videos", videos, self.ALLOWED_VIDEOS)
         self.subjects, self.recordings, self.fps = subjects, recordings, fps
 
-    @property
-    def _meta_path(self) -> Path:
-        return self.root / "sequence_meta.pkl"
-
-    def _annotations_path(self, camera: int) -> Path:
-        return self.root / "frames" / f"cam_{camera}" / "gt.pkl"
-
-    def _detections_path(self, camera: int, video: int) -> Path:
-        return self.root / "hrnet_keypoints" / f"cam_{camera}" / "gt_match_posedist_80" / f"vid_{video}.pkl"
-
     def files(self) -> list[Path]:
         """Every file that `sequences` opens, sorted; all calibrations while the metadata that names them is missing."""
-        if self._meta_path.is_file():
+        if metadata_path(self.root).is_file():
             recordings = {clip for clips in self._clips().values() for clip in clips}
         else:
             recordings = {(subject, sequence) for subject in self.subjects for sequence in self.recordings}
         return sorted(
-            [self._meta_path]
-            + [self._annotations_path(camera) for camera in self.cameras]
-            + [self._detections_path(camera, video) for camera in self.cameras for video in self.videos]
+            [metadata_path(self.root)]
+            + [annotations_path(self.root, camera) for camera in self.cameras]
+            + [detections_path(self.root, camera, video) for camera in self.cameras for video in self.videos]
             + [calibration_path(self.mpi_root, *recording) for recording in recordings]
         )
 
-    def sequences(self, coordinates: str) -> list[PoseSequence]:
-        coordinates = check_coordinates(coordinates)
-        self.check_files()
+    def _read(self, coordinates: Coordinates) -> list[PoseSequence]:
         clips = self._clips()
         calibrations = {
             clip: read_cameras(calibration_path(self.mpi_root, *clip))
@@ -88,7 +91,7 @@ class MuCoTemp(Reader):
         }
         found = []
         for camera in self.cameras:
-            path = self._annotations_path(camera)
+            path = annotations_path(self.root, camera)
             logger.debug("reading %s", path)
             content = read_pickle(path)
             for video in self.videos:
@@ -97,12 +100,12 @@ class MuCoTemp(Reader):
                     for clip in clips[camera, video]
                 ]
                 annotation = member(content, video, path, f"video {video}")
-                found += self._read(camera, video, annotation, intrinsics, coordinates)
+                found += self._read_video(camera, video, annotation, intrinsics, coordinates)
         return found
 
     def _clips(self) -> dict[tuple[int, int], list[tuple[int, int]]]:
         """(subject, sequence) that each person of video (camera, video) came from."""
-        path = self._meta_path
+        path = metadata_path(self.root)
         content = read_pickle(path)
         clips = {}
         for camera in self.cameras:
@@ -120,15 +123,15 @@ class MuCoTemp(Reader):
                 clips[camera, video] = [(int(subject), int(sequence)) for subject, sequence, _ in people]
         return clips
 
-    def _read(
+    def _read_video(
         self, camera: int, video: int, annotation: Any, intrinsics: list[Camera], coordinates: Coordinates
     ) -> list[PoseSequence]:
-        path, key = self._annotations_path(camera), ANNOTATION_FIELD[coordinates]
+        path, key = annotations_path(self.root, camera), ANNOTATION_FIELD[coordinates]
         label, sizes = f"[{video}].{key}", {"P": len(intrinsics)}
         poses = to_tensor(require(member(annotation, key, path, label), path, label, ("T", "P", 17, 3), sizes))
         check_finite(f"{path}: {label}", poses, "fetch the file again")
         keypoints_2d, confidence, detected = read_detections(
-            self._detections_path(camera, video), path, len(poses), len(intrinsics)
+            detections_path(self.root, camera, video), path, len(poses), len(intrinsics)
         )
         return [
             PoseSequence(

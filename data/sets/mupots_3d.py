@@ -15,8 +15,8 @@ import torch
 from data.sets.reader import Reader, check_numbers, read_detections
 from fileio.arrays import read_mat, require, require_mask, require_shape, to_tensor
 from pose.cameras import Camera, fit_intrinsics
-from pose.coordinates import ANNOTATION_FIELD, Coordinates, check_coordinates
-from pose.errors import ConfigError, DataError, check_finite
+from pose.coordinates import ANNOTATION_FIELD, Coordinates
+from pose.errors import DataError, check_finite, check_number
 from pose.sequence import PoseSequence
 
 logger = logging.getLogger(__name__)
@@ -30,6 +30,12 @@ N_SQUARE = 5
 def image_size(number: int) -> tuple[int, int]:
     """Width and height in pixels of sequence TS`number`."""
     return (2048, 2048) if number <= N_SQUARE else (1920, 1080)
+
+
+def sequence_files(root: Path, number: int) -> tuple[Path, Path, Path]:
+    """Annotations, occlusion labels and detections of sequence TS`number`."""
+    folder = root / "MultiPersonTestSet" / f"TS{number}"
+    return folder / "annot.mat", folder / "occlusion.mat", root / "hrnet_pose2d" / f"TS{number}.pkl"
 
 
 class MuPoTS3D(Reader):
@@ -54,24 +60,16 @@ class MuPoTS3D(Reader):
     def __init__(self, root: Path | str, sequences: Iterable[int] = NUMBERS, fps: float | None = None) -> None:
         super().__init__(root)
         self.numbers = check_numbers("sequences", sequences, NUMBERS)
-        if fps is not None and not fps > 0:
-            raise ConfigError(f"fps={fps}: must be a positive number of frames per second, or null for the set's own")
-        self.fps = fps
-
-    def _paths(self, number: int) -> tuple[Path, Path, Path]:
-        folder = self.root / "MultiPersonTestSet" / f"TS{number}"
-        return folder / "annot.mat", folder / "occlusion.mat", self.root / "hrnet_pose2d" / f"TS{number}.pkl"
+        self.fps = fps if fps is None else check_number("fps", fps, above=0, hint="null takes the set's own")
 
     def files(self) -> list[Path]:
-        return sorted(path for number in self.numbers for path in self._paths(number))
+        return sorted(path for number in self.numbers for path in sequence_files(self.root, number))
 
-    def sequences(self, coordinates: str) -> list[PoseSequence]:
-        coordinates = check_coordinates(coordinates)
-        self.check_files()
-        return [sequence for number in self.numbers for sequence in self._read(number, coordinates)]
+    def _read(self, coordinates: Coordinates) -> list[PoseSequence]:
+        return [person for number in self.numbers for person in self._read_sequence(number, coordinates)]
 
-    def _read(self, number: int, coordinates: Coordinates) -> list[PoseSequence]:
-        path, occlusion_path, detections_path = self._paths(number)
+    def _read_sequence(self, number: int, coordinates: Coordinates) -> list[PoseSequence]:
+        path, occlusion_path, detections_path = sequence_files(self.root, number)
         logger.debug("reading %s", path.parent)
         cells = _read_cell(path, "annotations", sizes := {})
         occluded = _read_occlusions(occlusion_path, sizes)

@@ -1,4 +1,4 @@
-"""What the readers of all data sets share: their face, the check for missing files, and the published 2D detections."""
+"""What the readers of all data sets share: the check for missing files, and the published 2D detections."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from fileio.arrays import member, read_pickle, require, require_mask, to_tensor
+from pose.coordinates import Coordinates, check_coordinates
 from pose.errors import ConfigError, DataError, check_finite
 from pose.joint_sets import COCO_19
 from pose.sequence import PoseSequence
@@ -33,8 +34,14 @@ class Reader(ABC):
         """Every file that `sequences` opens, sorted."""
 
     @abstractmethod
+    def _read(self, coordinates: Coordinates) -> list[PoseSequence]:
+        """The whole set, once all files are there."""
+
     def sequences(self, coordinates: str) -> list[PoseSequence]:
         """The whole set in `coordinates` (normal or universal). DataError if a file is missing or unusable."""
+        coordinates = check_coordinates(coordinates)
+        self.check_files()
+        return self._read(coordinates)
 
     def missing_files(self) -> list[Path]:
         """Those of `files()` that are not there."""

@@ -1,24 +1,27 @@
-"""The three stand-in data sets: which recordings there are, at which rates, by which cameras; docs/method.md §3.
+"""The three synthetic data sets: which recordings there are, at which rates, by which cameras; docs/method.md §3.
 
-Every recording is a job of its own with random numbers of its own, so jobs may run in any order. The facts of the
-formats (rates, faults of the annotations, cameras) are stated here once more rather than taken from the readers: what
-reads back right has been understood alike twice.
+Every recording is a job of its own with random numbers of its own, so jobs may run in any order. Rates and faults of
+the annotations are stated here again rather than taken from the readers: what reads back right was understood twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import fields
 from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from data.sets import writers
+from data.sets import mpi_inf_3dhp, muco_temp, writers
+from data.sets.mpi_inf_3dhp import recording_folder, testset_folder
+from data.sets.mupots_3d import sequence_files
 from data.synthetic.bodies import Body, random_body
 from data.synthetic.motions import procedural_motion
 from data.synthetic.scenes import SeenPerson, View, compose_scene, look_at, render_scene
 from data.synthetic.settings import SyntheticSettings
+from fileio.arrays import atomic_path
 from pose.cameras import Camera
 from pose.coordinates import universal_scale
 
@@ -51,14 +54,57 @@ def _generator(settings: SyntheticSettings, *key: int) -> np.random.Generator:
 _SUBJECT, _STUDIO, _MPI, _MPI_TEST, _MUCO, _MUPOTS, _MUCO_CAST = range(7)
 
 
-def _folder(*parts: Path | str) -> Path:
-    folder = Path(*parts)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+def _made(path: Path) -> Path:
+    """`path`, its folder made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
-def _universal(annotation_3d: np.ndarray) -> np.ndarray:
-    return annotation_3d * float(universal_scale(torch.from_numpy(annotation_3d)))
+# --- a seen scene in the formats, for motion capture too -------------------------------------------------------------
+
+
+def stacked(people: Sequence[SeenPerson]) -> dict[str, np.ndarray]:
+    """Arrays (T, P, ...) of a scene; `universal_3d` is the annotation with everybody at one height."""
+    arrays = {
+        field.name: np.stack([getattr(person, field.name) for person in people], axis=1) for field in fields(SeenPerson)
+    }
+    scales = [float(universal_scale(torch.from_numpy(person.annotation_3d))) for person in people]
+    return arrays | {"universal_3d": arrays["annotation_3d"] * np.array(scales)[:, None, None]}
+
+
+def muco_annotations(seen: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """A `stacked` scene as an entry of MuCo-Temp's gt.pkl."""
+    names = {"annot2": "annotation_2d", "annot3": "annotation_3d", "univ_annot3": "universal_3d"}
+    return {key: seen[name].astype(np.float32) for key, name in names.items()}
+
+
+def write_views(path: Path, views: Sequence[View]) -> None:
+    """camera.calibration of a recording."""
+    with atomic_path(path) as partial:
+        writers.write_calibration(
+            partial, [v.camera for v in views], [v.rotation for v in views], [v.position for v in views]
+        )
+
+
+def write_test_recording(folder: Path, seen: dict[str, np.ndarray]) -> None:
+    """A `stacked` scene of one person as a recording of MPI-INF-3DHP's test part."""
+    names = ("annotation_2d", "annotation_3d", "universal_3d", "in_image")
+    with atomic_path(folder / "annot_data.mat") as path:
+        writers.write_mpi_test_annotations(path, *(seen[name][:, 0] for name in names))
+    with atomic_path(folder / "hrnet.pkl") as path:
+        writers.write_pickle(path, {"poses": seen["detection"][:, 0], "is_valid": seen["detected"][:, 0]})
+
+
+def write_mupots_sequence(root: Path, number: int, seen: dict[str, np.ndarray]) -> None:
+    """A `stacked` scene as sequence TS`number` of MuPoTS-3D."""
+    annotations, occlusion, detections = sequence_files(root, number)
+    names = ("annotation_2d", "annotation_3d", "universal_3d", "in_image")
+    with atomic_path(annotations) as path:
+        writers.write_mupots_annotations(path, *(seen[name] for name in names))
+    with atomic_path(occlusion) as path:
+        writers.write_mupots_occlusion(path, ~seen["visible"])
+    with atomic_path(detections) as path:
+        writers.write_pickle(path, {"pose": seen["detection"], "valid_pose": seen["detected"]})
 
 
 # --- MPI-INF-3DHP ----------------------------------------------------------------------------------------------------
@@ -91,7 +137,7 @@ def _studio(settings: SyntheticSettings, subject: int, sequence: int) -> list[Vi
 
 
 def _mpi_recording(root: Path, settings: SyntheticSettings, subject: int, sequence: int) -> None:
-    folder = _folder(root, f"S{subject}", f"Seq{sequence}")
+    folder = recording_folder(root, subject, sequence)
     rng = _generator(settings, _MPI, subject, sequence)
     fps = 50 if subject in (3, 5) or (subject, sequence) == (1, 2) else 25
     n_frames = settings.mpi_frames * fps // 25
@@ -106,45 +152,23 @@ def _mpi_recording(root: Path, settings: SyntheticSettings, subject: int, sequen
     views = _studio(settings, subject, sequence)
     annot3 = [view.to_camera(joints) for view in views]
     annot2 = [v.camera.project(torch.from_numpy(points)).numpy() for v, points in zip(views, annot3, strict=True)]
-    writers.write_mpi_annotations(folder / "annot.mat", annot2, annot3, [scale * points for points in annot3])
-    writers.write_calibration(
-        folder / "camera.calibration",
-        [v.camera for v in views],
-        [v.rotation for v in views],
-        [v.position for v in views],
-    )
+    writers.write_mpi_annotations(_made(folder / "annot.mat"), annot2, annot3, [scale * points for points in annot3])
+    write_views(folder / "camera.calibration", views)
     for number, view in enumerate(views[:_N_DETECTED]):
         (person,) = render_scene([motion[:n_frames]], view, fps, rng)
         content = {"poses": person.detection, "is_valid": person.detected}
-        writers.write_pickle(_folder(folder, "hrnet") / f"hrnet_{number:02d}.pkl", content)
-
-
-def _test_camera(number: int) -> Camera:
-    if number <= 4:
-        focal = 0.732506 * 2048
-        return Camera(focal, focal, 1024 - 0.00322884 * 2048, 1024 + 0.00929296 * 2048, 2048, 2048)
-    focal = 0.8770747185 * 1920
-    return Camera(focal, focal, 960 - 0.0104908645 * 1920, 540 + 0.0104899704 / 5.625 * 10 * 1080, 1920, 1080)
+        writers.write_pickle(_made(mpi_inf_3dhp.detections_path(folder, number)), content)
 
 
 def _mpi_test_recording(root: Path, settings: SyntheticSettings, number: int) -> None:
-    folder = _folder(root, "mpi_inf_3dhp_test_set", f"TS{number}")
     rng = _generator(settings, _MPI_TEST, number)
     motion = procedural_motion("mixed", settings.test_frames, _MUCO_FPS, random_body(rng), rng)
     # A 16:9 picture needs more distance to hold a standing person.
     distance = rng.uniform(3800, 4600) if number <= 4 else rng.uniform(5200, 6000)
     azimuth = rng.uniform(0, 2 * np.pi)
     position = np.array([distance * np.sin(azimuth), rng.uniform(900, 1900), distance * np.cos(azimuth)])
-    view = look_at(_test_camera(number), position, np.array([0, 950.0, 0]), roll=rng.normal(0, 0.01))
-    (person,) = render_scene([motion], view, _MUCO_FPS, rng)
-    writers.write_mpi_test_annotations(
-        folder / "annot_data.mat",
-        person.annotation_2d,
-        person.annotation_3d,
-        _universal(person.annotation_3d),
-        person.in_image,
-    )
-    writers.write_pickle(folder / "hrnet.pkl", {"poses": person.detection, "is_valid": person.detected})
+    view = look_at(mpi_inf_3dhp.camera_of_test_set(number), position, np.array([0, 950.0, 0]), roll=rng.normal(0, 0.01))
+    write_test_recording(testset_folder(root, number), stacked(render_scene([motion], view, _MUCO_FPS, rng)))
 
 
 # --- scenes of several people ----------------------------------------------------------------------------------------
@@ -157,15 +181,6 @@ def _motions(bodies: list[Body], n_frames: int, fps: float, rng: np.random.Gener
     return [procedural_motion(kind, n_frames, fps, body, rng) for kind, body in zip(kinds, bodies, strict=True)]
 
 
-def stacked(people: list[SeenPerson], order: np.ndarray | None = None) -> dict[str, np.ndarray]:
-    """Arrays (T, P, ...) of a scene, people in `order`; `universal_3d` is their annotation at one height."""
-    order = np.arange(len(people)) if order is None else order
-    names = ("annotation_2d", "annotation_3d", "visible", "detection", "detected", "in_image")
-    arrays = {name: np.stack([getattr(people[i], name) for i in order], axis=1) for name in names}
-    arrays["universal_3d"] = np.stack([_universal(people[i].annotation_3d) for i in order], axis=1)
-    return arrays
-
-
 def _muco_cast(settings: SyntheticSettings, camera: int, video: int) -> list[tuple[int, int, int]]:
     """(subject, sequence, first frame) of a video's people."""
     rng = _generator(settings, _MUCO_CAST, camera, video)
@@ -175,7 +190,7 @@ def _muco_cast(settings: SyntheticSettings, camera: int, video: int) -> list[tup
 
 def _muco_metadata(root: Path, settings: SyntheticSettings) -> None:
     cast = [[_muco_cast(settings, camera, v) for v in range(settings.muco_videos)] for camera in range(_N_DETECTED)]
-    writers.write_pickle(_folder(root) / "sequence_meta.pkl", cast)
+    writers.write_pickle(_made(muco_temp.metadata_path(root)), cast)
 
 
 def _muco_camera(root: Path, settings: SyntheticSettings, camera: int) -> None:
@@ -189,12 +204,10 @@ def _muco_camera(root: Path, settings: SyntheticSettings, camera: int) -> None:
         views = [View(source.camera, sources[0].rotation, sources[0].position) for source in sources]
         scene = compose_scene(motions, views[0], rng)
         seen = stacked(render_scene(scene, views, _MUCO_FPS, rng))
-        fields = {"annot2": "annotation_2d", "annot3": "annotation_3d", "univ_annot3": "universal_3d"}
-        annotations.append({name: seen[field].astype(np.float32) for name, field in fields.items()})
-        folder = _folder(root, "hrnet_keypoints", f"cam_{camera}", "gt_match_posedist_80")
+        annotations.append(muco_annotations(seen))
         content = {"poses": seen["detection"], "is_valid": seen["detected"]}
-        writers.write_pickle(folder / f"vid_{video}.pkl", content)
-    writers.write_pickle(_folder(root, "frames", f"cam_{camera}") / "gt.pkl", annotations)
+        writers.write_pickle(_made(muco_temp.detections_path(root, camera, video)), content)
+    writers.write_pickle(_made(muco_temp.annotations_path(root, camera)), annotations)
 
 
 def _mupots_view(number: int, n_frames: int, fps: float, rng: np.random.Generator) -> View:
@@ -209,16 +222,10 @@ def _mupots_view(number: int, n_frames: int, fps: float, rng: np.random.Generato
 
 
 def _mupots_sequence(root: Path, settings: SyntheticSettings, number: int) -> None:
-    folder = _folder(root, "MultiPersonTestSet", f"TS{number}")
     rng = _generator(settings, _MUPOTS, number)
     n_frames, fps = settings.mupots_frames, 30 if number <= 5 else 60
     view = _mupots_view(number, n_frames, fps, rng)
     bodies = [random_body(rng) for _ in range(2 + number % 3)]
     scene = compose_scene(_motions(bodies, n_frames, fps, rng), view, rng)
-    seen = stacked(render_scene(scene, view, fps, rng), rng.permutation(len(scene)))
-    writers.write_mupots_annotations(
-        folder / "annot.mat", seen["annotation_2d"], seen["annotation_3d"], seen["universal_3d"], seen["in_image"]
-    )
-    writers.write_mupots_occlusion(folder / "occlusion.mat", ~seen["visible"])
-    content = {"pose": seen["detection"], "valid_pose": seen["detected"]}
-    writers.write_pickle(_folder(root, "hrnet_pose2d") / f"TS{number}.pkl", content)
+    people = render_scene(scene, view, fps, rng)
+    write_mupots_sequence(root, number, stacked([people[i] for i in rng.permutation(len(scene))]))

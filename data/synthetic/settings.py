@@ -1,4 +1,4 @@
-"""What decides the content of the stand-in, and its fingerprint."""
+"""What decides the content of the synthetic data, and its fingerprint."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 
-from pose.errors import ConfigError
+from pose.errors import check_number
 
 #: Raise it with every change that alters what is generated: cached folders and trained lifters are found by it.
 GENERATOR_VERSION = 1
@@ -15,7 +15,7 @@ GENERATOR_VERSION = 1
 
 @dataclass(frozen=True)
 class SyntheticSettings:
-    """Sizes of the stand-in data sets.
+    """Sizes of the synthetic data sets.
 
     seed: the same seed gives the same files. mpi_frames: frames at 25 fps of each MPI-INF-3DHP training recording
     (twice as many in the recordings at 50 fps). muco_frames: of each MuCo-Temp video. test_frames: of each
@@ -32,10 +32,8 @@ class SyntheticSettings:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
             least, most = {"seed": (0, 2**63), "muco_videos": (1, 7)}.get(field.name, (2, 100_000))
-            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-                raise ConfigError(f"settings.{field.name}={value!r}: must be a whole number from {least} to {most}")
+            check_number(f"settings.{field.name}", getattr(self, field.name), least, most, whole=True)
 
 
 def synthetic_fingerprint(settings: SyntheticSettings) -> str:
