@@ -135,7 +135,8 @@ def _draw(
     cfg: DictConfig, annotated: list[PoseSequence], lifted: list[PoseSequence], final: list[PoseSequence]
 ) -> None:
     """The figure of a trajectory through an occlusion and a clip of its scene."""
-    from inference.render.figures import choose_occlusion, scene_clip, trajectory_figure
+    from inference.render.clip import scene_clip
+    from inference.render.figures import choose_occlusion, trajectory_figure
 
     note = f"{cfg.test.name} data, lifter trained on {cfg.data.name}"
     index, start, end = choose_occlusion(annotated)

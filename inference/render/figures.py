@@ -1,7 +1,6 @@
-"""What a person looks at after a run: a figure of one trajectory through an occlusion and a clip of a scene in 3D.
+"""The figure of one evaluated trajectory through an occlusion: annotation, lifted, refined; over time and from above.
 
-Numbers hide what an occlusion does to a track, so both pictures put annotation, lifted prediction and refinement side
-by side and mark the hidden frames. Times are those of the source video, in seconds.
+Hidden frames are marked. Times are those of the source video, in seconds.
 """
 
 from __future__ import annotations
@@ -20,9 +19,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from fileio.arrays import atomic_path
-from inference.render.clip_renderer import BLUE, ORANGE, VERMILLION, Array, Mask, Stage
+from inference.render.drawing import BLUE, HIP, ORANGE, VERMILLION
 from pose.coordinates import same_coordinates
-from pose.errors import ConfigError, DataError, MismatchError
+from pose.errors import DataError, MismatchError
+from pose.joint_sets import MUPOTS_17
 from pose.sequence import PoseSequence
 
 CURVE_COLOURS = {"annotation": "#444444", "lifted": VERMILLION, "refined": BLUE}
@@ -40,7 +40,7 @@ class Occlusion(NamedTuple):
     end: int
 
 
-def hidden_frames(sequence: PoseSequence) -> Mask:
+def hidden_frames(sequence: PoseSequence) -> np.ndarray:
     """(T,) true where the person is undetected or fewer than half of the joints are visible."""
     mostly_hidden = sequence.visible.float().mean(dim=1) < 0.5
     return (mostly_hidden | ~sequence.detected).cpu().numpy()
@@ -85,13 +85,13 @@ def trajectory_figure(
 
     focus: (start, end) source frames of interest, shown with CONTEXT_S (or their own length, if that is longer) on
     either side; None shows the whole track. note: a line in a box beside the title, such as what the data are.
-    Raises MismatchError where frames or variants differ, DataError where no frame is left to draw.
+    Raises MismatchError where frames or coordinates differ, DataError where no frame is left to draw.
     """
     tracks = {"annotation": annotation, "lifted": lifted} | ({"refined": refined} if refined is not None else {})
     for name in list(tracks)[1:]:
-        _check_same_frames(name, tracks[name], annotation)
+        check_same_frames(name, tracks[name], annotation)
     frame = annotation.frame.cpu().numpy()
-    rate = _source_fps(annotation.fps, frame)
+    rate = source_fps(annotation.fps, frame)
     shown = np.ones(len(frame), bool)
     if focus is not None:
         around = max(CONTEXT_S * rate, focus[1] - focus[0])
@@ -99,7 +99,7 @@ def trajectory_figure(
     if not shown.any():
         raise DataError(f"{annotation.name}: no frame to draw, {len(frame)} in the track; focus={focus} must lie in it")
     seconds, hidden = frame[shown] / rate, hidden_frames(annotation)[shown]
-    hips = {name: _poses(track, track is annotation)[shown, _root(track)] / 1000.0 for name, track in tracks.items()}
+    hips = {name: poses_mm(track, track is annotation)[shown, HIP] / 1000.0 for name, track in tracks.items()}
 
     with matplotlib.rc_context({"font.size": 14, "font.family": "DejaVu Sans", "axes.edgecolor": "#888888"}):
         figure = Figure(figsize=(16, 9), dpi=100, layout="constrained")
@@ -119,57 +119,9 @@ def trajectory_figure(
             figure.savefig(temporary, format="png", facecolor="white")
 
 
-def scene_clip(
-    path: Path | str,
-    annotated: Sequence[PoseSequence],
-    lifted: Sequence[PoseSequence],
-    refined: Sequence[PoseSequence] | None,
-    fps_out: float = 15.0,
-    max_frames: int = 100,
-    *,
-    focus: tuple[int, int] | None = None,
-    note: str = "",
+def _draw_over_time(
+    panels: list[Axes], seconds: np.ndarray, hips: Mapping[str, np.ndarray], hidden: np.ndarray, fps: float
 ) -> None:
-    """Draw the people of one scene in 3D as a looped GIF at true speed: lifted on the left, refined on the right.
-
-    The lists hold the same people in the same order; without refined there is one picture. The annotation is grey,
-    a person in hidden frames hollow. About fps_out pictures per second (a whole number of source frames apart), at
-    most max_frames of them, around the source frames focus = (start, end) or else from the beginning. note: a line at
-    the foot. Raises DataError for no people or frames, MismatchError where lists, frames, rates or variants differ,
-    ConfigError for fps_out or max_frames out of range.
-    """
-    if not fps_out > 0:
-        raise ConfigError(f"fps_out={fps_out}: must be a positive number of frames per second")
-    if max_frames < 1:
-        raise ConfigError(f"max_frames={max_frames}: must be at least 1")
-    halves = {"lifted": lifted} | ({"refined": refined} if refined is not None else {})
-    _check_scene(annotated, halves)
-    first = annotated[0]
-    everyone = np.unique(np.concatenate([sequence.frame.cpu().numpy() for sequence in annotated]))
-    rate = _source_fps(first.fps, everyone)
-    step = max(1, round(first.fps / fps_out))
-    frames = _clip_frames(everyone, step, max_frames, focus)
-    stage = Stage(
-        first.joints_3d,
-        np.stack([_at_frames(_poses(sequence, only_annotated=True), sequence, frames) for sequence in annotated]),
-        {name: np.stack([_at_frames(_poses(s), s, frames) for s in people]) for name, people in halves.items()},
-        np.stack([_at_frames(hidden_frames(sequence), sequence, frames) for sequence in annotated]),
-        first.fps / step,
-        foot="   ".join(part for part in (first.sequence, note) if part),
-    )
-    pictures = [stage.frame(i, f"{frame / rate:.2f} s") for i, frame in enumerate(frames)]
-    with atomic_path(path) as temporary:
-        pictures[0].save(
-            temporary,
-            format="GIF",
-            save_all=True,
-            append_images=pictures[1:],
-            duration=_durations(frames / rate),
-            loop=0,
-        )
-
-
-def _draw_over_time(panels: list[Axes], seconds: Array, hips: Mapping[str, Array], hidden: Mask, fps: float) -> None:
     half_frame = 0.5 / fps
     labels = ("x, right (m)", "y, down (m)", "z, depth (m)")
     for axis, (panel, label) in enumerate(zip(panels, labels, strict=True)):
@@ -189,7 +141,7 @@ def _draw_over_time(panels: list[Axes], seconds: Array, hips: Mapping[str, Array
     panels[2].set_xlabel("time (s)")
 
 
-def _draw_from_above(panel: Axes, hips: Mapping[str, Array], hidden: Mask) -> None:
+def _draw_from_above(panel: Axes, hips: Mapping[str, np.ndarray], hidden: np.ndarray) -> None:
     for start, end in _runs(hidden):
         stretch = hips["annotation"][start:end]
         panel.plot(stretch[:, 0], stretch[:, 2], color=SHADE, lw=18, solid_capstyle="round", zorder=1)
@@ -204,7 +156,7 @@ def _draw_from_above(panel: Axes, hips: Mapping[str, Array], hidden: Mask) -> No
     _tidy(panel)
 
 
-def _draw_legend(figure: Figure, hips: Mapping[str, Array], hidden: Mask) -> None:
+def _draw_legend(figure: Figure, hips: Mapping[str, np.ndarray], hidden: np.ndarray) -> None:
     handles: list[Line2D | Patch] = []
     for name, hip in hips.items():
         distance = np.linalg.norm(hip - hips["annotation"], axis=-1)[hidden if hidden.any() else slice(None)]
@@ -229,79 +181,30 @@ def _tidy(panel: Axes) -> None:
     panel.spines[["top", "right"]].set_visible(False)
 
 
-def _clip_frames(frames: Array, step: int, count: int, focus: tuple[int, int] | None) -> Array:
-    """Every `step`-th of the source frame numbers, at most `count` of them, around `focus` where it is given."""
-    wanted, first = step * count, 0
-    if focus is not None and len(frames) > wanted:
-        middle = int(np.searchsorted(frames, (focus[0] + focus[1]) // 2))
-        first = min(max(0, middle - wanted // 2), len(frames) - wanted)
-    return frames[first : first + wanted : step]
-
-
-def _durations(seconds: Array) -> list[int]:
-    """How long each picture stays, ms. GIF counts in 10 ms: times are rounded, so the clip keeps its length."""
-    last = seconds[-1] - seconds[-2] if len(seconds) > 1 else 1.0
-    ticks = np.round(np.append(seconds, seconds[-1] + last) * 100).astype(int)
-    return [max(20, 10 * int(tick)) for tick in np.diff(ticks)]
-
-
-def _runs(mask: Mask) -> list[tuple[int, int]]:
+def _runs(mask: np.ndarray) -> list[tuple[int, int]]:
     """(start, end) of every stretch of true values, end exclusive."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
     return [(int(start), int(end)) for start, end in zip(edges[::2], edges[1::2], strict=True)]
 
 
-def _source_fps(fps: float, frame: Array) -> float:
+def source_fps(fps: float, frame: np.ndarray) -> float:
     """Frame rate of the source video: numbers of a decimated track are more than 1 apart."""
     return fps * (int(np.diff(frame).min()) if len(frame) > 1 else 1)
 
 
-def _root(sequence: PoseSequence) -> int:
-    if sequence.joints_3d.root is None:
-        raise MismatchError(f"{sequence.name}: joint set {sequence.joints_3d.name} has no root joint, one is needed")
-    return sequence.joints_3d.root
-
-
-def _poses(sequence: PoseSequence, only_annotated: bool = False) -> Array:
-    """(T, J, 3) mm, float64; with `only_annotated` NaN where the annotation does not count."""
+def poses_mm(sequence: PoseSequence, only_annotated: bool = False) -> np.ndarray:
+    """(T, 17, 3) mm, float64, MuPoTS-17; with `only_annotated` NaN where the annotation does not count."""
     if sequence.poses_3d is None:
         raise DataError(f"{sequence.name}: has no 3D poses to draw")
+    if sequence.joints_3d != MUPOTS_17:
+        raise MismatchError(f"{sequence.name}: joints {MUPOTS_17.name} are drawn, found {sequence.joints_3d.name}")
     poses = sequence.poses_3d.detach().cpu().double().numpy().copy()
     if only_annotated:
         poses[~sequence.annotated.cpu().numpy()] = np.nan
     return poses
 
 
-def _at_frames(values: Array | Mask, sequence: PoseSequence, frames: Array) -> Any:
-    """Rows of `values` (T, ...) at source frame numbers (F,) -> (F, ...); NaN or false where the track has none."""
-    chosen = np.full((len(frames), *values.shape[1:]), False if values.dtype == bool else np.nan)
-    _, ours, theirs = np.intersect1d(frames, sequence.frame.cpu().numpy(), return_indices=True)
-    chosen[ours] = values[theirs]
-    return chosen
-
-
-def _check_scene(annotated: Sequence[PoseSequence], halves: Mapping[str, Sequence[PoseSequence]]) -> None:
-    if not any(len(sequence) for sequence in annotated):
-        raise DataError(f"scene_clip: {len(annotated)} people without a frame, at least one frame is needed")
-    first = annotated[0]
-    for sequence in annotated[1:]:
-        if (sequence.sequence, sequence.fps) != (first.sequence, first.fps):
-            raise MismatchError(
-                f"{sequence.name} at {sequence.fps:g} fps, {first.name} at {first.fps:g} fps: "
-                "the people of a clip must come from one scene at one frame rate"
-            )
-        same_coordinates(sequence.name, sequence.coordinates, first.coordinates)
-    for name, people in halves.items():
-        if len(people) != len(annotated):
-            raise MismatchError(
-                f"{first.sequence}: {len(people)} {name} people, {len(annotated)} annotated ones; "
-                "give the same people in the same order"
-            )
-        for annotation, sequence in zip(annotated, people, strict=True):
-            _check_same_frames(name, sequence, annotation)
-
-
-def _check_same_frames(name: str, sequence: PoseSequence, annotation: PoseSequence) -> None:
+def check_same_frames(name: str, sequence: PoseSequence, annotation: PoseSequence) -> None:
     if len(sequence) != len(annotation) or not torch.equal(sequence.frame.cpu(), annotation.frame.cpu()):
         raise MismatchError(
             f"{annotation.name}: {name} has {len(sequence)} frames, the annotation {len(annotation)}; "

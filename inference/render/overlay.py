@@ -22,16 +22,16 @@ from inference.render.drawing import (
     Sketch,
     colour_of,
     people_at,
-    project,
     write_plate,
 )
+from inference.render.view import View, World
 from inference.scene import PredictedPerson, PredictedScene
-from pose.errors import ConfigError, MismatchError
+from pose.errors import MismatchError, check_number
 
 logger = logging.getLogger(__name__)
 
 BACKGROUND, EDGE, DETECTION = "#20242B", "#101216", "#FFFFFF"
-BONE_PART, DETECTION_PART = 1 / 190, 1 / 560  # thickness of a line, as a part of the picture's shorter side
+BONE_PART, DETECTION_PART = 1 / 190, 1 / 560  # thickness of a line, as a fraction of the picture's shorter side
 SAME_ASPECT = 0.01
 LEGEND = "thick: 3D, refined    dashed: inferred    white: detected"
 
@@ -49,26 +49,26 @@ def write_overlay(
     are made smaller. Ends with the frames or the scene, whichever is shorter, and logs a warning if they differ.
     Raises ConfigError for max_width, MismatchError for the wrong proportions, DataError where no frame is left.
     """
-    if max_width is not None and max_width < 16:
-        raise ConfigError(f"max_width={max_width}: must be at least 16 px, or left out for the video's own size")
-    projected = [project(scene, person.poses_3d) for person in scene.people]
+    if max_width is not None:
+        check_number("max_width", max_width, low=16, whole=True, hint="px, or leave it out for the video's own size")
     with VideoWriter(path, scene.fps) as writer:
         for number, picture in enumerate(_pictures(scene, frames, max_width)):
-            draw_overlay(scene, projected, number, picture)
+            draw_overlay(scene, number, picture)
             writer.write(picture)
     if writer.n_frames < scene.n_frames:
         logger.warning("%s: the video ended after %d of %d frames", path, writer.n_frames, scene.n_frames)
 
 
-def draw_overlay(scene: PredictedScene, projected: list[np.ndarray], frame: int, picture: Image.Image) -> None:
-    """Draw one frame's people into its picture. projected: of each person (T, 17, 2), px of the scene's camera."""
+def draw_overlay(scene: PredictedScene, frame: int, picture: Image.Image) -> None:
+    """Draw one frame's people into its picture."""
+    view = View.of_camera(scene.camera, World(np.eye(3), 0.0), picture.size)
     scale = picture.width / scene.camera.width
     side = min(picture.size)
     bone, thin, letters = max(2.0, BONE_PART * side), max(1.0, DETECTION_PART * side), max(11, round(side / 48))
     labels = []
     far_to_near = sorted(people_at(scene, frame), key=lambda found: -found[1].poses_3d[found[2], :, 2].mean())
-    for index, person, row in far_to_near:
-        pixels, colour = projected[index][row] * scale, colour_of(person.person)
+    for _, person, row in far_to_near:
+        pixels, colour = view.pixels(person.poses_3d[row] / 1000.0), colour_of(person.person)
         body = Sketch()
         body.skeleton(pixels, LINE_BONES, bone, person.observed[row], dashed=True)
         body.paint(picture, colour, EDGE, 0.3 * bone)

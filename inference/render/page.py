@@ -1,10 +1,9 @@
 """The page: one HTML file in which a scene can be played, turned, zoomed and compared, without any network.
 
-page.html, page.css, page_scene.js (the numbers and the eye), page_views.js (what draws) and page_player.js (what plays)
-are put together into one file with the scene's numbers inside: coordinates as 16-bit integers in base64, about 0.4 kB
-per person and frame. Everything that
-comes from outside (names, notes) is escaped here and inserted as text there; the page's own policy forbids it to load
-anything.
+page.html, page.css, page_scene.js (the numbers and the viewpoint), page_views.js (what draws) and page_player.js (what
+plays) are put together into one file with the scene's numbers inside: coordinates as 16-bit integers in base64, about
+0.4 kB per person and frame. Everything that comes from outside (names, notes) is escaped here and inserted as text
+there; the page's own policy forbids it to load anything.
 """
 
 from __future__ import annotations
@@ -21,10 +20,10 @@ from typing import Any
 import numpy as np
 
 from fileio.arrays import atomic_path
-from inference.render.clip_renderer import World
-from inference.render.drawing import BALL_BONES, COCO_BONES, HEAD, HEAD_TOP, LINE_BONES, MIN_SCORE, colour_of, extent
+from inference.render.drawing import BALL_BONES, COCO_BONES, HEAD, HEAD_TOP, HIP, LINE_BONES, MIN_SCORE, colour_of
+from inference.render.view import World, extent
 from inference.scene import PredictedPerson, PredictedScene
-from pose.errors import ConfigError
+from pose.errors import check_number
 from pose.joint_sets import MUPOTS_17
 
 MAX_BYTES = 36e6  # of numbers; a longer scene is shown with fewer frames
@@ -39,8 +38,7 @@ def write_page(scene: PredictedScene, path: Path | str) -> None:
     A scene too long for about 40 MB is decimated, and the page says so. Raises ConfigError for a scene without a frame
     rate, DataError where the file cannot be written.
     """
-    if not 0 < scene.fps < 1e4:
-        raise ConfigError(f"fps={scene.fps}: must be a positive number of frames per second")
+    check_number("fps", scene.fps, high=1e4, above=0, hint="frames per second")
     person_frames = sum(len(person) for person in scene.people)
     stride = max(1, math.ceil(person_frames * BYTES_PER_FRAME / MAX_BYTES))
     files = resources.files("inference.render")
@@ -56,8 +54,8 @@ def write_page(scene: PredictedScene, path: Path | str) -> None:
 
 def _content(scene: PredictedScene, stride: int) -> dict[str, Any]:
     poses = [person.poses_3d for person in scene.people if len(person)]
-    everyone = np.concatenate(poses) if poses else np.zeros((0, len(MUPOTS_17), 3))
-    world, camera = World.fit(everyone), scene.camera
+    all_poses = np.concatenate(poses) if poses else np.zeros((0, len(MUPOTS_17), 3))
+    world, camera = World.fit(all_poses), scene.camera
     notes = list(scene.notes)
     if stride > 1:
         notes.append(f"This page shows every {_ordinal(stride)} frame, to keep the file small; other outputs have all.")
@@ -71,10 +69,10 @@ def _content(scene: PredictedScene, stride: int) -> dict[str, Any]:
         "camera": [camera.fx, camera.fy, camera.cx, camera.cy, camera.width, camera.height],
         "axes": world.axes.tolist(),
         "floor": world.floor_mm,
-        "extent": [corner.tolist() for corner in extent(world(everyone).reshape(-1, 3))],
+        "extent": extent(world(all_poses)).tolist(),
         "bones": {"ball": BALL_BONES, "line": LINE_BONES, "detected": COCO_BONES},
-        "joints": {"head": HEAD, "head_top": HEAD_TOP, "hip": MUPOTS_17.root, "count": len(MUPOTS_17)},
-        "min_score": MIN_SCORE,
+        "joints": {"head": HEAD, "head_top": HEAD_TOP, "hip": HIP, "count": len(MUPOTS_17)},
+        "min_confidence": MIN_SCORE,
         "people": [_person(person, stride) for person in scene.people if len(person)],
     }
 
@@ -90,8 +88,8 @@ def _person(person: PredictedPerson, stride: int) -> dict[str, Any]:
         "length": len(rows),
         "refined": _packed(person.poses_3d[rows], finest=1.0),
         "lifted": None if same else _packed(person.poses_3d_plain[rows], finest=1.0),
-        "keypoints": _packed(person.keypoints_2d[rows], finest=0.25),
-        "scores": _bytes(np.clip(np.nan_to_num(person.scores[rows]) * 255, 0, 255)),
+        "keypoints_2d": _packed(person.keypoints_2d[rows], finest=0.25),
+        "confidence": _bytes(np.clip(np.nan_to_num(person.scores[rows]) * 255, 0, 255)),
         "observed": _bytes(np.packbits(person.observed[rows], axis=-1, bitorder="little")),
     }
 

@@ -6,10 +6,10 @@
   const orbit = new Orbit(scene);
   const element = (id) => document.getElementById(id);
   const [space, image, slider] = [element("space"), element("image"), element("slider")];
-  const still = window.matchMedia("(prefers-color-scheme: dark)");
-  const SPEEDS = [...element("speed").options].map((option) => Number(option.value)), VARIANTS = ["refined", "lifted", "both"];
+  const system = window.matchMedia("(prefers-color-scheme: dark)");
+  const SPEEDS = [...element("speed").options].map((option) => Number(option.value)), CHOICES = ["refined", "lifted", "both"];
   const THUMB = 7;  // half of the slider's thumb, px: where its first and last place are
-  const state = { frame: 0, variant: "refined", trails: true, playing: false, speed: 1, exact: 0 };
+  const state = { frame: 0, poses: "refined", trails: true, playing: false, speed: 1, exact: 0 };
   const tracks = [];
   let paint = null, view = "oblique", dirty = true, before = 0;
 
@@ -27,10 +27,7 @@
     dirty = true;
   }
 
-  function isDark() {
-    const chosen = document.documentElement.dataset.theme;
-    return chosen ? chosen === "dark" : still.matches;
-  }
+  function isDark() { return document.documentElement.dataset.theme === "dark"; }
 
   // --- drawing ---
   function prepared(canvas) {
@@ -69,8 +66,8 @@
     pen.fillStyle = paint.hollow; pen.fillRect(x - 2, 0, 4, height);
     pen.fillStyle = paint.ink; pen.fillRect(x - 1, 0, 2, height);
     const row = scene.row(track.person, state.frame);
-    const share = row < 0 ? 0 : scene.observedShare(track.person, row);
-    const words = row < 0 ? "absent" : share === 0 ? "inferred" : `${Math.round(100 * share)}% observed`;
+    const fraction = row < 0 ? 0 : scene.observedFraction(track.person, row);
+    const words = row < 0 ? "absent" : fraction === 0 ? "inferred" : `${Math.round(100 * fraction)}% observed`;
     if (track.status.textContent !== words) track.status.textContent = words;
   }
 
@@ -100,10 +97,10 @@
     element("play-shape").setAttribute("d", on ? "M6 4h4v16H6zM14 4h4v16h-4z" : "M7 4l13 8-13 8z");
   }
 
-  function setVariant(variant) {
-    if (!VARIANTS.includes(variant) || (variant !== "refined" && !scene.comparable)) return;
-    state.variant = variant; dirty = true;
-    document.querySelector(`input[name=variant][value=${variant}]`).checked = true;
+  function setPoses(kind) {
+    if (!CHOICES.includes(kind) || (kind !== "refined" && !scene.comparable)) return;
+    state.poses = kind; dirty = true;
+    document.querySelector(`input[name=poses][value=${kind}]`).checked = true;
   }
 
   function setPerson(number, on) {
@@ -152,7 +149,7 @@
 
   function inferredWords(person) {
     let inferred = 0;
-    for (let row = 0; row < person.length; row++) inferred += scene.observedShare(person, row) === 0;
+    for (let row = 0; row < person.length; row++) inferred += scene.observedFraction(person, row) === 0;
     return inferred ? `wholly inferred in ${inferred * scene.stride} of ${person.length * scene.stride}` : "never wholly inferred";
   }
 
@@ -169,7 +166,7 @@
       ArrowLeft: () => { play(false); seek(state.frame - small); }, ArrowRight: () => { play(false); seek(state.frame + small); },
       Home: () => seek(0), End: () => seek(scene.count - 1),
       ",": () => setSpeed(SPEEDS[Math.max(0, speed - 1)]), ".": () => setSpeed(SPEEDS[Math.min(SPEEDS.length - 1, speed + 1)]),
-      v: () => setVariant(VARIANTS[(VARIANTS.indexOf(state.variant) + 1) % 3]),
+      v: () => setPoses(CHOICES[(CHOICES.indexOf(state.poses) + 1) % 3]),
       r: () => setView("oblique"), c: () => setView("camera"), s: () => setView("side"), t: () => setView("top"),
       w: () => turn(0, 0.08), x: () => turn(0, -0.08), a: () => turn(-0.1, 0), f: () => turn(0.1, 0),
       "+": () => zoom(0.88), "=": () => zoom(0.88), "-": () => zoom(1.14),
@@ -217,8 +214,8 @@
 
   function start() {
     const people = scene.people.length === 1 ? "1 person" : `${scene.people.length} people`;
-    element("facts").textContent = `${people}, ${scene.frames} frames at ${+scene.fps.toFixed(3)} fps, ${scene.variant} coordinates`;
-    for (const note of scene.people.length ? scene.notes : ["Nobody was found in this video.", ...scene.notes]) {
+    element("facts").textContent = `${people}, ${scene.frames} frames at ${+scene.fps.toFixed(3)} fps, ${scene.coordinates} coordinates`;
+    for (const note of scene.people.length ? scene.notes : ["No person was found in this video.", ...scene.notes]) {
       element("notes").appendChild(document.createElement("li")).textContent = note;
     }
     element("squares").textContent = `squares of the floor: ${gridStep(scene)} m`;
@@ -233,13 +230,13 @@
     element("trails").addEventListener("change", (event) => { state.trails = event.target.checked; dirty = true; });
     element("theme").addEventListener("click", () => setTheme(isDark() ? "light" : "dark"));
     element("help-button").addEventListener("click", () => element("help").showModal());
-    for (const radio of document.querySelectorAll("input[name=variant]")) {
+    for (const radio of document.querySelectorAll("input[name=poses]")) {
       radio.disabled = radio.value !== "refined" && !scene.comparable;
-      radio.addEventListener("change", () => setVariant(radio.value));
+      radio.addEventListener("change", () => setPoses(radio.value));
     }
     for (const button of document.querySelectorAll("[data-view]")) button.addEventListener("click", () => setView(button.dataset.view));
     document.addEventListener("keydown", onKey);
-    still.addEventListener("change", readPaint);
+    system.addEventListener("change", () => setTheme(system.matches ? "dark" : "light"));
     // After a click by mouse the space bar plays again instead of pressing that button once more.
     document.addEventListener("click", (event) => event.detail > 0 && event.target.closest("button, input")?.blur());
     listenToPointers();
@@ -248,16 +245,16 @@
       dirty = true;
     });
     resized.observe(space); resized.observe(image); resized.observe(element("people"));
-    readPaint();
+    setTheme(system.matches ? "dark" : "light");
     setView("oblique");
     requestAnimationFrame((now) => { before = now; tick(now); });
   }
 
   window.player = {
-    play: () => play(true), pause: () => play(false), seek, setVariant, setPerson, setSpeed, setView, setTheme,
+    play: () => play(true), pause: () => play(false), seek, setPoses, setPerson, setSpeed, setView, setTheme,
     /** What is shown, for tests and scripts. `frame` counts the video's frames, `seek` the page's. */
     state: () => ({
-      frame: state.frame * scene.stride, count: scene.count, playing: state.playing, variant: state.variant, speed: state.speed,
+      frame: state.frame * scene.stride, count: scene.count, playing: state.playing, poses: state.poses, speed: state.speed,
       shown: scene.people.filter((person) => person.shown).map((person) => person.number),
       azimuth: orbit.azimuth, elevation: orbit.elevation, distance: orbit.distance,
     }),

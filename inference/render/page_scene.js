@@ -1,5 +1,5 @@
 "use strict";
-// What is shown and from where: the scene's numbers and the eye that looks at them. Nothing is drawn here.
+// What is shown and from where: the scene's numbers and the viewpoint. Nothing is drawn here.
 
 const MISSING = -32768, NEAR_M = 0.1;
 
@@ -23,8 +23,8 @@ class Scene {
       ...person,
       refined: numbersOf(person.refined),
       lifted: numbersOf(person.lifted),
-      keypoints: numbersOf(person.keypoints),
-      scores: bytesOf(person.scores),
+      keypoints_2d: numbersOf(person.keypoints_2d),
+      confidence: bytesOf(person.confidence),
       observed: bytesOf(person.observed),
       shown: true,
     }));
@@ -37,8 +37,8 @@ class Scene {
   }
 
   /** Joint j of a row in camera coordinates, mm; null where it is missing. */
-  joint(person, variant, row, j) {
-    const { scale, values } = person[variant] || person.refined, at = 3 * (row * this.joints.count + j);
+  joint(person, kind, row, j) {
+    const { scale, values } = person[kind] || person.refined, at = 3 * (row * this.joints.count + j);
     return values[at] === MISSING ? null : [values[at] * scale, values[at + 1] * scale, values[at + 2] * scale];
   }
 
@@ -48,16 +48,16 @@ class Scene {
     return [x / 1000, y / 1000, (z - this.floor) / 1000];
   }
 
-  pose(person, variant, row) {
-    return Array.from({ length: this.joints.count }, (_, j) => this.world(this.joint(person, variant, row, j)));
+  pose(person, kind, row) {
+    return Array.from({ length: this.joints.count }, (_, j) => this.world(this.joint(person, kind, row, j)));
   }
 
   isObserved(person, row, j) {
     return (person.observed[row * Math.ceil(this.joints.count / 8) + (j >> 3)] >> (j & 7) & 1) === 1;
   }
 
-  /** Share of the joints that rest on what was seen in that frame. */
-  observedShare(person, row) {
+  /** Fraction of the joints that rest on what was seen in that frame. */
+  observedFraction(person, row) {
     let seen = 0;
     for (let j = 0; j < this.joints.count; j++) seen += this.isObserved(person, row, j);
     return seen / this.joints.count;
@@ -69,7 +69,7 @@ class Scene {
   }
 }
 
-/** The eye: looks at `target` from `distance` m; azimuth and elevation in radians; focal as a part of the height. */
+/** The viewpoint: looks at `target` from `distance` m; azimuth and elevation in radians; focal as a fraction of the height. */
 class Orbit {
   constructor(scene) { this.scene = scene; this.set("oblique", 1.6); }
 

@@ -3,9 +3,9 @@
 
 const BONE_M = 0.05, HEAD_M = 0.1, TRAIL_S = 1.0;
 
-function mixed(colour, other, share) {
+function mixed(colour, other, fraction) {
   const part = (text, i) => parseInt(text.slice(1 + 2 * i, 3 + 2 * i), 16);
-  return `rgb(${[0, 1, 2].map((i) => Math.round(part(colour, i) * (1 - share) + part(other, i) * share)).join(",")})`;
+  return `rgb(${[0, 1, 2].map((i) => Math.round(part(colour, i) * (1 - fraction) + part(other, i) * fraction)).join(",")})`;
 }
 
 /** A figure of points [x, y] or null: `sure(j)` false makes joint j and its bones hollow, or dashed where thin. */
@@ -48,7 +48,7 @@ function drawSpace(pen, width, height, scene, orbit, state, paint) {
   const here = scene.people.filter((person) => person.shown && scene.row(person, frame) >= 0);
   const poses = new Map();
   for (const person of here) {
-    const row = scene.row(person, frame), main = state.variant === "lifted" ? "lifted" : "refined";
+    const row = scene.row(person, frame), main = state.poses === "lifted" ? "lifted" : "refined";
     const pose = scene.pose(person, main, row), hip = see(pose[scene.joints.hip]);
     poses.set(person, { row, pose, depth: hip ? hip[2] : Infinity, metre: hip ? orbit.focal * height / hip[2] : 0 });
   }
@@ -61,7 +61,7 @@ function drawSpace(pen, width, height, scene, orbit, state, paint) {
   for (const person of here) {
     const { row, pose, metre } = poses.get(person), sure = (j) => scene.isObserved(person, row, j);
     if (!metre) continue;
-    if (state.variant === "both" && person.lifted) {
+    if (state.poses === "both" && person.lifted) {
       const lifted = scene.pose(person, "lifted", row).map(see);
       drawFigure(pen, lifted, scene.bones.line, () => true, { colour: paint.pale(person.colour), hollow: paint.hollow, width: 2 });
     }
@@ -127,7 +127,7 @@ function drawTrail(pen, scene, person, see, frame, state, paint) {
   pen.lineCap = "round"; pen.lineWidth = 2.5; pen.strokeStyle = paint.person(person.colour);
   for (let back = reach; back >= 0; back -= step) {
     const row = scene.row(person, frame - back);
-    const hip = row < 0 ? null : scene.world(scene.joint(person, state.variant === "lifted" ? "lifted" : "refined", row, scene.joints.hip));
+    const hip = row < 0 ? null : scene.world(scene.joint(person, state.poses === "lifted" ? "lifted" : "refined", row, scene.joints.hip));
     const point = hip && see([hip[0], hip[1], 0]);
     if (before && point) {
       pen.globalAlpha = 0.15 + 0.75 * (1 - back / reach);
@@ -140,7 +140,7 @@ function drawTrail(pen, scene, person, see, frame, state, paint) {
 
 function drawLabel(pen, scene, person, row, top, gap, paint) {
   if (!top) return;
-  const text = scene.observedShare(person, row) > 0 ? `${person.number}` : `${person.number} inferred`;
+  const text = scene.observedFraction(person, row) > 0 ? `${person.number}` : `${person.number} inferred`;
   pen.font = paint.font(12, true); pen.textAlign = "center"; pen.textBaseline = "middle";
   const half = pen.measureText(text).width / 2 + 6, x = top[0], y = top[1] - 0.35 * gap - 13;
   pen.fillStyle = paint.person(person.colour); pen.beginPath(); pen.roundRect(x - half, y - 9, 2 * half, 18, 6); pen.fill();
@@ -164,10 +164,10 @@ function drawImage(pen, width, height, scene, state, paint) {
   for (const person of here) {
     const row = scene.row(person, state.frame), sure = (j) => scene.isObserved(person, row, j);
     const bone = Math.max(2.2, BONE_M * 1000 * scene.camera[1] / depth(person) * scale * 0.7);
-    for (const variant of ["lifted", "refined"]) {
-      const main = state.variant !== "both" || variant === "refined" || !person.lifted;
-      if (state.variant !== "both" && variant !== state.variant) continue;
-      const points = Array.from({ length: scene.joints.count }, (_, j) => place(scene.project(scene.joint(person, variant, row, j))));
+    for (const kind of ["lifted", "refined"]) {
+      const main = state.poses !== "both" || kind === "refined" || !person.lifted;
+      if (state.poses !== "both" && kind !== state.poses) continue;
+      const points = Array.from({ length: scene.joints.count }, (_, j) => place(scene.project(scene.joint(person, kind, row, j))));
       drawFigure(pen, points, scene.bones.line, main ? sure : () => true, {
         colour: main ? paint.person(person.colour) : paint.pale(person.colour), hollow: paint.picture,
         width: main ? bone : 1.3, edge: main ? 1 : 0,
@@ -179,24 +179,24 @@ function drawImage(pen, width, height, scene, state, paint) {
 }
 
 function drawDetection(pen, scene, person, row, place, paint) {
-  const count = person.scores.length / person.length, { scale, values } = person.keypoints;
+  const count = person.confidence.length / person.length, { scale, values } = person.keypoints_2d;
   const points = Array.from({ length: count }, (_, k) => {
     const at = row * count + k;
-    return person.scores[at] / 255 < scene.min_score ? null : place([values[2 * at] * scale, values[2 * at + 1] * scale]);
+    return person.confidence[at] / 255 < scene.min_confidence ? null : place([values[2 * at] * scale, values[2 * at + 1] * scale]);
   });
   pen.globalAlpha = 0.55;
   drawFigure(pen, points, scene.bones.detected, () => true, { colour: paint.ink, hollow: paint.ink, width: 1 });
   pen.fillStyle = paint.ink;
   points.forEach((point, k) => {
     if (!point) return;
-    const score = person.scores[row * count + k] / 255;
+    const score = person.confidence[row * count + k] / 255;
     pen.globalAlpha = 0.25 + 0.75 * score;
     pen.beginPath(); pen.arc(point[0], point[1], 1.2 + 1.3 * score, 0, 2 * Math.PI); pen.fill();
   });
   pen.globalAlpha = 1;
 }
 
-/** One person over time: bars as high as the share of observed joints, over a hatched band of inferred ones. */
+/** One person over time: bars as high as the fraction of observed joints, over a hatched band of inferred ones. */
 function drawStrip(pen, width, height, scene, person, inset, paint) {
   const colour = paint.person(person.colour), inner = width - 2 * inset, last = Math.max(1, scene.count - 1);
   const at = (frame) => inset + inner * frame / last, half = inner / last / 2;
@@ -213,9 +213,9 @@ function drawStrip(pen, width, height, scene, person, inset, paint) {
   for (let x = Math.floor(from); x < to; x++) {  // per column of pixels the mean of its frames
     const first = rowAt(x), end = Math.max(first + 1, rowAt(x + 1));
     let seen = 0;
-    for (let row = first; row < end; row++) seen += scene.observedShare(person, row);
-    const share = seen / (end - first);
-    const tall = share > 0.8 ? height : height * share;  // two or three of 17 joints are hidden nearly always
+    for (let row = first; row < end; row++) seen += scene.observedFraction(person, row);
+    const fraction = seen / (end - first);
+    const tall = fraction > 0.8 ? height : height * fraction;  // two or three of 17 joints are hidden nearly always
     pen.fillRect(x, height - tall, 1.02, tall);
   }
   pen.strokeRect(from + 0.5, 0.5, Math.max(1, to - from - 1), height - 1);

@@ -8,22 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+import torch
 
 from fileio.video import probe, read_video
 from inference.render.animation import FOOTER, HEADER, PANEL_HEIGHT, SIDE_WIDTH, Animation, write_animation
-from inference.render.drawing import colour_of, project
 from inference.scene import PredictedScene
 from pose.cameras import Camera
 from pose.errors import DataError
+from tests.inference.render.people import of_colour
 
 pytest.importorskip("av", reason="needs PyAV: pip install av")
-
-
-def of_colour(picture: np.ndarray, person: int) -> np.ndarray:
-    """(N, 2) x, y of the pixels in a person's colour."""
-    rgb = np.asarray(Image.new("RGB", (1, 1), colour_of(person)))[0, 0].astype(int)
-    return np.argwhere(np.abs(picture.astype(int) - rgb).max(-1) < 8)[:, ::-1]
 
 
 def panels(animation: Animation, frame: int) -> tuple[np.ndarray, np.ndarray]:
@@ -51,7 +45,7 @@ def test_the_left_view_is_the_cameras(scene: PredictedScene) -> None:
         if person.frame[0] > 4:
             assert len(pixels) == 0, "not there yet"
             continue
-        body = project(scene, person.poses_3d)[4] * scale
+        body = scene.camera.project(torch.as_tensor(person.poses_3d[4])).numpy() * scale
         inside = (body > 0).all(-1) & (body < [animation.camera_width, PANEL_HEIGHT]).all(-1)
         assert len(pixels) > 200
         assert np.abs(pixels.mean(0) - body[inside].mean(0)).max() < 40

@@ -13,10 +13,10 @@ import torch
 from PIL import Image
 
 from fileio.video import VideoFrame, probe, read_video
-from inference.render.drawing import Sketch, colour_of, project
 from inference.render.overlay import draw_overlay, write_overlay
-from inference.scene import PredictedScene
+from inference.scene import PredictedPerson, PredictedScene
 from pose.errors import ConfigError, DataError, MismatchError
+from tests.inference.render.people import of_colour
 
 pytest.importorskip("av", reason="needs PyAV: pip install av")
 
@@ -29,14 +29,12 @@ def scene(made_scene: Callable[..., PredictedScene]) -> PredictedScene:
 
 def overlay(scene: PredictedScene, frame: int, background: str = "#808080") -> np.ndarray:
     picture = Image.new("RGB", (scene.camera.width, scene.camera.height), background)
-    draw_overlay(scene, [project(scene, person.poses_3d) for person in scene.people], frame, picture)
+    draw_overlay(scene, frame, picture)
     return np.asarray(picture)
 
 
-def of_colour(picture: np.ndarray, person: int) -> np.ndarray:
-    """(N, 2) x, y of the pixels in a person's colour."""
-    rgb = np.asarray(Image.new("RGB", (1, 1), colour_of(person)))[0, 0].astype(int)
-    return np.argwhere(np.abs(picture.astype(int) - rgb).max(-1) < 8)[:, ::-1]
+def project(scene: PredictedScene, person: PredictedPerson, row: int) -> np.ndarray:
+    return scene.camera.project(torch.as_tensor(person.poses_3d[row])).numpy()
 
 
 def without_detections(scene: PredictedScene, sure: bool | None = None) -> PredictedScene:
@@ -54,16 +52,14 @@ def test_people_are_drawn_where_the_camera_sees_them(scene: PredictedScene) -> N
         if person.frame[0] > 0:
             assert len(pixels) == 0, "not there yet"
             continue
-        seen = project(scene, person.poses_3d)[0]
-        joints = scene.camera.project(torch.from_numpy(person.poses_3d[0])).numpy()
-        np.testing.assert_allclose(seen, joints)
+        joints = project(scene, person, 0)
         assert len(pixels) > 300
         assert (pixels.min(0) > joints.min(0) - 60).all() and (pixels.max(0) < joints.max(0) + 60).all()
 
 
 def test_inferred_bones_have_gaps(scene: PredictedScene) -> None:
     solid, dashed = (overlay(without_detections(scene, sure), 2) for sure in (True, False))
-    below_the_labels = round(project(scene, scene.people[0].poses_3d)[2, :, 1].min()) + 20
+    below_the_labels = round(project(scene, scene.people[0], 2)[:, 1].min()) + 20
     dashed, solid = dashed[below_the_labels:], solid[below_the_labels:]
     assert len(of_colour(dashed, 0)) < 0.85 * len(of_colour(solid, 0))
 
@@ -104,7 +100,7 @@ def test_over_frames(tmp_path: Path, scene: PredictedScene, as_video_frames: boo
     first = next(read_video(tmp_path / "a.mp4")).image
     assert abs(int(np.median(first)) - 200) < 4, "the frame itself"
     person = scene.people[0]
-    x, y = (project(scene, person.poses_3d)[0].mean(0) / 2).round().astype(int)
+    x, y = (project(scene, person, 0).mean(0) / 2).round().astype(int)
     around = first[y - 40 : y + 40, x - 30 : x + 30].astype(int)
     assert np.abs(around - 200).max() > 80, "the person, at half size"
 
@@ -134,34 +130,3 @@ def test_the_wrong_video(tmp_path: Path, scene: PredictedScene) -> None:
 def test_nobody_is_a_video_too(tmp_path: Path, scene: PredictedScene) -> None:
     write_overlay(dataclasses.replace(scene, people=[], n_frames=3), None, tmp_path / "a.mp4", max_width=320)
     assert probe(tmp_path / "a.mp4").n_frames == 3
-
-
-def painted(sketch: Sketch, **style: object) -> np.ndarray:
-    picture = Image.new("RGB", (100, 60), "white")
-    sketch.paint(picture, "black", **style)  # type: ignore[arg-type]
-    return np.asarray(picture)[..., 0]
-
-
-def test_shapes() -> None:
-    sketch = Sketch()
-    sketch.line((10, 30), (90, 30), 10)
-    filled = painted(sketch)
-    assert (filled[28:33, 20:80] == 0).all() and (filled[:24] == 255).all() and (filled[36:] == 255).all()
-
-    sketch = Sketch()
-    sketch.line((10, 30), (90, 30), 10, hollow=True)
-    hollow = painted(sketch)
-    assert (hollow[30, 20:80] == 255).all() and (hollow[26, 20:80] < 60).all() and (hollow[34, 20:80] < 60).all()
-
-    sketch = Sketch()
-    sketch.dashes((10, 30), (90, 30), 5)
-    row = painted(sketch)[30] < 128
-    assert row[12] and row[88] and 5 <= (np.diff(row.astype(int)) == 1).sum() <= 6
-
-    sketch = Sketch()
-    sketch.line((float("nan"), 0), (10, 10), 3)
-    sketch.line((1e9, 0), (10, 10), 3)
-    sketch.disc((float("nan"), 0), 5)
-    assert (painted(sketch) == 255).all()
-    sketch.disc((-50, -50), 5)  # wholly outside
-    assert (painted(sketch) == 255).all()

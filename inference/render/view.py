@@ -1,0 +1,163 @@
+"""A scene in space and a camera that looks at it: the world with its floor, views of it, figures that stand in it.
+
+World coordinates are metres (right, forward, up) with the floor at up = 0. The floor is not known: it is fitted to
+the lowest joints, which also sets a tilted camera's picture upright.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from inference.render.drawing import ALL_OBSERVED, BALL_BONES, GRID, HEAD, Sketch
+from pose.cameras import Camera
+
+Array = NDArray[np.floating]
+
+MARGIN_M = 0.6  # of floor around the people
+MAX_LINES = 40  # of the floor's grid, per direction
+FLOOR = "#F4F4F4"
+BONE_M, MIN_BONE_PX, MAX_BONE_PX, HEAD_M = 0.05, 3.5, 30.0, 0.1  # thickness of bones, radius of heads
+ON_FLOOR = np.array([1.0, 1.0, 0.0])
+_NEAR_M, _FAR_PX = 1e-3, 1e5
+
+
+@dataclass(frozen=True)
+class World:
+    """Camera coordinates in mm -> world coordinates in m: a rotation `axes` (3, 3) and the height of the floor."""
+
+    axes: Array
+    floor_mm: float
+
+    @classmethod
+    def fit(cls, poses: Array) -> World:
+        """Level the floor y = a + b x + c z under the lowest joint of every pose (..., J, 3) in mm.
+
+        Feet leave the floor but never go below it, so a point below the plane weighs nine times one above it. The
+        slopes are held near zero by the weight of a spread of 80 mm: people who stand still cannot tell a slope.
+        """
+        poses = poses[np.isfinite(poses).all(axis=(-2, -1))].reshape(-1, *poses.shape[-2:])
+        lowest = np.take_along_axis(poses, poses[..., 1].argmax(-1)[:, None, None], axis=1)[:, 0]
+        centre = lowest.mean(0) if len(lowest) else np.zeros(3)
+        x, y, z = (lowest - centre).T
+        design = np.stack([np.ones_like(x), x, z], axis=1)
+        plane, prior = np.zeros(3), np.diag([1e-9, 80.0**2, 80.0**2])
+        for _ in range(20):
+            weight = np.where(y > design @ plane, 0.9, 0.1)
+            weight /= max(weight.sum(), 1e-9)
+            plane = np.linalg.solve(design.T @ (design * weight[:, None]) + prior, design.T @ (weight * y))
+        up = np.array([plane[1], -1.0, plane[2]])
+        up /= np.linalg.norm(up)
+        right = np.array([1.0, 0.0, 0.0]) - up[0] * up
+        right /= np.linalg.norm(right)
+        floor_point = centre + np.array([0.0, plane[0], 0.0])
+        return cls(np.stack([right, np.cross(up, right), up]), float(up @ floor_point))
+
+    def __call__(self, poses: Array) -> Array:
+        """(..., 3) mm -> (..., 3) m: right, forward, up."""
+        return (poses @ self.axes.T - np.array([0.0, 0.0, self.floor_mm])) / 1000.0
+
+
+def extent(points: Array) -> Array:
+    """Corners (2, 3) of what to show of points (..., 3), all in world metres: floor round them and their height.
+
+    Nearly all points count, so that a single wild one does not rule. Without any it is a place for one person.
+    """
+    points = points[np.isfinite(points).all(-1)]
+    if not len(points):
+        return np.array([[-1.0, -1.0, 0.0], [1.0, 1.0, 1.8]])
+    low, high = np.percentile(points, [1, 99], axis=0)
+    return np.array([[*low[:2] - MARGIN_M, 0.0], [*high[:2] + MARGIN_M, max(high[2], 1.0) + 0.1]])
+
+
+@dataclass(frozen=True)
+class View:
+    """A pinhole camera in the world: its picture `size` px, `distance` m from `centre`; axes (3, 3): its right, down,
+    forward; scale: focal length in px, across and down; offset: px of the centre."""
+
+    axes: Array
+    centre: Array
+    distance: float
+    size: tuple[int, int]
+    scale: Array | float = 1.0
+    offset: tuple[float, float] = (0.0, 0.0)
+
+    @classmethod
+    def fit(cls, box: Array, width: int, max_height: int, azimuth: float = 22, elevation: float = 21) -> View:
+        """The box with corners (2, 3) from the front and a little to the left, `width` px wide and as high as needed.
+
+        azimuth and elevation in degrees. It is drawn smaller than `width` allows where `max_height` demands it.
+        """
+        a, e = math.radians(azimuth), math.radians(elevation)
+        forward = np.array([math.sin(a) * math.cos(e), math.cos(a) * math.cos(e), -math.sin(e)])
+        right = np.array([math.cos(a), -math.sin(a), 0.0])
+        axes = np.stack([right, np.cross(forward, right), forward])
+        unit = cls(axes, box.mean(0), 2 * math.dist(*box), (width, max_height))
+        seen = unit.pixels(corners(box))
+        used = 0.94 * np.array([width, max_height]) / np.ptp(seen, axis=0)
+        height = min(max_height, math.ceil(max_height * used[0] / used[1]))
+        x, y = np.array([width, height]) / 2 - used.min() * (seen.min(0) + seen.max(0)) / 2
+        return cls(axes, unit.centre, unit.distance, (width, height), float(used.min()), (float(x), float(y)))
+
+    @classmethod
+    def of_camera(cls, camera: Camera, world: World, size: tuple[int, int]) -> View:
+        """What `camera` sees, its whole image in the middle of a picture of `size` px."""
+        scale = min(size[0] / camera.width, size[1] / camera.height)
+        x, y = ((side - scale * full) / 2 for side, full in zip(size, (camera.width, camera.height), strict=True))
+        place = np.array([0.0, 0.0, -world.floor_mm / 1000.0])
+        focal = scale * np.array([camera.fx, camera.fy])
+        return cls(world.axes.T, place, 0.0, size, focal, (x + scale * camera.cx, y + scale * camera.cy))
+
+    def pixels(self, points: Array) -> Array:
+        """World points (..., 3) in m -> (..., 2) px; NaN for points at the viewer's back or far out of the picture."""
+        seen = (points - self.centre) @ self.axes.T
+        depth = seen[..., 2:] + self.distance
+        pixels = seen[..., :2] / np.where(depth > _NEAR_M, depth, np.nan) * self.scale + np.array(self.offset)
+        return np.where(np.abs(pixels) < _FAR_PX, pixels, np.nan)
+
+    def depth(self, points: Array) -> Array:
+        """World points (..., 3) in m -> (...) m in front of the camera, not below 1 mm."""
+        return np.maximum((points - self.centre) @ self.axes[2] + self.distance, _NEAR_M)
+
+    def floor(self, box: Array) -> Image.Image:
+        """The picture before anything stands in it: the floor of a box (2, 3) with a grid, on white."""
+        picture = Image.new("RGB", self.size, "white")
+        outline = self.pixels(corners(box)[[0, 2, 6, 4]])
+        if np.isfinite(outline).all():
+            ImageDraw.Draw(picture).polygon([(float(x), float(y)) for x, y in outline], fill=FLOOR)
+        lines = Sketch()
+        for start, end in self.pixels(_grid(box)).tolist():
+            lines.line(start, end, 1.0)
+        lines.paint(picture, GRID)
+        return picture
+
+    def figure(self, pose: Array, observed: np.ndarray = ALL_OBSERVED) -> Sketch:
+        """A thick figure (17, 3), MuPoTS-17 in m, with a ball for the head, hollow where it was not observed."""
+        sketch, per_metre = Sketch(), np.mean(self.scale) / self.depth(pose)
+        bone = min(max(BONE_M * float(np.median(per_metre)), MIN_BONE_PX), MAX_BONE_PX)
+        if np.isfinite(per_metre).all():
+            ball = min(HEAD_M * float(per_metre[HEAD]), 4 * MAX_BONE_PX)
+            sketch.skeleton(self.pixels(pose), BALL_BONES, bone, observed, ball)
+        return sketch
+
+
+def corners(box: Array) -> Array:
+    """(2, 3) -> (8, 3): all corners, the last coordinate changing fastest."""
+    return np.stack(np.meshgrid(*box.T, indexing="ij"), axis=-1).reshape(8, 3)
+
+
+def _grid(box: Array) -> Array:
+    """Lines (N, 2, 3) of the floor, at half a metre or more, in pieces of which some may lie at the camera's back."""
+    pieces = []
+    step = max(0.5, math.ceil(2 * float(np.ptp(box, axis=0)[:2].max()) / MAX_LINES) / 2)
+    for axis in (0, 1):
+        for place in np.arange(math.ceil(box[0, axis] / step), box[1, axis] / step) * step:
+            ends = box * ON_FLOOR
+            ends[:, axis] = place
+            line = np.linspace(ends[0], ends[1], 5)
+            pieces.append(np.stack([line[:-1], line[1:]], axis=1))
+    return np.concatenate(pieces)

@@ -1,0 +1,85 @@
+"""Strokes, the world and its views."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from inference.render.drawing import Sketch
+from inference.render.view import View, World
+from pose.cameras import Camera
+from pose.joint_sets import MUPOTS_17
+from tests.inference.render.people import walking_scene
+
+
+def painted(sketch: Sketch, **style: object) -> np.ndarray:
+    picture = Image.new("RGB", (100, 60), "white")
+    sketch.paint(picture, "black", **style)  # type: ignore[arg-type]
+    return np.asarray(picture)[..., 0]
+
+
+def test_shapes() -> None:
+    sketch = Sketch()
+    sketch.line((10, 30), (90, 30), 10)
+    filled = painted(sketch)
+    assert (filled[28:33, 20:80] == 0).all() and (filled[:24] == 255).all() and (filled[36:] == 255).all()
+
+    sketch = Sketch()
+    sketch.line((10, 30), (90, 30), 10, hollow=True)
+    hollow = painted(sketch)
+    assert (hollow[30, 20:80] == 255).all() and (hollow[26, 20:80] < 60).all() and (hollow[34, 20:80] < 60).all()
+
+    sketch = Sketch()
+    sketch.dashes((10, 30), (90, 30), 5)
+    row = painted(sketch)[30] < 128
+    assert row[12] and row[88] and 5 <= (np.diff(row.astype(int)) == 1).sum() <= 6
+
+    sketch = Sketch()
+    sketch.line((float("nan"), 0), (10, 10), 3)
+    sketch.line((1e9, 0), (10, 10), 3)
+    sketch.disc((float("nan"), 0), 5)
+    assert (painted(sketch) == 255).all()
+    sketch.disc((-50, -50), 5)  # wholly outside
+    assert (painted(sketch) == 255).all()
+
+
+@pytest.mark.parametrize("pitch", [0.0, 15.0])
+def test_world_puts_the_floor_at_zero_whatever_the_tilt(pitch: float):
+    poses = np.stack(
+        [sequence.poses_3d.double().numpy() for sequence in walking_scene(90) if sequence.poses_3d is not None]
+    )
+    angle = math.radians(pitch)
+    tilt = np.array([[1, 0, 0], [0, math.cos(angle), -math.sin(angle)], [0, math.sin(angle), math.cos(angle)]])
+    world = World.fit(poses @ tilt.T)(poses @ tilt.T)
+    lowest = world[..., 2].min(axis=-1)
+    assert np.abs(lowest).max() < 0.05
+    head, hip = (world[:, :, MUPOTS_17.index(name), 2].mean() for name in ("head", "hip"))
+    assert hip == pytest.approx(0.88, abs=0.05) and head - hip == pytest.approx(0.62, abs=0.02)
+    assert np.linalg.det(World.fit(poses @ tilt.T).axes) == pytest.approx(1.0)
+
+
+def test_view_shows_up_as_up_right_as_right_and_all_inside():
+    box = np.array([[-2, 3, 0], [2, 6, 1.8]])
+    points = np.random.default_rng(0).uniform(*box, (200, 3))
+    view = View.fit(box, 480, 360)
+    pixels = view.pixels(points)
+    assert pixels.min() >= 0 and (pixels <= view.size).all()
+    assert view.size[0] == 480 and 100 < view.size[1] <= 360
+    origin, up, right, away = view.pixels(np.array([[0, 4, 0], [0, 4, 1], [1, 4, 0], [0, 5, 0]]))
+    assert up[1] < origin[1] and right[0] > origin[0]
+    assert away[1] < origin[1] and view.depth(np.array([0, 5, 0])) > view.depth(np.array([0, 4, 0]))
+
+
+def test_the_view_of_the_camera_is_its_own_picture_made_smaller():
+    camera = Camera(1500.0, 1400.0, 900.0, 500.0, 1920, 1080)
+    world = World.fit(np.array([walking_scene(2)[0].poses_3d.double().numpy()]))
+    points = torch.tensor([[100.0, -300.0, 4000.0], [-800.0, 900.0, 2500.0]], dtype=torch.float64)
+    view = View.of_camera(camera, world, (960, 600))  # half the size, with 30 px above and below
+    np.testing.assert_allclose(view.pixels(world(points.numpy())), camera.project(points) / 2 + torch.tensor([0, 30]))
+    np.testing.assert_allclose(view.depth(world(points.numpy())), points[:, 2] / 1000)
+    behind = world(-points.numpy())
+    assert np.isnan(view.pixels(behind)).all()
