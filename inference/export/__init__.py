@@ -3,7 +3,6 @@
 base        what an exporter is, the y-up frame of the motion formats, the facts of a scene
 npz         predictions.npz, which `evaluate` and `refine` read
 json_csv    predictions.json and predictions.csv
-published   predictions.pkl
 trc         person_0.trc, ... (OpenSim)
 c3d         scene.c3d (Visual3D, Mokka); needs ezc3d
 bvh         person_0.bvh, ... (Blender); `bvh_pose` finds its rotations

@@ -72,7 +72,7 @@ def person_path(folder: Path, person: PredictedPerson, suffix: str) -> Path:
 
 
 def scene_facts(scene: PredictedScene) -> dict[str, Any]:
-    """All but the people, in plain types: the head of the .json and .pkl files."""
+    """All but the people, in plain types: the head of the .json file."""
     camera = scene.camera
     return {
         "version": 1,

@@ -86,7 +86,7 @@ def predict(tmp_path: Path) -> list[str]:
     np.savez(tmp_path / "keypoints.npz", keypoints=keypoints, joint_set="COCO-17")
     return [
         "experiment=predict", f"input={tmp_path / 'keypoints.npz'}", "fps=30", "camera.image_size=[640,480]",
-        "pictures=false", "refinement=none", "exporter=[npz,json,csv,trc,c3d,bvh,pkl]",
+        "pictures=false", "refinement=none", "exporter=[npz,json,csv,trc,c3d,bvh]",
     ]  # fmt: skip
 
 

@@ -67,10 +67,10 @@ def test_files_pictures_and_summary(run_here, words: list[str]) -> None:
 
 
 def test_chosen_exporters_and_no_pictures(run_here, words: list[str]) -> None:
-    done = run_here(*words, "fps=30", "exporter=[csv,pkl]", "pictures=false", "refinement=none", "people=1")
+    done = run_here(*words, "fps=30", "exporter=[csv,json]", "pictures=false", "refinement=none", "people=1")
     assert done.returncode == 0, done.output
     files = json.loads((done.folder / "summary.json").read_text())["files"]
-    assert files == ["predictions.csv", "predictions.pkl"]
+    assert files == ["predictions.csv", "predictions.json"]
     assert not list(done.folder.glob("*.mp4"))
 
 

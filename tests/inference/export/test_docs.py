@@ -11,7 +11,6 @@ from inference.export.bvh import BvhExporter
 from inference.export.c3d import C3dExporter
 from inference.export.json_csv import CsvExporter, JsonExporter
 from inference.export.npz import NpzExporter
-from inference.export.published import PickleExporter
 from inference.export.trc import TrcExporter
 from inference.scene import PredictedScene
 
@@ -19,7 +18,7 @@ from inference.scene import PredictedScene
 def test_exports(repo: Path, scene: PredictedScene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for library in ("ezc3d", "trc", "bvh"):
         pytest.importorskip(library)
-    for exporter in (NpzExporter, JsonExporter, CsvExporter, PickleExporter, TrcExporter, C3dExporter, BvhExporter):
+    for exporter in (NpzExporter, JsonExporter, CsvExporter, TrcExporter, C3dExporter, BvhExporter):
         exporter().write(scene, tmp_path)
     monkeypatch.chdir(tmp_path)
     failed, tried = doctest.testfile(

@@ -18,7 +18,6 @@ FILES = {
     "npz": ["predictions.npz"],
     "json": ["predictions.json"],
     "csv": ["predictions.csv"],
-    "pkl": ["predictions.pkl"],
     "trc": ["person_0.trc", "person_1.trc"],
     "c3d": ["scene.c3d"],
     "bvh": ["person_0.bvh", "person_1.bvh"],
