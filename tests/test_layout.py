@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 from grimp import build_graph
 
-PACKAGES = ["pose", "fileio", "data", "lightning_modules", "refinement", "inference", "experiments"]
+PACKAGES = [
+    "pose",
+    "fileio",
+    "data",
+    "lightning_modules",
+    "refinement",
+    "inference",
+    "experiments",
+    "temporal_smoothing",
+]
 
 
 @pytest.mark.parametrize("name", PACKAGES)
