@@ -95,7 +95,7 @@ class PredictedScene:
 def _convert(scene: Any, dtypes: dict[str, type]) -> None:
     for name, dtype in dtypes.items():
         if getattr(scene, name) is not None:
-            object.__setattr__(scene, name, np.asarray(getattr(scene, name), dtype=dtype))
+            object.__setattr__(scene, name, np.ascontiguousarray(getattr(scene, name), dtype=dtype))
 
 
 def _check_finite(name: str, array: np.ndarray, rows: np.ndarray) -> None:
