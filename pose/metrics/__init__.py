@@ -7,6 +7,6 @@ mupots        the MuPoTS-3D protocol: pairing people, bone rescaling, scores per
 scenes        `PoseSequence`s (one person each) gathered into the scenes that `mupots` scores
 
 All positions are in millimetres in camera coordinates, PCK, AUC and rates in percent; result keys carry their unit.
-A new metric is a function of `joint_errors`, a key in its `sequence_errors`, its column in experiments/results/table.py,
+A new metric is a function of `joint_errors`, a key in its `sequence_errors`, a column in experiments/results/table.py
 and its plain version in tests/pose/metrics/plain.py.
 """
