@@ -32,7 +32,8 @@ from data.synthetic.bodies import random_body
 from data.synthetic.motions import procedural_motion
 from data.synthetic.scenes import SeenPerson, View, compose_scene, look_at, render_scene
 from inference.tracking import OfflineTracker, Tracker, Tracks
-from inference.tracking.appearance import People, second_boxes
+from inference.tracking.appearance import Appearance
+from inference.tracking.duplicates import duplicate_boxes
 from pose.cameras import Camera
 from pose.features import with_derived_joints
 from pose.joint_sets import COCO_19, MUPOTS_17
@@ -175,7 +176,7 @@ def _seen(motions: list[np.ndarray], view: View, rng: np.random.Generator, anywh
     behind = np.ones_like(detected) if anywhere else _behind(people)
     detected = _prolonged(detected, behind, rng) & (rng.uniform(size=detected.shape) > 0.01)
     camera = view.camera
-    return shuffled(found, detected, FPS, (camera.width, camera.height), "scene", rng, second_boxes=0.03)
+    return shuffled(found, detected, FPS, (camera.width, camera.height), "scene", rng, duplicates=0.03)
 
 
 def _behind(people: list[SeenPerson]) -> np.ndarray:
@@ -219,18 +220,18 @@ def shuffled(
     size: tuple[int, int],
     source: str,
     rng: np.random.Generator,
-    second_boxes: float = 0.0,
+    duplicates: float = 0.0,
 ) -> Known:
     """Detections (T, P, 19, 3) where `detected` (T, P), people in random order in each frame.
 
-    second_boxes: share of detections with another box of the same person, or of one half of each of two people.
+    duplicates: fraction of detections with another box of the same person, or of one half of each of two people.
     """
     rows, people, frames = [], [], []
     for frame in range(len(keypoints)):
         present = np.flatnonzero(detected[frame])
         found = [(keypoints[frame, p], int(p)) for p in present]
         found += [
-            (_second_box(keypoints[frame], int(p), present, rng), -1) for p in present if rng.uniform() < second_boxes
+            (_duplicate_box(keypoints[frame], int(p), present, rng), -1) for p in present if rng.uniform() < duplicates
         ]
         for index in rng.permutation(len(found)):
             rows.append(found[index][0])
@@ -250,7 +251,7 @@ def shuffled(
     return Known(detections, np.array(people, dtype=int))
 
 
-def _second_box(people: np.ndarray, person: int, present: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _duplicate_box(people: np.ndarray, person: int, present: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """(19, 3): the person again, less sure and a little off, at times with the legs of whoever is nearest."""
     box = people[person, :17].copy()
     height = np.ptp(box[:, 1])
@@ -281,10 +282,10 @@ def conformance(rng: np.random.Generator) -> Iterator[Known]:
 def greedy(detections: VideoDetections) -> Tracks:
     """The naive tracker: each detection continues the nearest hip of the last 2 s, nearest pairs first.
 
-    Second boxes of nearly the same pose are left out, as every tracker does.
+    Duplicate boxes of nearly the same pose are left out, as every tracker does.
     """
     label = np.full(len(detections), -1)
-    single = ~second_boxes(People.of(detections), OfflineTracker().second_box)
+    single = ~duplicate_boxes(Appearance.of(detections), OfflineTracker().duplicate_distance)
     hips = detections.keypoints_2d[:, _HIP_2D]
     last: dict[int, tuple[np.ndarray, int]] = {}
     for frame in np.unique(detections.frame):

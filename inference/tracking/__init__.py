@@ -1,10 +1,13 @@
 """Trackers: who is who in a video's detections. `Tracker` is the protocol, `conf/tracker/*.yaml` the options.
 
-tracks      `Tracker`, `Tracks` (an identity for each row), `sequences` (one PoseSequence per identity)
-offline     `OfflineTracker`, the default; its parts: people, tracklets, linking, motion, filling, shadows
+tracks        `Tracker`, `Tracks` (an identity for each row), `sequences` (one PoseSequence per identity)
+offline       `OfflineTracker`, the default; its parts:
+appearance    what is compared between detections    tracklets    certain pieces of tracks
+linking       tracklets over gaps                    motion_model how hidden people move
+gap_filling   short tracklets into gaps              duplicates   second boxes of one person
 
-A tracker of one's own is a class with `__call__(detections) -> Tracks` and a file in conf/tracker that names it;
-`Tracks.numbered(labels)` makes the result from any labels.
+To add a tracker: a class with `__call__(detections) -> Tracks` (`Tracks.numbered(labels)` makes the result from any
+labels), a file in conf/tracker that names it, and a test like those in tests/inference/tracking.
 """
 
 from inference.tracking.offline import OfflineTracker

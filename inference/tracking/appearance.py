@@ -1,10 +1,11 @@
-"""What the tracker looks at in a detection: where the body is, how large it appears, and how unlike two poses are.
+"""What the tracker compares between detections: place, apparent height, facing, and the distance of two poses.
 
-Lengths are in units of the person's height in the image, so one threshold serves near and far people.
+Lengths are in units of the person's height in the image ("heights"), so one threshold serves near and far people.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,26 +17,26 @@ _INDEX = {name: i for i, name in enumerate(COCO_17.names)}
 _FACE = 5
 
 #: How much a joint tells about identity: five points of one head count as two joints, restless wrists as half of one.
-_IMPORTANCE = np.ones(len(COCO_17))
-_IMPORTANCE[:_FACE] = 0.4
-_IMPORTANCE[[_INDEX["left_wrist"], _INDEX["right_wrist"]]] = 0.5
+_JOINT_WEIGHT = np.ones(len(COCO_17))
+_JOINT_WEIGHT[:_FACE] = 0.4
+_JOINT_WEIGHT[[_INDEX["left_wrist"], _INDEX["right_wrist"]]] = 0.5
 
-#: Lengths of body parts as shares of the height (the usual proportions of adults).
+#: Lengths of body parts as fractions of the height (the usual proportions of adults).
 _TORSO, _LEG = 0.29, 0.485
-#: Exponent of the mean of part lengths; parts with a lower score say nothing about the size.
-_LONG, _UNSURE = 4, 0.1
-#: A joint counts no more than this as apart, in heights.
-_APART = 0.3
+#: Exponent of the mean of part lengths; parts with a lower score say nothing about the height.
+_LENGTH_EXPONENT, _MIN_PART_SCORE = 4, 0.1
+#: A joint counts as no farther away than this, in heights.
+_MAX_DISTANCE = 0.3
 
 
 @dataclass(frozen=True, eq=False)
-class People:
+class Appearance:
     """N detections as the tracker sees them.
 
     frame (N,) int, score (N,) of the whole, joints (N, 17, 2) px and weight (N, 17), centre (N, 2) px: the middle of
-    the torso, height (N,) px: of the upright person at that distance, whatever the posture, and how sure that is (N,).
+    the torso, height (N,) px: of the upright person at that distance, whatever the posture, and its weight (N,) 0..1.
     facing (N, 2), in heights: how far the left shoulder is right of the right one (positive: seen from the front) and
-    how far the nose is right of the neck (positive: turned to the right of the image); how sure these are (N, 2).
+    how far the nose is right of the neck (positive: turned to the right of the image), and its weight (N, 2).
     """
 
     frame: np.ndarray
@@ -44,32 +45,39 @@ class People:
     weight: np.ndarray
     centre: np.ndarray
     height: np.ndarray
-    height_sure: np.ndarray
+    height_weight: np.ndarray
     facing: np.ndarray
-    facing_sure: np.ndarray
+    facing_weight: np.ndarray
 
     @classmethod
-    def of(cls, detections: VideoDetections) -> People:
+    def of(cls, detections: VideoDetections) -> Appearance:
         joints = detections.keypoints_2d[:, : len(COCO_17)].astype(float)
         score = detections.confidence[:, : len(COCO_17)].astype(float)
-        height, sure = _height(joints, score)
+        height, height_weight = _height(joints, score)
         nose, left, right = (joints[:, _INDEX[name]] for name in ("nose", "left_shoulder", "right_shoulder"))
         shoulders = score[:, [_INDEX["left_shoulder"], _INDEX["right_shoulder"]]].min(1)
         return cls(
             frame=detections.frame,
             score=detections.box_score,
             joints=joints,
-            weight=score * _IMPORTANCE,
+            weight=score * _JOINT_WEIGHT,
             centre=_centre(joints, score, height),
             height=height,
-            height_sure=sure,
+            height_weight=height_weight,
             facing=np.stack([left[:, 0] - right[:, 0], nose[:, 0] - (left[:, 0] + right[:, 0]) / 2], axis=1)
             / height[:, None],
-            facing_sure=np.stack([shoulders, np.minimum(shoulders, score[:, _INDEX["nose"]])], axis=1) ** 2,
+            facing_weight=np.stack([shoulders, np.minimum(shoulders, score[:, _INDEX["nose"]])], axis=1) ** 2,
         )
 
     def __len__(self) -> int:
         return len(self.frame)
+
+    def pairs(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Every pair of rows of one frame, once: arrays (M,) and (M,), the rows next to each other first."""
+        step = 1
+        while len(a := np.flatnonzero(self.frame[step:] == self.frame[:-step])):  # rows are sorted by frame
+            yield a, a + step
+            step += 1
 
 
 def _pair(joints: np.ndarray, score: np.ndarray, part: str) -> tuple[np.ndarray, np.ndarray]:
@@ -80,62 +88,47 @@ def _pair(joints: np.ndarray, score: np.ndarray, part: str) -> tuple[np.ndarray,
 
 
 def _centre(joints: np.ndarray, score: np.ndarray, height: np.ndarray) -> np.ndarray:
-    """The middle of neck and hip (N, 2); of a torso seen in half, where the other half would be if upright."""
+    """The middle of neck and hip (N, 2); where only one was detected, the other is taken as if upright."""
     neck, neck_score = _pair(joints, score, "shoulder")
     hip, hip_score = _pair(joints, score, "hip")
     down = np.stack([np.zeros_like(height), _TORSO * height], axis=1)
-    seen = [(neck_score > 0.05)[:, None], (hip_score > 0.05)[:, None]]
+    detected = [(neck_score > 0.05)[:, None], (hip_score > 0.05)[:, None]]
     everything = (joints * (score[..., None] + 1e-9)).sum(1) / (score + 1e-9).sum(1)[:, None]
     return np.select(
-        [seen[0] & seen[1], seen[0], seen[1]], [(neck + hip) / 2, neck + down / 2, hip - down / 2], everything
+        [detected[0] & detected[1], *detected], [(neck + hip) / 2, neck + down / 2, hip - down / 2], everything
     )
 
 
 def _height(joints: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Height (N,) px from torso and legs, and how sure it is (N,) in 0..1; from the box where none of them is seen.
+    """Height (N,) px from torso and legs, and its weight (N,) in 0..1; from the box where none of them was detected.
 
-    A mean that favours sure parts and, as foreshortening only shortens, long ones.
+    A mean that favours confident parts and, as foreshortening only shortens, long ones.
     """
     neck, neck_score = _pair(joints, score, "shoulder")
     hip, hip_score = _pair(joints, score, "hip")
-    length, sure = [np.linalg.norm(neck - hip, axis=-1) / _TORSO], [np.minimum(neck_score, hip_score)]
+    lengths, scores = [np.linalg.norm(neck - hip, axis=-1) / _TORSO], [np.minimum(neck_score, hip_score)]
     for side in ("left", "right"):
         leg = [_INDEX[f"{side}_{part}"] for part in ("hip", "knee", "ankle")]
-        length.append(np.linalg.norm(np.diff(joints[:, leg], axis=1), axis=-1).sum(1) / _LEG)
-        sure.append(score[:, leg].min(1))
-    weight = np.stack(sure) ** 3
-    found = ((weight * np.stack(length) ** _LONG).sum(0) / np.maximum(weight.sum(0), 1e-9)) ** (1 / _LONG)
+        lengths.append(np.linalg.norm(np.diff(joints[:, leg], axis=1), axis=-1).sum(1) / _LEG)
+        scores.append(score[:, leg].min(1))
+    weight, power = np.stack(scores) ** 3, np.stack(lengths) ** _LENGTH_EXPONENT
+    found = ((weight * power).sum(0) / np.maximum(weight.sum(0), 1e-9)) ** (1 / _LENGTH_EXPONENT)
     present = score[..., None] > 0
     box = np.where(present, joints, -np.inf).max(1) - np.where(present, joints, np.inf).min(1)
-    nothing = weight.max(0) < _UNSURE**3
-    return np.maximum(np.where(nothing, box.max(1, initial=1), found), 1.0), weight.max(0)
+    undetected = weight.max(0) < _MIN_PART_SCORE**3
+    return np.maximum(np.where(undetected, box.max(1, initial=1), found), 1.0), weight.max(0)
 
 
-def unlikeness(
+def pose_distance(
     joints_a: np.ndarray, weight_a: np.ndarray, joints_b: np.ndarray, weight_b: np.ndarray, height: np.ndarray
 ) -> np.ndarray:
     """Mean distance of the joints that both have, in heights, 0 to 0.3; arrays broadcast, (..., 17, 2) -> (...).
 
-    Joints count by the scores of both; two detections without a common joint are as unlike as can be.
+    Joints count by the scores of both; two detections without a common joint are at the largest distance.
     """
     difference = joints_a - joints_b
-    apart = np.sqrt(difference[..., 0] ** 2 + difference[..., 1] ** 2) / height[..., None]
+    distance = np.sqrt(difference[..., 0] ** 2 + difference[..., 1] ** 2) / height[..., None]
     weight = np.sqrt(weight_a * weight_b)
     total = weight.sum(-1)
-    mean = (weight * np.minimum(apart, _APART)).sum(-1) / np.maximum(total, 1e-9)
-    return np.where(total > 0.2, mean, _APART)
-
-
-def second_boxes(people: People, limit: float) -> np.ndarray:
-    """(N,) bool: a surer detection of the same frame has nearly the same pose, closer than `limit` heights."""
-    second = np.zeros(len(people), dtype=bool)
-    step = 1
-    while True:  # rows are sorted by frame: compare each with the next, then with the one after it, ...
-        a = np.flatnonzero(people.frame[step:] == people.frame[:-step])
-        if not len(a):
-            return second
-        b = a + step
-        height = np.maximum(people.height[a], people.height[b])
-        same = unlikeness(people.joints[a], people.weight[a], people.joints[b], people.weight[b], height) < limit
-        second[np.where(people.score[a] < people.score[b], a, b)[same]] = True
-        step += 1
+    mean = (weight * np.minimum(distance, _MAX_DISTANCE)).sum(-1) / np.maximum(total, 1e-9)
+    return np.where(total > 0.2, mean, _MAX_DISTANCE)

@@ -1,48 +1,43 @@
-"""Filling: short tracklets put into the gaps of long tracks, where the pose expected there fits.
+"""Gap filling: short tracklets put into the gaps of long tracks, where the pose expected there fits.
 
-In the middle of a crossing only short pieces are certain. Who they are is clearest once the long tracks before and
-after are linked: then each piece is compared with poses between the two sides of every gap that is open at that time.
+In the middle of a crossing only short tracklets are certain. Who they are is clearest once the long tracks before and
+after are linked: then each is compared with poses between the two sides of every gap that is open at that time.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from inference.tracking.appearance import People, unlikeness
-from inference.tracking.linking import assign
+from inference.tracking.appearance import Appearance, pose_distance
+from inference.tracking.linking import assign, pairs_within
 
-#: Largest unlikeness of a piece and the expected poses: beside the gap's edge, and more per second away from it.
-_FIT, _FIT_PER_S = 0.05, 0.10
-_FIT_MOST = 0.12
-#: Of two boxes that fit, the surer one: what a score of 1 is worth.
-_SURER = 0.5
+#: Largest distance of a tracklet from the expected poses: beside the gap's edge, more per second away from it, at most.
+_GATE, _GATE_PER_S, _MAX_GATE = 0.05, 0.10, 0.12
+#: Of two tracklets that fit, the more confident one: what a score of 1 is worth.
+_SCORE_BONUS = 0.5
 #: Beyond a track's ends a pose is expected for so long, seconds.
 _BEYOND_S = 0.35
 
 
-def fill(
-    people: People, tracks: list[np.ndarray], pieces: list[np.ndarray], fps: float
+def fill_gaps(
+    people: Appearance, tracks: list[np.ndarray], tracklets: list[np.ndarray], fps: float
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Tracks with the pieces that fit, and the pieces left over. Each round puts at most one piece into a gap."""
-    while tracks and pieces:
+    """Tracks with the tracklets that fit, and the tracklets left over. A round puts at most one into each gap."""
+    tracks = list(tracks)
+    while tracks and tracklets:
         owner, before, after = _gaps(tracks)
-        gap, piece = _candidates(people, before, after, pieces, fps)
+        gap, piece = _candidates(people, before, after, tracklets, fps)
         fits = np.array(
-            [_fit(people, int(before[g]), int(after[g]), pieces[p], fps) for g, p in zip(gap, piece, strict=True)]
+            [_fit(people, int(before[g]), int(after[g]), tracklets[p], fps) for g, p in zip(gap, piece, strict=True)]
         )
         made = assign(gap, piece, fits, np.ones(len(owner))) if len(gap) else np.zeros(0, dtype=bool)
         if not made.any():
             break
-        taken: dict[int, list[np.ndarray]] = {}
         for g, p in zip(gap[made], piece[made], strict=True):
-            taken.setdefault(int(owner[g]), []).append(pieces[p])
-        tracks = [
-            np.sort(np.concatenate([rows, *taken[number]])) if number in taken else rows
-            for number, rows in enumerate(tracks)
-        ]
-        gone = set(piece[made].tolist())
-        pieces = [rows for number, rows in enumerate(pieces) if number not in gone]
-    return tracks, pieces
+            tracks[owner[g]] = np.sort(np.concatenate([tracks[owner[g]], tracklets[p]]))
+        used = set(piece[made].tolist())
+        tracklets = [rows for number, rows in enumerate(tracklets) if number not in used]
+    return tracks, tracklets
 
 
 def _gaps(tracks: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -54,38 +49,30 @@ def _gaps(tracks: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def _candidates(
-    people: People, before: np.ndarray, after: np.ndarray, pieces: list[np.ndarray], fps: float
+    people: Appearance, before: np.ndarray, after: np.ndarray, tracklets: list[np.ndarray], fps: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs (gap, piece) where the piece lies within the gap in time."""
+    """Pairs (gap, tracklet) where the tracklet lies within the gap in time."""
     beyond = round(_BEYOND_S * fps)
     low = np.where(before >= 0, people.frame[before], people.frame[after] - beyond - 1)
     high = np.where(after >= 0, people.frame[after], people.frame[before] + beyond + 1)
-    first = np.array([people.frame[rows[0]] for rows in pieces])
-    last = np.array([people.frame[rows[-1]] for rows in pieces])
-    order = np.argsort(first, kind="stable")
-    begin = np.searchsorted(first[order], low, side="right")
-    end = np.searchsorted(first[order], high, side="left")
-    wide = np.flatnonzero(end > begin)
-    if not len(wide):
-        return np.zeros(0, dtype=int), np.zeros(0, dtype=int)
-    gap = np.repeat(wide, (end - begin)[wide])
-    piece = np.concatenate([order[begin[g] : end[g]] for g in wide])
+    first, last = (np.array([people.frame[rows[at]] for rows in tracklets]) for at in (0, -1))
+    gap, piece = pairs_within(low + 1, high - 1, first)
     inside = last[piece] < high[gap]
     return gap[inside], piece[inside]
 
 
-def _fit(people: People, before: int, after: int, rows: np.ndarray, fps: float) -> float:
-    """How unlike the expected poses the piece is, as a share of what is allowed."""
+def _fit(people: Appearance, before: int, after: int, rows: np.ndarray, fps: float) -> float:
+    """How far the tracklet is from the expected poses, as a fraction of the gate; lower with its score."""
     t = people.frame[rows]
     sides = [side for side in (before, after) if side >= 0]
     away = np.min([np.abs(t - people.frame[side]) for side in sides], axis=0) / fps
     if len(sides) == 2:
-        share = ((t - people.frame[before]) / (people.frame[after] - people.frame[before]))[:, None]
-        joints = people.joints[before] * (1 - share)[..., None] + people.joints[after] * share[..., None]
-        weight = people.weight[before] * (1 - share) + people.weight[after] * share
+        fraction = ((t - people.frame[before]) / (people.frame[after] - people.frame[before]))[:, None]
+        joints = people.joints[before] * (1 - fraction)[..., None] + people.joints[after] * fraction[..., None]
+        weight = people.weight[before] * (1 - fraction) + people.weight[after] * fraction
     else:
         joints, weight = people.joints[sides[0]][None], people.weight[sides[0]][None]
-    height = np.mean([people.height[side] for side in sides])
-    unlike = unlikeness(joints, weight, people.joints[rows], people.weight[rows], np.full(len(rows), height))
-    fit = float(np.mean(unlike / np.minimum(_FIT + _FIT_PER_S * away, _FIT_MOST)))
-    return fit if fit > 1 else fit - _SURER * float(np.mean(people.score[rows]))
+    height = np.full(len(rows), np.mean([people.height[side] for side in sides]))
+    distance = pose_distance(joints, weight, people.joints[rows], people.weight[rows], height)
+    fit = float(np.mean(distance / np.minimum(_GATE + _GATE_PER_S * away, _MAX_GATE)))
+    return fit if fit > 1 else fit - _SCORE_BONUS * float(np.mean(people.score[rows]))

@@ -13,7 +13,8 @@ from benchmarks.studies.tracking import Known, conformance, score, shuffled
 from data.keypoints.detections import VideoDetections
 from data.keypoints.keypoints_json import read_keypoints_json
 from inference.tracking import OfflineTracker, Tracks, sequences
-from inference.tracking.appearance import People, second_boxes, unlikeness
+from inference.tracking.appearance import Appearance, pose_distance
+from inference.tracking.duplicates import duplicate_boxes
 from inference.tracking.linking import assign
 from pose.errors import ConfigError
 from pose.features import with_derived_joints
@@ -94,11 +95,11 @@ def test_what_cannot_be_told_apart_is_not_joined() -> None:
     careful = OfflineTracker()(known.detections)
     assert score(known.person, careful.identity).swaps == 0
     assert len(careful) == 4
-    bold = OfflineTracker(doubt=0)(known.detections)
+    bold = OfflineTracker(link_ambiguity_margin=0)(known.detections)
     assert len(bold) == 2
 
 
-def test_a_second_box_starts_no_track_and_takes_no_identity() -> None:
+def test_a_duplicate_box_starts_no_track_and_takes_no_identity() -> None:
     known = scene(crossing())
     d = known.detections
     extra = np.flatnonzero((d.frame % 10 == 3) & (known.person == 0))
@@ -122,7 +123,7 @@ def test_a_second_box_starts_no_track_and_takes_no_identity() -> None:
     assert score(person, tracks.identity).swaps == 0
 
 
-def test_somebody_leaves_and_comes_back() -> None:
+def test_a_person_leaves_and_comes_back() -> None:
     x = crossing(240)
     away = np.ones((240, 2), dtype=bool)
     away[100:160, 0] = False  # two seconds out of sight, then where the walk goes on
@@ -134,7 +135,7 @@ def test_somebody_leaves_and_comes_back() -> None:
     assert len(tracks) == 3
 
 
-def test_nobody_one_frame_and_an_unknown_rate() -> None:
+def test_no_detections_one_frame_and_an_unknown_rate() -> None:
     known = scene(crossing())
     nothing = np.zeros(0, dtype=int)
     empty = VideoDetections(nothing, np.zeros((0, 19, 2)), np.zeros((0, 19)), np.zeros(0), 50)
@@ -163,7 +164,7 @@ def noise(rng: np.random.Generator, frame: np.ndarray, n_frames: int) -> VideoDe
     return VideoDetections(frame, points, score, score[:, 0], n_frames, FPS, SIZE)
 
 
-def test_single_boxes_of_nobody_are_not_used() -> None:
+def test_single_false_boxes_are_not_used() -> None:
     known = scene(crossing())
     d, extra = known.detections, noise(np.random.default_rng(3), np.arange(0, 120, 12), 120)
     order = np.argsort(np.concatenate([d.frame, extra.frame]), kind="stable")
@@ -183,10 +184,10 @@ def test_a_video_of_nothing_but_noise_stays_affordable() -> None:
 
 
 def test_options_are_validated_and_agree_with_the_configuration(repo: Path) -> None:
-    with pytest.raises(ConfigError, match=r"tracker.step=0: must be positive"):
-        OfflineTracker(step=0)
-    with pytest.raises(ConfigError, match=r"tracker.doubt=-1: must be at least 0"):
-        OfflineTracker(doubt=-1)
+    with pytest.raises(ConfigError, match=r"tracker.gate=0: must be a number > 0"):
+        OfflineTracker(gate=0)
+    with pytest.raises(ConfigError, match=r"tracker.link_ambiguity_margin=-1: must be a number >= 0"):
+        OfflineTracker(link_ambiguity_margin=-1)
     with pytest.raises(ConfigError, match=r"tracker.max_gap_s=nan"):
         OfflineTracker(max_gap_s=float("nan"))
     options = yaml.safe_load((repo / "conf" / "tracker" / "offline.yaml").read_text())
@@ -198,27 +199,27 @@ def test_options_are_validated_and_agree_with_the_configuration(repo: Path) -> N
 
 
 def test_height_and_centre_of_an_upright_person() -> None:
-    people = People.of(scene(np.full((30, 1), 700.0)).detections)
+    people = Appearance.of(scene(np.full((30, 1), 700.0)).detections)
     np.testing.assert_allclose(people.height, 400, rtol=0.06)
     np.testing.assert_allclose(people.centre, np.broadcast_to([700, 490], (30, 2)), atol=6)
     assert (people.facing[:, 0] > 0.1).all()
 
 
-def test_unlikeness_by_hand() -> None:
+def test_pose_distance_by_hand() -> None:
     a, weight = np.zeros((17, 2)), np.ones(17)
     b = a.copy()
     b[5] = [30, 40]  # 50 px are 0.125 of 400, one joint of 17
-    assert unlikeness(a, weight, b, weight, np.array(400.0)) == pytest.approx(0.125 / 17)
+    assert pose_distance(a, weight, b, weight, np.array(400.0)) == pytest.approx(0.125 / 17)
     b[5] = [3000, 0]  # capped
-    assert unlikeness(a, weight, b, weight, np.array(400.0)) == pytest.approx(0.3 / 17)
-    assert unlikeness(a, 0 * weight, b, weight, np.array(400.0)) == 0.3
+    assert pose_distance(a, weight, b, weight, np.array(400.0)) == pytest.approx(0.3 / 17)
+    assert pose_distance(a, 0 * weight, b, weight, np.array(400.0)) == 0.3
 
 
-def test_second_boxes_are_the_less_sure_ones() -> None:
+def test_of_two_boxes_the_less_confident_one_is_the_duplicate() -> None:
     d = scene(np.full((2, 1), 700.0)).detections
     twice = dataclasses.replace(d, frame=np.array([0, 0]), box_score=np.array([0.4, 0.6]), n_frames=1)
-    assert second_boxes(People.of(twice), 0.03).tolist() == [True, False]
-    assert second_boxes(People.of(d), 0.03).tolist() == [False, False]
+    assert duplicate_boxes(Appearance.of(twice), 0.03).tolist() == [True, False]
+    assert duplicate_boxes(Appearance.of(d), 0.03).tolist() == [False, False]
 
 
 def test_assignment_is_the_cheapest_and_leaves_alone_what_is_too_dear() -> None:
@@ -262,7 +263,7 @@ def test_the_moving_person_of_each_camera_is_one_track(golden: Path) -> None:
         tracks = OfflineTracker()(found)
         true = np.flatnonzero(detection[found.frame, camera] == index)
         identity, counts = np.unique(tracks.identity[true], return_counts=True)
-        # The true box may be the less sure one of two on the same person; then it is unused, never somebody else.
+        # The true box may be the less sure one of two on the same person; then it is unused, never another person.
         assert len(identity[identity >= 0]) == 1
         assert counts[identity >= 0] >= 0.94 * len(true)
         assert tracks.frames_covered[identity.max()] >= 98
