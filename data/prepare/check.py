@@ -14,9 +14,17 @@ from itertools import product
 from pathlib import Path
 
 from data.mocap.sets import SETTINGS_FILE, mocap_folder
-from data.prepare import mpi_inf_3dhp, mpi_inf_3dhp_testset
+from data.prepare import mpi_inf_3dhp
 from data.prepare import mupots_3d as mupots
-from data.sets.mpi_inf_3dhp import CAMERAS, SEQUENCES, SUBJECTS, MpiInf3dhpTest, MpiInf3dhpTrain
+from data.sets.mpi_inf_3dhp import (
+    CAMERAS,
+    SEQUENCES,
+    SUBJECTS,
+    TEST_NUMBERS,
+    MpiInf3dhpTest,
+    MpiInf3dhpTrain,
+    testset_folder,
+)
 from data.sets.muco_temp import VIDEOS, MuCoTemp
 from data.sets.mupots_3d import NUMBERS, MuPoTS3D
 from data.sets.reader import Reader
@@ -159,8 +167,8 @@ def _mpi_folders(root: Path) -> Iterable[tuple[Path, str]]:
 
 
 def _test_folders(root: Path) -> Iterable[tuple[Path, str]]:
-    for number in mpi_inf_3dhp_testset.NUMBERS:
-        yield root / mpi_inf_3dhp_testset.ARCHIVE / f"TS{number}" / "imageSequence", "img_"
+    for number in TEST_NUMBERS:
+        yield testset_folder(root, number) / "imageSequence", "img_"
 
 
 def _muco_folders(root: Path) -> Iterable[tuple[Path, str]]:

@@ -1,29 +1,29 @@
-"""2D detections of annotated recordings: run a detector or read what one found, match it to the annotated people.
+"""2D detections of annotated recordings: a detector's, or those of a file, matched to the annotated people.
 
 The data sets come with several people in view (bystanders too), a detector gives people in no order, and the lifter
 wants to know who is who. A detected pose belongs to an annotated one if their mean 2D distance over the twelve joints
 that both sets have is below 80 px, one to one; `gt_match_posedist_80`, the folder of the published MuCo-Temp
-detections, names the same rule. Whoever has no partner is undetected, all zeros.
+detections, names the same rule. A person without a partner is undetected, all zeros.
 """
 
 from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 
+from data.keypoints.detector import Detector, detect_people
 from data.keypoints.keypoints_json import read_keypoints_json
 from data.sets.writers import write_pickle
 from fileio.arrays import atomic_path
-from pose.errors import DataError, ShapeError
+from pose.errors import ConfigError, DataError
 from pose.features import with_derived_joints
-from pose.joint_sets import COCO_17, COCO_19, COMMON_14, MUPOTS_17
+from pose.joint_sets import COCO_17, COMMON_14, MUPOTS_17
 
 #: Mean distance in px from which on two poses are not of one person.
 THRESHOLD_PX = 80.0
@@ -34,27 +34,20 @@ _OF_MUPOTS = [MUPOTS_17.index(name) for name in _COMMON]
 _LEAST_JOINTS = len(_COMMON) // 2
 
 
-class Detector(Protocol):
-    """Finds people in one picture. `name` goes into the manifest: another name means detecting again.
-
-    It is pickled for other processes and copied for every recording, since it may follow people from picture to
-    picture; what a copy takes along is its own affair.
-    """
-
-    @property
-    def name(self) -> str: ...
-
-    def __call__(self, image: np.ndarray) -> np.ndarray:
-        """(H, W, 3) uint8 RGB -> (N, 17, 3) COCO-17 as x px, y px, score; score 0 = joint not found."""
-        ...
+def check_detection_options(detector: Detector | None, keypoints: Path | str | None) -> None:
+    """ConfigError if detections are to come from two places at once."""
+    if detector is not None and keypoints is not None:
+        raise ConfigError(f"keypoints={keypoints}: detections come from them or from a detector, not both; give one")
+    if keypoints is not None and not Path(keypoints).is_dir():
+        raise ConfigError(f"keypoints={keypoints}: no such folder; give the one with the keypoints files")
 
 
 def match_people(annotated: np.ndarray, detected: np.ndarray, threshold: float = THRESHOLD_PX) -> np.ndarray:
     """Which detection is whose: annotated (P, 17, 2) px MuPoTS-17, detected (N, 17, 3) COCO-17 -> (P,), -1 for none.
 
-    Joints of score 0 are left out of the mean, and a detection with fewer than half of the twelve is nobody's. People
-    annotated with NaN are matched to nothing. Of all assignments the one of the least sum of distances is taken, where
-    being unmatched costs the threshold: nobody takes a far partner from another person to whom it is close.
+    Joints of score 0 are left out of the mean; a detection with fewer than half of the twelve is matched to no one, and
+    so are people annotated with NaN. Of all assignments the one of the least sum of distances is taken, where being
+    unmatched costs the threshold: no person takes a far partner from another one to whom it is close.
     """
     points, scores = detected[None, :, _OF_COCO, :2], detected[None, :, _OF_COCO, 2]
     distance = np.linalg.norm(annotated[:, None, _OF_MUPOTS] - points, axis=-1)
@@ -84,8 +77,6 @@ def matched_detections(annotated: np.ndarray, found: Iterable[np.ndarray]) -> tu
     points = torch.from_numpy(poses)
     keypoints_2d, confidence = with_derived_joints(points[..., :2], points[..., 2])
     whole = torch.cat([keypoints_2d, confidence[..., None]], dim=-1).numpy()
-    if whole.shape[2] != len(COCO_19):
-        raise ShapeError("detections", ("T", "P", len(COCO_19), 3), whole.shape)
     return np.where(detected[..., None, None], whole, np.float32(0)), detected
 
 
@@ -93,14 +84,7 @@ def detect(detector: Detector, images: Iterable[np.ndarray], label: str) -> Iter
     """What a copy of `detector` finds in each of `images`, checked: (N, 17, 3) float32."""
     detector = copy.copy(detector)
     for number, image in enumerate(images):
-        found = np.asarray(detector(image), dtype=np.float32)
-        if found.size == 0:
-            found = np.zeros((0, len(COCO_17), 3), dtype=np.float32)
-        if found.shape[1:] != (len(COCO_17), 3):
-            raise ShapeError(f"{label}, frame {number}: what {detector.name} found", ("N", 17, 3), found.shape)
-        if not np.isfinite(found).all():
-            raise DataError(f"{label}, frame {number}: {detector.name} gives NaN or infinity; use another detector")
-        yield found
+        yield detect_people(detector, image, f"{label}, frame {number}")
 
 
 def detected_before(path: Path, n_frames: int, first: int, surplus: int = 0) -> list[np.ndarray]:
@@ -124,18 +108,30 @@ def detected_before(path: Path, n_frames: int, first: int, surplus: int = 0) -> 
     return found[:n_frames]
 
 
-def write_detections(
-    path: Path, poses: np.ndarray, detected: np.ndarray, keys: tuple[str, str] = ("poses", "is_valid")
+def write_matched(
+    path: Path,
+    annotated: np.ndarray,
+    found: Iterable[np.ndarray],
+    label: str,
+    keys: tuple[str, str] = ("poses", "is_valid"),
+    none_is_fine: bool = False,
 ) -> None:
-    """A pickle like the published detections (docs/method.md §3): (T, [P,] 19, 3) and (T[, P]) under `keys`."""
-    with atomic_path(path) as partial:
-        write_pickle(partial, {keys[0]: poses, keys[1]: detected})
+    """Match `found` to the people `annotated`, (T, P, 17, 2) or (T, 17, 2) px, and write the detections.
 
-
-def check_any(detected: np.ndarray, label: str) -> None:
-    """DataError if nobody was matched in a whole recording: the detections are of another one, or of another size."""
-    if not detected.any():
+    DataError if no person is matched in any frame, unless `none_is_fine`: the detections are of another recording, or
+    in pixels of another size. label: what messages call the recording.
+    """
+    one = annotated.ndim == 3
+    poses, detected = matched_detections(annotated[:, None] if one else annotated, found)
+    if not (detected.any() or none_is_fine):
         raise DataError(
             f"{label}: nothing detected lies within {THRESHOLD_PX:.0f} px of an annotated person in {len(detected)} "
             "frames; check that the detections are of this recording, in pixels of the original pictures"
         )
+    write_detections(path, poses[:, 0] if one else poses, detected[:, 0] if one else detected, keys)
+
+
+def write_detections(path: Path, poses: np.ndarray, detected: np.ndarray, keys: Sequence[str]) -> None:
+    """A pickle like the published detections (docs/method.md §3): (T, [P,] 19, 3) and (T[, P]) under `keys`."""
+    with atomic_path(path) as partial:
+        write_pickle(partial, {keys[0]: poses, keys[1]: detected})

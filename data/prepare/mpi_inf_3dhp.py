@@ -7,22 +7,15 @@ and ChairMasks, the videos `video_{camera}.avi` or the zip archives that hold th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from data.prepare.detections import (
-    THRESHOLD_PX,
-    Detector,
-    check_any,
-    detect,
-    detected_before,
-    matched_detections,
-    write_detections,
-)
-from data.prepare.mpi_inf_3dhp_testset import check_detection_options, mpi_inf_3dhp_testset_steps
+from data.keypoints.detector import Detector
+from data.prepare.detections import THRESHOLD_PX, check_detection_options, detect, detected_before, write_matched
+from data.prepare.mpi_inf_3dhp_testset import TEST_SET
 from data.prepare.sources import Item, NumberedFiles, Shortfalls, collect, copy_checked, on_disk, source_folder
 from data.prepare.steps import Step
 from data.sets.mpi_inf_3dhp import (
@@ -30,19 +23,19 @@ from data.sets.mpi_inf_3dhp import (
     BEHIND_CAMERA_NUMBER,
     CAMERAS,
     IMAGE_SIZE,
-    MIRRORED,
-    MIRRORED_FRAMES,
     ONE_ANNOTATION_TOO_MANY,
     SEQUENCES,
     SUBJECTS,
+    TEST_NUMBERS,
     camera_of,
+    detections_path,
+    read_annotations,
     read_cameras,
 )
 from data.sets.reader import check_numbers
 from fileio.arrays import read_mat, require, require_shape
 from fileio.images import JPEG_QUALITY, exactly, video_frames, write_jpeg
 from pose.errors import ConfigError, DataError
-from pose.joint_sets import MUPOTS_17, MUPOTS_17_OF_MPI_28
 
 PARTS = ("train", "test")
 KINDS = ("imageSequence", "FGmasks", "ChairMasks")
@@ -88,7 +81,7 @@ def mpi_inf_3dhp_steps(
                 plan = _Plan(root / "Mpi3DHP", source, (subject, sequence), lacks)
                 steps += plan.steps(numbers, frames, detector, folder)
     if "test" in chosen:
-        steps += mpi_inf_3dhp_testset_steps(root / "Mpi3DHP", source, lacks, frames, detector, folder)
+        steps += TEST_SET.steps(root / "Mpi3DHP", source, TEST_NUMBERS, lacks, frames, detector, folder)
     lacks.check()
     return steps
 
@@ -120,9 +113,13 @@ class _Plan:
         if frames:
             steps += [self._frames_step(kind, c, item, count) for kind in kinds for c, item in videos[kind].items()]
         if detector is not None:
-            steps += [self._detector_step(c, item, detector) for c, item in videos[KINDS[0]].items()]
+            for camera, item in videos[KINDS[0]].items():
+                run = partial(_detect, detector, item)
+                steps.append(self._detection_step(camera, run, f"by {detector.name}", item.path))
         elif keypoints is not None:
-            steps += [self._keypoints_step(camera, self._keypoints(keypoints, camera)) for camera in cameras]
+            for camera in cameras:
+                path = self._keypoints(keypoints, camera)
+                steps.append(self._detection_step(camera, partial(_match_keypoints, path), "keypoints.json", path))
         return steps
 
     def _find(self, name: str) -> Path | None:
@@ -162,50 +159,27 @@ class _Plan:
         return f"mpi_inf_3dhp {self.place}{text}"
 
     def _annotation_step(self, sources: list[Path]) -> Step:
-        return Step(
-            self._name(": annotations"),
-            tuple(self.folder / name for name in _ANNOTATIONS),
-            partial(_copy_annotations, sources, self.folder),
-            settings={},
-            inputs=tuple(sources),
-        )
+        targets = tuple(self.folder / name for name in _ANNOTATIONS)
+        run = partial(copy_checked, [Item(path) for path in sources], targets, _check_files)
+        return Step(self._name(": annotations"), targets, run, settings={}, inputs=tuple(sources))
 
     def _frames_step(self, kind: str, camera: int, item: Item, count: int) -> Step:
         folder = self.root / "frames" / self.place / kind
         files = NumberedFiles(folder, f"img_{camera}_{{:06d}}.jpg", 1, count)
-        return Step(
-            self._name(f" camera {camera}: {kind}"),
-            files,
-            partial(_extract_frames, item, files, folder / f".video_{camera}.avi"),
-            settings={"quality": JPEG_QUALITY, "member": item.member},
-            inputs=(item.path,),
-            after=(self._name(": annotations"),),
-        )
+        run = partial(_extract_frames, item, files, folder / f".video_{camera}.avi")
+        settings = {"quality": JPEG_QUALITY, "member": item.member}
+        name, after = self._name(f" camera {camera}: {kind}"), (self._name(": annotations"),)
+        return Step(name, files, run, settings, (item.path,), after)
 
-    def _detection_step(self, camera: int, run: partial, what: str, found_in: Path) -> Step:
-        output = self.folder / "hrnet" / f"hrnet_{camera:02d}.pkl"
-        return Step(
-            self._name(f" camera {camera}: detections"),
-            (output,),
-            partial(run, self.folder / "annot.mat", self.recording, camera, output),
-            settings={"detections": what, "threshold_px": THRESHOLD_PX},
-            inputs=(found_in, self.folder / "annot.mat"),
-            after=(self._name(": annotations"),),
-        )
-
-    def _detector_step(self, camera: int, item: Item, detector: Detector) -> Step:
-        run = partial(_detect, detector, item)
-        return self._detection_step(camera, run, f"by {detector.name}", item.path)
-
-    def _keypoints_step(self, camera: int, path: Path) -> Step:
-        return self._detection_step(camera, partial(_match_keypoints, path), "keypoints.json", path)
+    def _detection_step(self, camera: int, run: Callable[..., None], what: str, found_in: Path) -> Step:
+        annotations, output = self.folder / "annot.mat", detections_path(self.folder, camera)
+        run = partial(run, annotations, self.recording, camera, output)
+        settings = {"detections": what, "threshold_px": THRESHOLD_PX}
+        name, after = self._name(f" camera {camera}: detections"), (self._name(": annotations"),)
+        return Step(name, (output,), run, settings, (found_in, annotations), after)
 
 
 # --- what the steps do -----------------------------------------------------------------------------------------------
-
-
-def _copy_annotations(sources: list[Path], folder: Path) -> None:
-    copy_checked([Item(path) for path in sources], [folder / path.name for path in sources], _check_files)
 
 
 def _check_files(paths: list[Path]) -> None:
@@ -237,23 +211,15 @@ def _extract_frames(item: Item, files: NumberedFiles, temporary: Path) -> None:
             write_jpeg(target, image)
 
 
-def annotated_2d(path: Path, recording: tuple[int, int], camera: int) -> np.ndarray:
-    """annot2 of one camera as (T, 17, 2) px, MuPoTS-17, a row for each frame of the video, its faults repaired."""
-    cells = read_mat(path, ["annot2"])["annot2"]
-    require_shape(cells, path, "annot2", (14, 1))
-    flat = require(cells[camera, 0], path, f"annot2[{camera}]", ("T", 28 * 2))
-    points = flat.reshape(-1, 28, 2)[:, list(MUPOTS_17_OF_MPI_28)].astype(np.float64)
-    if recording == ONE_ANNOTATION_TOO_MANY:
-        points = points[:-1]
-    if recording == MIRRORED:
-        points[MIRRORED_FRAMES] = points[MIRRORED_FRAMES][:, list(MUPOTS_17.flip)]
-    return points
+def _annotated_2d(path: Path, recording: _Recording, camera: int) -> np.ndarray:
+    """annot2 of one camera: (T, 17, 2) px, MuPoTS-17, a row for each frame of the video; not finite where damaged."""
+    return read_annotations(path, recording, [camera], "annot2", finite=False)[camera]
 
 
 def _detect(
     detector: Detector, item: Item, annotations: Path, recording: _Recording, camera: int, output: Path
 ) -> None:
-    people = annotated_2d(annotations, recording, camera)
+    people = _annotated_2d(annotations, recording, camera)
     with on_disk(item, output.with_name(f".video_{camera}.avi")) as path:
         images = exactly(video_frames(path, str(item), _SIZE), len(people), str(item), str(annotations))
         found = list(detect(detector, images, str(item)))
@@ -261,14 +227,12 @@ def _detect(
 
 
 def _match_keypoints(path: Path, annotations: Path, recording: _Recording, camera: int, output: Path) -> None:
-    people = annotated_2d(annotations, recording, camera)
+    people = _annotated_2d(annotations, recording, camera)
     _write(people, detected_before(path, len(people), first=1), str(path), recording, camera, output)
 
 
 def _write(
     people: np.ndarray, found: list[np.ndarray], label: str, recording: _Recording, camera: int, output: Path
 ) -> None:
-    poses, detected = matched_detections(people[:, None], found)
-    if (recording, camera) != (BEHIND_CAMERA, BEHIND_CAMERA_NUMBER):  # whose annotations are unusable
-        check_any(detected, label)
-    write_detections(output, poses[:, 0], detected[:, 0])
+    unusable = (recording, camera) == (BEHIND_CAMERA, BEHIND_CAMERA_NUMBER)
+    write_matched(output, people, found, label, none_is_fine=unusable)

@@ -19,8 +19,8 @@ from data.sets.mpi_inf_3dhp import (
     BEHIND_CAMERA_NUMBER,
     FILMED_AT_50_FPS,
     SEQUENCES,
-    calibration_path,
     read_annotations,
+    recording_folder,
 )
 from pose.errors import DataError
 from pose.joint_sets import MUPOTS_17
@@ -32,9 +32,9 @@ TOO_CLOSE = 500.0
 #: A video in which that happens in a larger part of the frames is reported.
 MANY_TOO_CLOSE = 0.1
 
-#: Clips that are tried for a person of a video, the best being taken, and how often everybody is tried anew.
+#: Clips that are tried for a person of a video, the best being taken, and how often each person is tried again.
 _CANDIDATES, _ROUNDS = 100, 3
-#: A clip that crosses nobody is as bad as one that is too close to somebody in this part of its frames.
+#: A clip that crosses no other is as bad as one that is too close to another in this part of its frames.
 _NO_CROSSING = 0.05
 #: Frames at which a clip is judged, spread evenly.
 _JUDGED_FRAMES = 400
@@ -74,13 +74,9 @@ def recordings_of(subjects: Sequence[int], camera: int) -> list[Recording]:
     return [(s, q) for s in sorted(subjects) for q in SEQUENCES if (s, q) != unusable]
 
 
-def annotations_path(mpi_root: Path, recording: Recording) -> Path:
-    return calibration_path(mpi_root, *recording).with_name("annot.mat")
-
-
 def clip_annotations(mpi_root: Path, recording: Recording, camera: int) -> dict[str, np.ndarray]:
     """annot2 (T, 17, 2) px, annot3 and univ_annot3 (T, 17, 3) mm of one camera, at the raw rate, faults repaired."""
-    path = annotations_path(mpi_root, recording)
+    path = recording_folder(mpi_root, *recording) / "annot.mat"
     return {key: read_annotations(path, recording, [camera], key)[camera] for key in _FIELDS}
 
 

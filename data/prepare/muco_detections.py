@@ -1,7 +1,7 @@
 """Detections of MuCo-Temp's composed frames made without a detector, out of those of the single-person clips.
 
 Composing hides people but moves nobody, so a person's keypoints are those that were found in the clip, except where
-somebody nearer was pasted over them. Such joints get a score below the least that the features keep; whoever is hidden
+a nearer person was pasted over them. Such joints get a score below the least that the features keep; a person hidden
 nearly whole is not detected. What hides a joint is read from the masks, or, without images, judged by capsules.
 """
 
@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from data.prepare.muco_clips import Clip, annotations_path
+from data.prepare.muco_clips import Clip
 from data.prepare.muco_composition import back_to_front, check_sources, read_mask, source_files
-from data.sets.mpi_inf_3dhp import calibration_path, camera_of, read_cameras
+from data.sets.mpi_inf_3dhp import calibration_path, camera_of, detections_path, read_cameras, recording_folder
 from data.sets.reader import read_detections
 from data.synthetic.occlusion import scene_cover
 from pose.features import with_derived_joints
@@ -23,7 +23,7 @@ from pose.joint_sets import COCO_17, MUPOTS_17
 
 #: Score of a hidden keypoint: what the features take for missing (below 0.1), and not the zero of an undetected person.
 HIDDEN_SCORE = 0.05
-#: Nobody is detected of whom a larger part of the twelve limb joints is hidden.
+#: A person is undetected of whom a larger part of the twelve limb joints is hidden.
 MOST_HIDDEN = 0.7
 
 #: Of each COCO-17 keypoint the MuPoTS-17 joint that is hidden with it.
@@ -42,9 +42,8 @@ def clip_detections(
     """
     keypoints, found = [], []
     for clip, length in zip(clips, lengths, strict=True):
-        recording = annotations_path(mpi_root, clip.recording)
-        path = recording.parent / "hrnet" / f"hrnet_{camera:02d}.pkl"
-        points, scores, detected = read_detections(path, recording, length)
+        folder = recording_folder(mpi_root, *clip.recording)
+        points, scores, detected = read_detections(detections_path(folder, camera), folder / "annot.mat", length)
         taken = list(clip.raw_frames(0, frames))
         keypoints.append(torch.cat([points, scores[..., None]], dim=-1)[taken, : len(COCO_17)].numpy())
         found.append(detected[taken].numpy())
@@ -66,7 +65,7 @@ def hidden_by_capsules(
 def hidden_by_masks(
     mpi_root: Path, clips: Sequence[Clip], camera: int, keypoints: np.ndarray, annot3: np.ndarray, size: int
 ) -> np.ndarray:
-    """Which keypoints (F, P, 17, 3) the person or chair mask of somebody nearer covers: (F, P, 17) bool.
+    """Which keypoints (F, P, 17, 3) the person or chair mask of a nearer person covers: (F, P, 17) bool.
 
     annot3 (F, P, 17, 3) mm says who is nearer; size: of the images, px. Raises DataError naming a mask that is missing
     or unusable.

@@ -10,22 +10,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict
 from functools import partial
+from itertools import product
 from pathlib import Path
 
+from data.keypoints.detector import Detector
 from data.prepare import muco_video as work
-from data.prepare.detections import THRESHOLD_PX, Detector
-from data.prepare.mpi_inf_3dhp_testset import check_detection_options
-from data.prepare.muco_clips import Clip, annotations_path, recordings_of
+from data.prepare.detections import THRESHOLD_PX, check_detection_options
+from data.prepare.muco_clips import Clip, recordings_of
 from data.prepare.muco_composition import CHAIR_MASKS, FRAMES, PERSON_MASKS, source_path
 from data.prepare.muco_detections import HIDDEN_SCORE, MOST_HIDDEN
-from data.prepare.muco_layout import MucoFiles
-from data.prepare.muco_video import Choice, Look, Video
+from data.prepare.muco_video import Choice, Look, Video, clips_path, mpi_folder, muco_folder
 from data.prepare.sources import Shortfalls
 from data.prepare.steps import Step
-from data.sets.mpi_inf_3dhp import CAMERAS, IMAGE_SIZE, SUBJECTS, calibration_path
-from data.sets.muco_temp import VIDEOS
+from data.sets.mpi_inf_3dhp import CAMERAS, IMAGE_SIZE, SUBJECTS, detections_path, recording_folder
+from data.sets.muco_temp import VIDEOS, annotations_path, metadata_path
 from data.sets.reader import check_numbers
-from pose.errors import ConfigError
+from pose.errors import ConfigError, check_number
 
 #: Names of composed frames have four digits.
 MOST_FRAMES = 10_000
@@ -56,56 +56,54 @@ def muco_temp_steps(
 
     Detections: what `detector` finds in the composed frames; or ready ones, `keypoints` being a folder with
     cam_{c}/vid_{v}.json in the format of keypoints_json.py; or, without either, those of the single-person clips
-    (hrnet/hrnet_{c}.pkl of MPI-INF-3DHP) with the joints that somebody nearer hides as missed, judged by the masks
+    (hrnet/hrnet_{c}.pkl of MPI-INF-3DHP) with the joints that a nearer person hides as missed, judged by the masks
     where `images`, else by capsules. MucoTemp/generated.json says which, and all settings.
 
     Raises ConfigError for values out of range, and DataError that lists what MPI-INF-3DHP lacks. The steps raise
     DataError for files that are unusable, and for single images that are missing.
     """
+    for key, value, least, most in (
+        ("seed", seed, 0, 2**63),
+        ("videos", videos, 1, len(VIDEOS)),
+        ("frames", frames, 2, MOST_FRAMES),
+        ("image_size", image_size, 16, 8192),
+        ("jpeg_quality", jpeg_quality, 1, 100),
+        ("chunk", chunk, 1, MOST_FRAMES),
+    ):
+        check_number(key, value, least, most, whole=True)
+    check_number("blur_sigma", blur_sigma, 0, 100, hint="px")
     subjects = check_numbers("subjects", subjects, SUBJECTS)
+    numbers = check_numbers("cameras", cameras, CAMERAS)
     choice = Choice(seed, videos, frames, _checked_people(tuple(people), len(subjects)), subjects)
     look = Look(image_size, float(blur_sigma), jpeg_quality)
-    _check(choice, look, chunk)
     check_detection_options(detector, keypoints)
     if detector is not None and not images:
         raise ConfigError("images=false leaves the detector nothing to look at; set images=true or give no detector")
-    files, numbers = MucoFiles(Path(root)), check_numbers("cameras", cameras, CAMERAS)
-    chunks = [(start, min(start + chunk, frames)) for start in range(0, frames, chunk)]
-    folder = None if keypoints is None else Path(keypoints)
-    _check_prepared(files.mpi, subjects, numbers, images, detections=detector is None and folder is None)
+    root, folder = Path(root), None if keypoints is None else Path(keypoints)
+    _check_prepared(mpi_folder(root), subjects, numbers, images, detections=detector is None and folder is None)
 
-    steps = [_clips_step(files, choice, camera) for camera in numbers]
-    steps.append(_metadata_step(files, numbers))
-    for camera in numbers:
-        for number in range(videos):
-            video = Video(files, look, camera, number, frames)
-            if images:
-                steps += [_composition_step(video, *span) for span in chunks]
-            if detector is not None:
-                steps += [_detector_step(video, detector, *span) for span in chunks]
-                steps.append(_matching_step(video, detector, chunks))
-            elif folder is not None:
-                steps.append(_keypoints_step(video, folder / f"cam_{camera}" / f"vid_{number}.json"))
-            else:
-                steps.append(_hiding_step(video, by_masks=images))
+    steps = [_clips_step(root, choice, camera) for camera in numbers]
+    steps.append(
+        Step(
+            "muco_temp: metadata",
+            (metadata_path(muco_folder(root)),),
+            partial(work.write_metadata, root, numbers),
+            {"cameras": numbers},
+            inputs=tuple(clips_path(root, camera) for camera in numbers),
+            after=tuple(step.name for step in steps),
+        )
+    )
+    chunks = [(start, min(start + chunk, frames)) for start in range(0, frames, chunk)]
+    for camera, number in product(numbers, range(videos)):
+        video = Video(root, look, camera, number, frames)
+        if images:
+            steps += [_composition_step(video, *span) for span in chunks]
+        steps += _detection_steps(video, chunks, images, detector, folder)
     detections = _origin(detector, folder, images)
     settings = {**asdict(choice), **asdict(look), "cameras": numbers, "images": images, "detections": detections}
-    return [*steps, _description_step(files, settings, steps)]
-
-
-def _check(choice: Choice, look: Look, chunk: int) -> None:
-    for key, value, least, most in (
-        ("seed", choice.seed, 0, 2**63),
-        ("videos", choice.videos, 1, len(VIDEOS)),
-        ("frames", choice.frames, 2, MOST_FRAMES),
-        ("image_size", look.image_size, 16, 8192),
-        ("jpeg_quality", look.jpeg_quality, 1, 100),
-        ("chunk", chunk, 1, MOST_FRAMES),
-    ):
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            raise ConfigError(f"{key}={value!r}: must be a whole number from {least} to {most}")
-    if not 0 <= look.blur_sigma <= 100:
-        raise ConfigError(f"blur_sigma={look.blur_sigma}: must be from 0 to 100 px")
+    path = muco_folder(root) / "generated.json"
+    describe = partial(work.write_description, path, settings)
+    return [*steps, Step("muco_temp: description", (path,), describe, settings, after=tuple(s.name for s in steps))]
 
 
 def _checked_people(people: tuple[int, ...], subjects: int) -> tuple[int, int]:
@@ -124,19 +122,16 @@ def _check_prepared(
 ) -> None:
     """DataError listing what is missing of MPI-INF-3DHP; of images only each recording's first is looked for."""
     lacks = Shortfalls("muco_temp", mpi, "MPI-INF-3DHP as experiment=prepare prepare=mpi_inf_3dhp leaves it")
-    for recording in sorted({recording for camera in cameras for recording in recordings_of(subjects, camera)}):
-        annotations = annotations_path(mpi, recording)
-        for path in (annotations, calibration_path(mpi, *recording)):
-            if not path.is_file():
-                lacks.add("S{}/Seq{}".format(*recording), path.name, "annotations")
-        for camera in cameras:
-            if recording not in recordings_of(subjects, camera):
-                continue
-            found = annotations.parent / "hrnet" / f"hrnet_{camera:02d}.pkl"
+    filmed = {camera: recordings_of(subjects, camera) for camera in cameras}
+    for recording in sorted({recording for recordings in filmed.values() for recording in recordings}):
+        folder, place = recording_folder(mpi, *recording), "S{}/Seq{}".format(*recording)
+        for name in ("annot.mat", "camera.calibration"):
+            if not (folder / name).is_file():
+                lacks.add(place, name, "annotations")
+        for camera in [camera for camera in cameras if recording in filmed[camera]]:
+            found = detections_path(folder, camera)
             if detections and not found.is_file():
-                lacks.add(
-                    "S{}/Seq{}/hrnet".format(*recording), found.name, "detections; or give a detector or keypoints"
-                )
+                lacks.add(f"{place}/hrnet", found.name, "detections; or give a detector or keypoints")
             for kind in (FRAMES, PERSON_MASKS, CHAIR_MASKS) if images else ():
                 first = source_path(mpi, kind, Clip(*recording, 0), camera, 0)
                 if not first.is_file():
@@ -172,32 +167,14 @@ def _frames_name(video: Video, start: int, stop: int) -> str:
     return f"{_video_name(video)}: frames {start} to {stop - 1}"
 
 
-def _found_name(video: Video, start: int, stop: int) -> str:
-    return f"{_video_name(video)}: detector on {start} to {stop - 1}"
-
-
-def _scene_files(video: Video) -> tuple[Path, Path]:
-    return video.files.clips(video.camera), video.files.annotations(video.camera)
-
-
-def _clips_step(files: MucoFiles, choice: Choice, camera: int) -> Step:
+def _clips_step(root: Path, choice: Choice, camera: int) -> Step:
+    recordings = recordings_of(choice.subjects, camera)
     return Step(
         _clips_name(camera),
-        (files.clips(camera), files.annotations(camera)),
-        partial(work.choose_and_annotate, files, choice, camera),
+        (clips_path(root, camera), annotations_path(muco_folder(root), camera)),
+        partial(work.choose_and_annotate, root, choice, camera),
         asdict(choice),
-        inputs=tuple(annotations_path(files.mpi, recording) for recording in recordings_of(choice.subjects, camera)),
-    )
-
-
-def _metadata_step(files: MucoFiles, cameras: tuple[int, ...]) -> Step:
-    return Step(
-        "muco_temp: metadata",
-        (files.metadata,),
-        partial(work.write_metadata, files, cameras),
-        {"cameras": cameras},
-        inputs=tuple(files.clips(camera) for camera in cameras),
-        after=tuple(_clips_name(camera) for camera in cameras),
+        inputs=tuple(recording_folder(mpi_folder(root), *recording) / "annot.mat" for recording in recordings),
     )
 
 
@@ -207,14 +184,14 @@ def _composition_step(video: Video, start: int, stop: int) -> Step:
         video.images(start, stop),
         partial(work.compose_frames, video, start, stop),
         asdict(video.look),
-        inputs=_scene_files(video),
+        inputs=video.scene_files,
         after=(_clips_name(video.camera),),
     )
 
 
 def _detector_step(video: Video, detector: Detector, start: int, stop: int) -> Step:
     return Step(
-        _found_name(video, start, stop),
+        f"{_video_name(video)}: detector on {start} to {stop - 1}",
         (video.found(start),),
         partial(work.detect_frames, video, detector, start, stop),
         {"detector": detector.name},
@@ -223,45 +200,24 @@ def _detector_step(video: Video, detector: Detector, start: int, stop: int) -> S
     )
 
 
-def _matching_step(video: Video, detector: Detector, chunks: list[tuple[int, int]]) -> Step:
-    starts = [start for start, _ in chunks]
-    return Step(
-        f"{_video_name(video)}: detections",
-        (video.detections,),
-        partial(work.match_found, video, starts),
-        {"detector": detector.name, "threshold_px": THRESHOLD_PX},
-        inputs=(*_scene_files(video), *(video.found(start) for start in starts)),
-        after=tuple(_found_name(video, *span) for span in chunks),
-    )
-
-
-def _keypoints_step(video: Video, path: Path) -> Step:
-    return Step(
-        f"{_video_name(video)}: detections",
-        (video.detections,),
-        partial(work.match_keypoints, video, path),
-        {"keypoints": str(path), "threshold_px": THRESHOLD_PX},
-        inputs=(*_scene_files(video), path),
-        after=(_clips_name(video.camera),),
-    )
-
-
-def _hiding_step(video: Video, by_masks: bool) -> Step:
-    return Step(
-        f"{_video_name(video)}: detections",
-        (video.detections,),
-        partial(work.hide_in_clips, video, by_masks),
-        {"hidden_by": "masks" if by_masks else "capsules", "score": HIDDEN_SCORE, "most_hidden": MOST_HIDDEN},
-        inputs=_scene_files(video),
-        after=(_clips_name(video.camera),),
-    )
-
-
-def _description_step(files: MucoFiles, settings: dict, steps: list[Step]) -> Step:
-    return Step(
-        "muco_temp: description",
-        (files.description,),
-        partial(work.write_description, files.description, settings),
-        settings,
-        after=tuple(step.name for step in steps),
-    )
+def _detection_steps(
+    video: Video, chunks: list[tuple[int, int]], by_masks: bool, detector: Detector | None, keypoints: Path | None
+) -> list[Step]:
+    """The steps that end with the video's detections."""
+    steps: list[Step] = []
+    inputs: tuple[Path, ...] = ()
+    if detector is not None:
+        steps = [_detector_step(video, detector, *span) for span in chunks]
+        inputs = tuple(video.found(start) for start, _ in chunks)
+        run = partial(work.match_found, video, inputs)
+        settings = {"detector": detector.name, "threshold_px": THRESHOLD_PX}
+    elif keypoints is not None:
+        path = keypoints / f"cam_{video.camera}" / f"vid_{video.number}.json"
+        inputs, run = (path,), partial(work.match_keypoints, video, path)
+        settings = {"keypoints": str(path), "threshold_px": THRESHOLD_PX}
+    else:
+        run = partial(work.hide_in_clips, video, by_masks)
+        settings = {"hidden_by": "masks" if by_masks else "capsules", "score": HIDDEN_SCORE, "most_hidden": MOST_HIDDEN}
+    after = tuple(step.name for step in steps) or (_clips_name(video.camera),)
+    name = f"{_video_name(video)}: detections"
+    return [*steps, Step(name, (video.detections,), run, settings, (*video.scene_files, *inputs), after)]

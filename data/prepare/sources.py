@@ -34,6 +34,10 @@ class Item:
     def __str__(self) -> str:
         return f"{self.path}:{self.member}" if self.member else str(self.path)
 
+    def is_at(self, target: Path) -> bool:
+        """Whether it already lies at `target`."""
+        return not self.member and target.exists() and target.samefile(self.path)
+
 
 @dataclass(frozen=True)
 class NumberedFiles(Sequence[Path]):
@@ -137,7 +141,7 @@ def copy_checked(items: Sequence[Item], targets: Sequence[Path], check: Callable
 
     Nothing is copied where they already lie there. Messages of `check` are brought to name the files of the download.
     """
-    places = [t if _is_there(i, t) else t.with_name(f".{t.name}") for i, t in zip(items, targets, strict=True)]
+    places = [t if i.is_at(t) else t.with_name(f".{t.name}") for i, t in zip(items, targets, strict=True)]
     try:
         for item, target, place in zip(items, targets, places, strict=True):
             if place != target:
@@ -157,10 +161,6 @@ def copy_checked(items: Sequence[Item], targets: Sequence[Path], check: Callable
         for target, place in zip(targets, places, strict=True):
             if place != target:
                 place.unlink(missing_ok=True)
-
-
-def _is_there(item: Item, target: Path) -> bool:
-    return not item.member and target.exists() and target.samefile(item.path)
 
 
 def _copy_bytes(item: Item, target: Path) -> None:

@@ -155,11 +155,14 @@ class MpiInf3dhpTrain(Reader):
         return found
 
 
-def read_annotations(path: Path, recording: tuple[int, int], numbers: list[int], key: str) -> dict[int, np.ndarray]:
+def read_annotations(
+    path: Path, recording: tuple[int, int], numbers: list[int], key: str, finite: bool = True
+) -> dict[int, np.ndarray]:
     """A field of annot.mat for some cameras, as MuPoTS-17, at the raw rate, the published faults repaired: float32.
 
     key: `annot2`, px, each camera (T, 17, 2); `annot3` or `univ_annot3`, mm, (T, 17, 3). recording: (subject,
-    sequence). Raises DataError naming the file for what is missing, damaged or of another shape.
+    sequence). Raises DataError naming the file for what is missing, damaged or of another shape and, unless `finite` is
+    false, for NaN and infinity.
     """
     axes = 2 if key == "annot2" else 3
     cells = read_mat(path, [key])[key]
@@ -174,8 +177,9 @@ def read_annotations(path: Path, recording: tuple[int, int], numbers: list[int],
         label = f"{key}[{number}]"
         flat = require(cells[number, 0], path, label, ("T", 28 * axes), sizes)
         joints = flat.reshape(-1, 28, axes)[:, list(MUPOTS_17_OF_MPI_28)].astype(np.float32)
-        where = f"{path}: {label} (frame, joint of MuPoTS-17, axis)"
-        check_finite(where, torch.from_numpy(joints), "fetch the file again")
+        if finite:
+            where = f"{path}: {label} (frame, joint of MuPoTS-17, axis)"
+            check_finite(where, torch.from_numpy(joints), "fetch the file again")
         if recording == ONE_ANNOTATION_TOO_MANY:
             joints = joints[:-1]
         if recording == MIRRORED:
@@ -186,6 +190,9 @@ def read_annotations(path: Path, recording: tuple[int, int], numbers: list[int],
 
 #: The rate of the test recordings is documented nowhere that we could read; 25 fps is the training cameras' own rate.
 TEST_FPS = 25.0
+
+#: Of the test recordings.
+TEST_NUMBERS = range(1, 7)
 
 #: TS3 and TS4 have more images than annotations, so detections made on every image are longer by as much.
 IMAGES_WITHOUT_ANNOTATION = {3: 1, 4: 2}
@@ -212,9 +219,9 @@ class MpiInf3dhpTest(Reader):
         "files (HR-Net detections) with the code of arXiv 2011.00250"
     )
 
-    def __init__(self, root: Path | str, numbers: Iterable[int] = range(1, 7)) -> None:
+    def __init__(self, root: Path | str, numbers: Iterable[int] = TEST_NUMBERS) -> None:
         super().__init__(root)
-        self.numbers = check_numbers("numbers", numbers, range(1, 7))
+        self.numbers = check_numbers("numbers", numbers, TEST_NUMBERS)
 
     def files(self) -> list[Path]:
         folders = [testset_folder(self.root, number) for number in self.numbers]

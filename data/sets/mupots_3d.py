@@ -103,8 +103,8 @@ class MuPoTS3D(Reader):
         ]
 
 
-def read_annotation_2d(path: Path, occlusion_path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """The 2D annotations of a sequence (T, P, 17, 2) px, and where they count (T, P) bool.
+def read_annotation_2d(path: Path, occlusion_path: Path) -> np.ndarray:
+    """The 2D annotations of a sequence (T, P, 17, 2) px.
 
     Everything else in both files is checked as for `MuPoTS3D.sequences`. Raises DataError for what cannot be used.
     """
@@ -113,7 +113,7 @@ def read_annotation_2d(path: Path, occlusion_path: Path) -> tuple[np.ndarray, np
     annotated = _read_valid(cells, path)
     for field in ANNOTATION_FIELD.values():
         _read_points(cells, field, path, annotated)
-    return _read_points(cells, "annot2", path, annotated), annotated
+    return _read_points(cells, "annot2", path, annotated)
 
 
 def _read_cell(path: Path, key: str, sizes: dict[str, int]) -> np.ndarray:

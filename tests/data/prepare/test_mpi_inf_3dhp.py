@@ -12,14 +12,12 @@ import pytest
 import scipy.io
 from PIL import Image
 
-from data.prepare import mpi_inf_3dhp
-from data.prepare.mpi_inf_3dhp import annotated_2d, mpi_inf_3dhp_steps
+from data.prepare.mpi_inf_3dhp import mpi_inf_3dhp_steps
 from data.prepare.steps import Report, StepsFailedError, run_steps
-from data.sets.mpi_inf_3dhp import MpiInf3dhpTest, MpiInf3dhpTrain
-from data.sets.writers import write_mpi_annotations
+from data.sets.mpi_inf_3dhp import MpiInf3dhpTest, MpiInf3dhpTrain, read_annotations
 from fileio.arrays import read_pickle
 from pose.errors import ConfigError, DataError
-from pose.joint_sets import COCO_17, MUPOTS_17, MUPOTS_17_OF_MPI_28
+from pose.joint_sets import COCO_17, MUPOTS_17
 
 CUT = {"subjects": [1], "cameras": [0, 3]}
 KINDS = ("imageSequence", "FGmasks", "ChairMasks")
@@ -75,7 +73,7 @@ class Seer:
     name = "seer"
 
     def __init__(self, path: Path, camera: int) -> None:
-        self.people = annotated_2d(path, (1, 1), camera)
+        self.people = read_annotations(path, (1, 1), [camera], "annot2")[camera]
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         assert image.shape == (2048, 2048, 3) and image.dtype == np.uint8
@@ -117,7 +115,10 @@ def test_everything_missing_is_said_at_once(mpi_download: Path, tmp_path: Path) 
         "  S1/Seq2/FGmasks: video_3.avi (in other_angled_cameras.zip; download_extra_wall_cameras=1, download_masks=1 "
         "in conf.ig)"
     ) in lines
-    assert "mpi_inf_3dhp_test_set/TS6: annot_data.mat, imageSequence/img_000001.jpg ... (get_testset.sh" in text
+    assert (
+        "mpi_inf_3dhp_test_set/TS6: annot_data.mat, imageSequence/img_000001.jpg ... (mpi_inf_3dhp_test_set.zip)"
+        in text
+    )
     assert "keypoints_00.json, keypoints_03.json (prepare.keypoints)" in text
     assert lines[-1].startswith("  from: https://vcai.mpi-inf.mpg.de/3dhp-dataset")
     assert not (tmp_path / "datasets").exists()
@@ -213,7 +214,7 @@ def test_a_test_set_that_is_spoiled(mpi_download: Path, repack, tmp_path: Path) 
     whole = archive.read_bytes()
 
     def tried(change) -> str:
-        shutil.rmtree(root, ignore_errors=True)  # what was prepared before would stand in for what is missing
+        shutil.rmtree(root, ignore_errors=True)  # what was prepared before would replace what is missing
         archive.write_bytes(whole)
         repack(archive, change)
         with pytest.raises(StepsFailedError) as caught:
@@ -255,22 +256,6 @@ def test_detections_of_another_recording_are_refused(mpi_download: Path, keypoin
     path.write_text(json.dumps(content))
     with pytest.raises(StepsFailedError, match=r"keypoints_00\.json: nothing detected lies within 80 px"):
         prepare(tmp_path / "datasets", mpi_download, frames=False, keypoints=other)
-
-
-def test_faults_of_the_annotations_are_repaired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    points = np.zeros((6, 28, 2))
-    points[..., 0], points[..., 1] = np.arange(28), np.arange(6)[:, None]
-    poses = np.zeros((6, 28, 3))
-    write_mpi_annotations(tmp_path / "annot.mat", [points] * 14, [poses] * 14, [poses] * 14)
-    plain = annotated_2d(tmp_path / "annot.mat", (1, 1), 2)
-    assert plain[:, 0, 1].tolist() == [0, 1, 2, 3, 4, 5]
-    assert plain[0, :, 0].tolist() == list(MUPOTS_17_OF_MPI_28)
-    assert annotated_2d(tmp_path / "annot.mat", (3, 1), 2)[:, 0, 1].tolist() == [0, 1, 2, 3, 4]
-    monkeypatch.setattr(mpi_inf_3dhp, "MIRRORED_FRAMES", slice(2, 4))
-    mirrored = annotated_2d(tmp_path / "annot.mat", (4, 2), 2)
-    for frame in range(6):
-        expected = plain[frame, list(MUPOTS_17.flip)] if frame in (2, 3) else plain[frame]
-        np.testing.assert_array_equal(mirrored[frame], expected)
 
 
 def test_options_that_make_no_sense(mpi_download: Path, tmp_path: Path) -> None:
