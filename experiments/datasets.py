@@ -2,10 +2,10 @@
 
 Decided once, before anything is read or hashed:
 - What a run needs is what its training set (unless it takes a `checkpoint` or reads predictions) and its test set need.
-- Nothing of it found, and `paths.datasets` left at its default: both fall back together to the stand-in at a small
-  size. It is said loudly and marked in every result.
+- Nothing of it found, and `paths.datasets` left at its default: both fall back together to synthetic data of
+  a small size. A warning says so, and every result is marked.
 - Anything else that is missing is an error that lists each file and where it comes from; with `data.require_real=true`
-  so is the stand-in.
+  so is synthetic data.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pose.errors import ConfigError, DataError
 
 log = logging.getLogger(__name__)
 
-#: Folders below paths.datasets of each choice of `data` and `test`; the stand-in needs none.
+#: Folders below paths.datasets of each choice of `data` and `test`; synthetic data need none.
 FOLDERS = {
     "mpi_inf_3dhp": ("Mpi3DHP",),
     "muco_temp": ("MucoTemp", "Mpi3DHP"),
@@ -35,7 +35,7 @@ FOLDERS = {
 
 
 def resolve(cfg: DictConfig, trains: bool, tests: bool) -> DictConfig:
-    """The configuration to go on with: `cfg`, or the same command on the stand-in. See the module's docstring."""
+    """The configuration to go on with: `cfg`, or the same command on synthetic data. See the module's docstring."""
     needed = ([cfg.data] if trains else []) + ([cfg.test] if tests else [])
     folders = {folder for group in needed for folder in FOLDERS[group.name]}
     if cfg.data.require_real and any(group.name == "synthetic" for group in needed):
@@ -47,7 +47,7 @@ def resolve(cfg: DictConfig, trains: bool, tests: bool) -> DictConfig:
         raise DataError(f"paths.datasets={root}: no such folder; give the one that holds MuPoTS/, Mpi3DHP/, MucoTemp/")
     found = any((root / folder).is_dir() for folder in folders)
     if not found and cfg.paths.datasets is None and not cfg.data.require_real:
-        return _stand_in(cfg, sorted(folders))
+        return _on_synthetic_data(cfg, sorted(folders))
     missing: dict[str, list[Path]] = {}
     if trains:
         module = data_module(cfg, coordinates=cfg.coordinates)
@@ -80,19 +80,19 @@ def _build(group: DictConfig, **more: Any) -> Any:
     return instantiate({key: value for key, value in options.items() if key not in ("name", "require_real")}, **more)
 
 
-def _stand_in(cfg: DictConfig, folders: list[str]) -> DictConfig:
+def _on_synthetic_data(cfg: DictConfig, folders: list[str]) -> DictConfig:
     benchmark = "mpi_inf_3dhp" if cfg.test.name == "mpi_inf_3dhp" else "mupots_3d"
     given = list(HydraConfig.get().overrides.task)
     kept = [word for word in given if word.split("=")[0] not in ("data", "test")]
     sized = any(word.startswith("size=") for word in given)
     log.warning(
-        "No data sets here (%s not found in ./datasets): this run uses the SYNTHETIC STAND-IN at a small size. Its "
+        "No data sets here (%s not found in ./datasets): this run uses SYNTHETIC DATA of a small size. Its "
         "numbers say nothing about the real data sets. Put those into ./datasets or set paths.datasets (README).",
         ", ".join(folders),
     )
     parts = cfg.data.name if cfg.data.name in ("mpi_inf_3dhp", "muco_temp") else "both"
     words = ["data=synthetic", f"data.parts={parts}", "test=synthetic", f"test.benchmark={benchmark}"]
-    words += [] if sized else [f"size={cfg.stand_in}"]
+    words += [] if sized else [f"size={cfg.synthetic_size}"]
     return compose("config", overrides=[*kept, *words])
 
 

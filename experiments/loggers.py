@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from pose.errors import ConfigError
 
 if TYPE_CHECKING:
-    from experiments.results.tables import Table
+    from experiments.results.table import Table
 
 log = logging.getLogger(__name__)
 
@@ -172,13 +172,12 @@ def log_sweep(cfg: DictConfig, folder: Path, table: Table, files: list[Path]) ->
 def _show(table: Table, files: list[Path]) -> None:
     import wandb
 
-    from experiments.results.writers import headings, labels
-
-    def number(row: Any, column: str) -> float | None:
-        return row.cells[column].mean if column in row.cells else None
-
-    rows = [[*labels(table, row), *(number(row, column) for column in table.columns), row.note] for row in table.rows]
-    shown: dict[str, Any] = {"table": wandb.Table(columns=[*headings(table), "state"], data=rows)}
+    rows = [
+        [*row.labels, *(row.cells[key].mean if key in row.cells else None for key in table.columns), row.note]
+        for row in table.rows
+    ]
+    columns = [*table.labels, *table.columns.values(), "state"]
+    shown: dict[str, Any] = {"table": wandb.Table(columns=columns, data=rows)}
     shown |= {path.stem: wandb.Image(str(path)) for path in files if path.suffix == ".png"}
     _run().log(shown)
 

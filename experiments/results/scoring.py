@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,10 +12,15 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from pose.errors import ConfigError, DataError
-from pose.metrics.joint_errors import ROOT, SCORED_JOINTS, joint_errors, mpi_inf_3dhp_scores, root_relative, within
 from pose.metrics.mupots import PAIRINGS, PEOPLE, AnnotatedScene, PredictedScene, mean_scores, score_scenes
-from pose.metrics.occlusion import PARTS, occlusion_lengths, split_errors
+from pose.metrics.occlusion import occlusion_lengths, part_counts
+from pose.metrics.scenes import predicted_scenes, scenes_from_sequences
 from pose.sequence import PoseSequence
+
+log = logging.getLogger(__name__)
+
+#: Scores after bone rescaling, which the MPI-INF-3DHP protocol has not.
+_RESCALED = ("r_pck_pct", "r_auc_pct", "a_pck_pct", "a_auc_pct")
 
 #: lifted / refined -> sequence name -> scene
 Kinds = Mapping[str, Mapping[str, PredictedScene]]
@@ -29,10 +36,10 @@ def check_protocol(cfg: DictConfig) -> None:
 def score_mupots(
     annotated: Mapping[str, AnnotatedScene], predicted: Mapping[str, Kinds], people: str, pairing: str
 ) -> dict[str, Any]:
-    """The MuPoTS-3D protocol: `protocol`, `metrics`, `protocols` and `per_sequence` of metrics.json.
+    """The MuPoTS-3D protocol: `protocol`, `metrics`, `protocols`, `per_sequence` and `occlusion` of metrics.json.
 
     predicted: for each pairing that can be scored, lifted / refined -> scenes. `people` and `pairing` choose which
-    protocol `metrics` and `per_sequence` follow; `protocols` holds all.
+    protocol `metrics`, `per_sequence` and `occlusion` follow; `protocols` holds all.
     """
     scored: dict[str, dict[str, Any]] = {}
     for way, kinds in predicted.items():
@@ -52,64 +59,61 @@ def score_mupots(
         "per_sequence": {
             name: {kind: scores["per_sequence"][name] for kind, scores in chosen.items()} for name in annotated
         },
+        "occlusion": _occlusion(annotated, chosen),
     }
 
 
 def score_mpi_inf_3dhp(annotated: list[PoseSequence], predicted: Mapping[str, list[PoseSequence]]) -> dict[str, Any]:
-    """The MPI-INF-3DHP test protocol: frames with a valid annotation and detection, mean of the sequences."""
-    per_sequence: dict[str, dict[str, dict[str, float]]] = {truth.sequence: {} for truth in annotated}
-    for kind, sequences in predicted.items():
-        for truth, sequence in zip(annotated, sequences, strict=True):
-            mask = truth.annotated & truth.detected
-            if not bool(mask.any()):
-                raise DataError(f"{truth.sequence}: no frame has both a valid annotation and a valid detection")
-            per_sequence[truth.sequence][kind] = mpi_inf_3dhp_scores(_poses(sequence), _poses(truth), mask)
+    """The MPI-INF-3DHP test protocol: frames with a valid annotation and detection, mean of the sequences.
+
+    predicted: lifted / refined -> the people of `annotated`, in their order. A sequence without a frame that counts is
+    skipped. `occlusion` is of all annotated frames.
+    """
+    counted = {truth.sequence for truth in annotated if bool((truth.annotated & truth.detected).any())}
+    if not counted:
+        raise DataError(f"{len(annotated)} annotated sequences: no frame has both a valid annotation and a detection")
+    if skipped := [truth.name for truth in annotated if truth.sequence not in counted]:
+        log.warning("not scored, no frame has both a valid annotation and a detection: %s", ", ".join(skipped))
+    truth = scenes_from_sequences(annotated)
+    every, found = {}, {}
+    for kind, people in predicted.items():
+        detected = [
+            dataclasses.replace(person, poses_3d=_poses(person).masked_fill(~own.detected[:, None, None], torch.nan))
+            for person, own in zip(people, annotated, strict=True)
+        ]
+        for scores, sequences in ((every, people), (found, detected)):
+            scenes = predicted_scenes(sequences, truth, with_keypoints=False)
+            scores[kind] = score_scenes(truth, scenes, ["given"], ["matched"])["given/matched"]
+    per_sequence = {
+        name: {
+            kind: {key: value for key, value in scores["per_sequence"][name].items() if key not in _RESCALED}
+            for kind, scores in found.items()
+        }
+        for name in truth
+        if name in counted
+    }
     return {
         "protocol": {"people": "all", "pairing": "given"},
         "metrics": {kind: mean_scores(scores[kind] for scores in per_sequence.values()) for kind in predicted},
         "protocols": {},
         "per_sequence": per_sequence,
+        "occlusion": _occlusion(truth, every),
     }
 
 
-def score_occlusion(annotated: list[PoseSequence], predicted: Mapping[str, list[PoseSequence]]) -> dict[str, Any]:
-    """Errors of visible and occluded frames, and by the length of the occlusion: `occlusion` of metrics.json.
-
-    `frames`: how many annotated frames each part has; lifted / refined -> metric -> part -> mean over those frames of
-    all sequences (not a mean of sequences: few have a long occlusion). Given pairs, no bone rescaling. A frame is
-    occluded where the person is not detected or less than half of the joints are in sight; lengths are in frames.
-    """
-    lengths = torch.cat([occlusion_lengths(_in_sight(person))[person.annotated] for person in annotated]).cpu()
-    if not len(lengths):
+def _occlusion(annotated: Mapping[str, AnnotatedScene], scores: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """`occlusion` of metrics.json: `frames`, how many annotated people in frames each part has; lifted / refined ->
+    metric -> part -> mean (pose.metrics.occlusion.errors_by_part)."""
+    lengths = [
+        occlusion_lengths(torch.from_numpy(scene.in_sight))[torch.from_numpy(scene.valid)]
+        for scene in annotated.values()
+        if scene.in_sight is not None
+    ]
+    count = sum(map(len, lengths))
+    if not count:
         return {"frames": {}}
-    target = torch.cat([_poses(person)[person.annotated] for person in annotated]).cpu()
-    result: dict[str, Any] = {"frames": {"all": len(lengths), **_frames(lengths)}}
-    for kind, people in predicted.items():
-        poses = torch.cat([_poses(p)[truth.annotated] for p, truth in zip(people, annotated, strict=True)]).to(target)
-        absolute = joint_errors(poses, target)
-        relative = joint_errors(root_relative(poses), root_relative(target))
-        values = {
-            "mpjpe_mm": relative.mean(1),
-            "a_mpjpe_mm": absolute.mean(1),
-            "mrpe_mm": absolute[:, ROOT],
-            "r_pck_raw_pct": within(relative[:, list(SCORED_JOINTS)]).mean(1),
-            "a_pck_raw_pct": within(absolute[:, list(SCORED_JOINTS)]).mean(1),
-        }
-        result[kind] = {key: {"all": float(v.mean()), **split_errors(v, lengths)} for key, v in values.items()}
-    return result
-
-
-def _in_sight(person: PoseSequence) -> Tensor:
-    return person.detected & (person.visible.float().mean(1) >= 0.5)
-
-
-def _frames(lengths: Tensor) -> dict[str, int]:
-    """Number of frames in each part that has any."""
-    counts = {}
-    for part, (shortest, longest) in PARTS.items():
-        most = int(lengths.max()) if longest is None else longest
-        counts[part] = int(((lengths >= shortest) & (lengths <= most)).sum())
-    return {part: count for part, count in counts.items() if count}
+    frames = {"all": count, **part_counts(torch.cat(lengths))}
+    return {"frames": frames, **{kind: found["parts"] for kind, found in scores.items()}}
 
 
 def _poses(person: PoseSequence) -> Tensor:

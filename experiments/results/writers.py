@@ -12,8 +12,7 @@ import itertools
 from pathlib import Path
 from typing import Any
 
-from experiments.results.report import column_title, markdown, part_title
-from experiments.results.tables import STAND_IN, Cell, Row, Table
+from experiments.results.table import SYNTHETIC, Row, Table, column_title, part_title
 from fileio.arrays import atomic_path
 from fileio.json_yaml import write_text
 from pose.metrics.occlusion import PARTS
@@ -41,90 +40,87 @@ def write_table(table: Table, folder: Path) -> list[Path]:
     return files
 
 
-def headings(table: Table) -> list[str]:
-    """Of all columns: settings, kind, then metrics with their arrows."""
-    titles = [" ".join(column_title(column)).strip() for column in table.columns]
-    return [*table.settings, *([""] if table.has_kinds else []), *titles]
-
-
-def labels(table: Table, row: Row) -> list[str]:
-    return [*row.settings.values(), *([row.kind] if table.has_kinds else [])]
-
-
-def _number(cell: Cell) -> str:
-    return f"{cell.mean:.1f}" if cell.std is None else f"{cell.mean:.1f} ± {cell.std:.1f}"
-
-
-def markdown_text(table: Table) -> str:
-    """The table for reading; rows that failed say so."""
+def markdown_text(*tables: Table) -> str:
+    """The tables for reading, one below the other; rows that failed say so."""
     marks = {0: "{}", 1: "**{}**", 2: "<u>{}</u>"}
-    rows = []
-    for row in table.rows:
-        numbers = [
-            marks[table.rank(row, column)].format(_number(row.cells[column])) if column in row.cells else ""
-            for column in table.columns
-        ]
-        rows.append([*labels(table, row), *numbers, *([row.note] if table.failed else [])])
-    notes = [f"**{note}**" if note == STAND_IN else f"- {note}" for note in table.notes]
-    notes = [line for note in notes for line in ([note, ""] if note.startswith("**") else [note])]
-    head = [*headings(table), *([""] if table.failed else [])]
-    lines = [f"# {table.title}", "", *notes, "", *markdown(head, rows), "", "Bold: best; underlined: second."]
-    return "\n".join(lines) + "\n"
+    blocks: list[str] = []
+    for table in tables:
+        rows = []
+        for row in table.rows:
+            numbers = [
+                marks[table.rank(row, key)].format(row.cells[key]) if key in row.cells else "" for key in table.columns
+            ]
+            rows.append([*row.labels, *numbers, *([row.note] if table.failed else [])])
+        blocks.append(f"{'##' if blocks else '#'} {table.title}")
+        blocks += [f"**{note}**" for note in table.notes if note == SYNTHETIC]
+        blocks.append("\n".join(f"- {note}" for note in table.notes if note != SYNTHETIC))
+        head = [*table.labels, *table.columns.values(), *([""] if table.failed else [])]
+        blocks += [_grid(head, rows), "Bold: best; underlined: second." if table.ranked else ""]
+    return "\n\n".join(filter(None, blocks)) + "\n"
+
+
+def _grid(head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table with aligned columns."""
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+
+    def line(cells: list[str]) -> str:
+        return "| " + " | ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)) + " |"
+
+    return "\n".join([line(head), "|" + "|".join("-" * (width + 2) for width in widths) + "|", *map(line, rows)])
 
 
 def csv_text(table: Table) -> str:
-    """One line per row: settings, kind, runs, state, test data, then mean and standard deviation of each column."""
+    """One line per row: labels, runs, state, test data, then mean and standard deviation of each column."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     numbers = [name for column in table.columns for name in (column, f"{column}_std")]
-    writer.writerow([*table.settings, "kind", "runs", "state", "data", *numbers])
+    writer.writerow([*table.labels, "runs", "state", "data", *numbers])
     for row in table.rows:
         cells: list[Any] = []
         for column in table.columns:
             cell = row.cells.get(column)
             cells += ["", ""] if cell is None else [cell.mean, "" if cell.std is None else cell.std]
-        writer.writerow([*row.settings.values(), row.kind, row.runs, row.note or "finished", row.data, *cells])
+        writer.writerow([*row.labels, row.runs, row.note or "finished", row.data, *cells])
     return out.getvalue()
 
 
 def tex_text(table: Table) -> str:
     r"""A `tabular` for \input; the document needs \usepackage{booktabs}."""
     marks = {0: "{}", 1: r"\textbf{{{}}}", 2: r"\underline{{{}}}"}
-    width = len(headings(table))
+    width = len(table.labels) + len(table.columns)
     lines = [r"% needs \usepackage{booktabs}", f"% {table.title}"]
     lines += [f"% {line}" for note in table.notes for line in note.splitlines()]
-    alignment = "l" * (width - len(table.columns)) + "r" * len(table.columns)
+    alignment = "l" * len(table.labels) + "r" * len(table.columns)
     lines += [rf"\begin{{tabular}}{{{alignment}}}", r"\toprule", *_tex_head(table), r"\midrule"]
     for row in table.rows:
         if row.cells:
             cells = [
-                marks[table.rank(row, column)].format(_tex(_number(row.cells[column]))) if column in row.cells else "--"
+                marks[table.rank(row, column)].format(_tex(str(row.cells[column]))) if column in row.cells else "--"
                 for column in table.columns
             ]
             if row.error is not None:
                 cells[-1] += f" ({_tex(row.note)})"
         else:
             cells = [rf"\multicolumn{{{len(table.columns)}}}{{c}}{{{row.note or 'no numbers'}}}"]
-        lines.append(_tex_line([*map(_tex, labels(table, row)), *cells]))
+        lines.append(_tex_line([*map(_tex, row.labels), *cells]))
     lines.append(r"\bottomrule")
-    if STAND_IN in table.notes:
-        lines.append(rf"\multicolumn{{{width}}}{{l}}{{\emph{{{_tex(STAND_IN)}}}}} \\")
+    if SYNTHETIC in table.notes:
+        lines.append(rf"\multicolumn{{{width}}}{{l}}{{\emph{{{_tex(SYNTHETIC)}}}}} \\")
     return "\n".join([*lines, r"\end{tabular}"]) + "\n"
 
 
 def _tex_head(table: Table) -> list[str]:
     """The headings; where columns are parts of a metric, the metric stands once above its parts."""
     if not any("/" in column for column in table.columns):
-        return [_tex_line(map(_tex, headings(table)))]
-    before = headings(table)[: -len(table.columns)]
-    above, rules, first = [""] * len(before), [], len(before) + 1
+        return [_tex_line(map(_tex, [*table.labels, *table.columns.values()]))]
+    above, rules, first = [""] * len(table.labels), [], len(table.labels) + 1
     for metric, group in itertools.groupby(table.columns, key=lambda column: column.partition("/")[0]):
         count = len(list(group))
         above.append(rf"\multicolumn{{{count}}}{{c}}{{{_tex(' '.join(column_title(metric)))}}}")
         rules.append(rf"\cmidrule(lr){{{first}-{first + count - 1}}}")
         first += count
     below = [part_title(column.partition("/")[2]) for column in table.columns]
-    return [_tex_line(above), " ".join(rules), _tex_line(map(_tex, [*before, *below]))]
+    return [_tex_line(above), " ".join(rules), _tex_line(map(_tex, [*table.labels, *below]))]
 
 
 def _tex(text: str) -> str:
@@ -154,8 +150,8 @@ def write_figure(table: Table, path: Path) -> bool:
     FigureCanvasAgg(figure)
     drawers[kind](figure, table, rows, columns)
     figure.suptitle(table.title, fontsize=10)
-    if STAND_IN in table.notes:
-        figure.supxlabel("synthetic stand-in data", fontsize=8, color="#666666")
+    if SYNTHETIC in table.notes:
+        figure.supxlabel("synthetic data", fontsize=8, color="#666666")
     with atomic_path(path) as part:
         figure.savefig(part, dpi=200, format="png")
     return True
@@ -170,7 +166,7 @@ def _bars(figure: Any, table: Table, rows: list[Row], columns: list[str]) -> Non
         for place, row in enumerate(rows):
             cell = row.cells.get(column)
             if cell is not None:
-                light = {"facecolor": "white", "hatch": "////"} if row.kind == "lifted" else {"facecolor": colour}
+                light = {"facecolor": "white", "hatch": "////"} if "lifted" in row.labels else {"facecolor": colour}
                 panel.barh(place, cell.mean, xerr=cell.std, height=0.7, edgecolor=colour, ecolor="#333333", **light)
                 panel.text(cell.mean + (cell.std or 0), place, f" {cell.mean:.1f}", va="center", fontsize=7)
         panel.set_title(f"{title} {arrow}", fontsize=8)
@@ -178,7 +174,7 @@ def _bars(figure: Any, table: Table, rows: list[Row], columns: list[str]) -> Non
         panel.set_xlim(left=0)
         panel.tick_params(labelsize=7)
         panel.spines[["top", "right"]].set_visible(False)
-    panels[0].set_yticks(range(len(rows)), [row.label for row in rows])
+    panels[0].set_yticks(range(len(rows)), [", ".join(row.labels) for row in rows])
     panels[0].invert_yaxis()
 
 
@@ -195,7 +191,8 @@ def _lengths(figure: Any, table: Table, rows: list[Row], columns: list[str]) -> 
             style = {"color": _COLOURS[number % len(_COLOURS)], "marker": _MARKERS[number % len(_MARKERS)]}
             panel.errorbar(
                 [i for i, _ in known], [cell.mean for _, cell in known], [cell.std or 0 for _, cell in known],
-                label=row.label, linewidth=1.3, markersize=4, linestyle=("-", "--", "-.", ":")[number % 4], **style,
+                label=", ".join(row.labels), linewidth=1.3, markersize=4,
+                linestyle=("-", "--", "-.", ":")[number % 4], **style,
             )  # fmt: skip
         panel.set_xticks(range(len(parts)), [part_title(part).removeprefix("occluded ") for part in parts])
         panel.set_xlabel("length of the occlusion, frames", fontsize=8)

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import errno
 import importlib.metadata
+import inspect
 import logging
 import os
 import platform
 import random
+import re
 import subprocess
 import sys
 import time
@@ -26,9 +28,10 @@ import numpy as np
 import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
+from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from experiments.results.table import check_table
 from experiments.runs.run_dir import owned, run_folder
 from experiments.runs.sweep import Finished, in_sweep, note_failure, skip_if_finished
 from fileio.json_yaml import write_json, write_text
@@ -57,7 +60,7 @@ def run(cfg: DictConfig) -> Any:
             log.info("finished before: %s", run_folder())
             return None
         except Exception as error:
-            cause = _user_error(error)
+            cause = _user_error(error, cfg)
             if in_sweep():
                 message = str(cause) if cause is not None else f"{type(error).__name__}: {error}"
                 log.error("%s", message, exc_info=cause is None or cfg.debug)
@@ -75,6 +78,8 @@ def _run(cfg: DictConfig) -> Any:
     folder = run_folder()
     log.info("%s -> %s", cfg.name, folder)
     _quieten()
+    if "table" in cfg:
+        check_table(cfg.table)
     value = instantiate(cfg.task)(cfg)
     write_json(
         folder / "run.json",
@@ -115,16 +120,47 @@ def _seed(seed: Any) -> None:
     torch.manual_seed(seed)
 
 
-def _user_error(error: BaseException) -> PoseError | None:
+def _user_error(error: BaseException, cfg: DictConfig) -> PoseError | None:
     """The error in the user's input behind `error`, looking through what Hydra wraps around constructors."""
     if isinstance(error, PoseError):
         return error
     if isinstance(error, InstantiationException) and error.__cause__ is not None:
-        return _user_error(error.__cause__)
+        return _unfit_setting(error, cfg) or _user_error(error.__cause__, cfg)
     if isinstance(error, OSError) and error.errno in _REFUSALS:
         place = error.filename or f"a file, perhaps in {run_folder()}"
         return DataError(f"{place}: {os.strerror(error.errno)}; repair this and give the same command again")
     return None
+
+
+def _unfit_setting(error: InstantiationException, cfg: DictConfig) -> ConfigError | None:
+    """Which key of which option its constructor does not take or lacks, if that is why Hydra could not call it."""
+    called = re.search(r"Error in call to target '([\w.]+)'", str(error))
+    unfit = re.search(
+        r"unexpected keyword argument '(\w+)'|missing \d+ required .*arguments?: '(\w+)'", str(error.__cause__)
+    )
+    if not (called and unfit and isinstance(error.__cause__, TypeError)):
+        return None
+    taken = [name for name in inspect.signature(get_object(called[1])).parameters if name != "self"]
+    if (unfit[1] in taken) if unfit[1] else (unfit[2] not in taken):
+        return None  # of another call, inside the constructor
+    where = _key_of(cfg, called[1])
+    option = HydraConfig.get().runtime.choices.get(where) or called[1]
+    if unfit[1]:
+        return ConfigError(
+            f"{where}.{unfit[1]}: {where}={option} has no such setting; its settings are {', '.join(taken)}"
+        )
+    return ConfigError(f"{where}.{unfit[2]}: {where}={option} needs this setting; give {where}.{unfit[2]}=VALUE")
+
+
+def _key_of(node: DictConfig, target: str, key: str = "") -> str:
+    """The dotted key of the part of a configuration that has this `_target_`; empty if none has."""
+    if node.get("_target_") == target:
+        return key
+    below = ((f"{key}.{name}".lstrip("."), node._get_node(name)) for name in node)
+    found = (
+        _key_of(inner, target, name) for name, inner in below if isinstance(inner, DictConfig) and not inner._is_none()
+    )
+    return next(filter(None, found), "")
 
 
 def _quieten() -> None:

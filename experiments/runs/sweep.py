@@ -12,7 +12,6 @@ configuration in everything that decides numbers. Imported at the start of every
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import logging
 import os
@@ -29,6 +28,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from experiments.runs.hashing import deciding_settings
 from experiments.runs.run_dir import run_folder
 from fileio.json_yaml import read_yaml, write_json
 from pose.errors import ConfigError, DataError, PoseError
@@ -38,17 +38,6 @@ log = logging.getLogger(__name__)
 #: What the callback leaves beside the table, for `experiment=tables`.
 SWEEP_FILE = "sweep.json"
 
-#: Settings that change no number: where things are, what is shown, who is told, on what it is computed. `paths` that
-#: say which data are read do count.
-_NOT_IN_HASH = {
-    "callbacks", "debug", "fresh", "logger", "name", "published", "runs", "stand_in", "table", "task",
-    "data.cache", "data.device_resident", "data.require_real", "test.cache",
-    "paths.cache", "paths.lifters", "paths.outputs",
-    "trainer.accelerator", "trainer.accumulate_grad_batches", "trainer.devices", "trainer.enable_checkpointing",
-    "trainer.enable_model_summary", "trainer.enable_progress_bar", "trainer.log_every_n_steps",
-    "trainer.num_nodes", "trainer.strategy",
-}  # fmt: skip
-
 
 class Finished(Exception):
     """Raised by `skip_if_finished` to leave the task of a row that is finished."""
@@ -57,17 +46,6 @@ class Finished(Exception):
 def in_sweep() -> bool:
     """Whether this run is a job of a multirun."""
     return HydraConfig.get().mode == RunMode.MULTIRUN
-
-
-def config_hash(cfg: DictConfig) -> str:
-    """Of everything in a resolved configuration that decides the numbers of a run."""
-    settings: Any = OmegaConf.to_container(cfg, resolve=True)
-    kept = {
-        key: {k: v for k, v in value.items() if f"{key}.{k}" not in _NOT_IN_HASH} if isinstance(value, dict) else value
-        for key, value in settings.items()
-        if key not in _NOT_IN_HASH
-    }
-    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def skip_if_finished(cfg: DictConfig) -> None:
@@ -86,7 +64,7 @@ def _same(path: Path, cfg: DictConfig) -> bool:
         return False
     try:
         found = read_yaml(path)
-        return isinstance(found, dict) and config_hash(OmegaConf.create(found)) == config_hash(cfg)
+        return isinstance(found, dict) and deciding_settings(OmegaConf.create(found)) == deciding_settings(cfg)
     except (DataError, OmegaConfBaseException):  # damaged: the row is computed again
         return False
 
@@ -109,6 +87,10 @@ class SweepCallback(Callback):
         self.notes: Path | None = None
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        from experiments.results.table import check_table
+
+        with _ending():
+            check_table(config.table)
         self.notes = Path(config.hydra.sweep.dir).resolve() / ".jobs" / secrets.token_hex(4)
         with _ending():
             self.notes.mkdir(parents=True)
@@ -153,7 +135,7 @@ class SweepCallback(Callback):
     def _finish(self, config: DictConfig) -> bool:
         """Whether a row failed."""
         from experiments.loggers import log_sweep
-        from experiments.results.tables import Job, sweep_table
+        from experiments.results.jobs import Job, sweep_table
         from experiments.results.writers import write_table
 
         notes: Any = self.notes
@@ -183,9 +165,12 @@ class SweepCallback(Callback):
 
 @contextlib.contextmanager
 def _ending() -> Iterator[None]:
-    """End the sweep if the block fails: without its note a row would be missing from the table, and nobody told."""
+    """End the sweep if the block fails: without its note a row would be missing from the table without a message."""
     try:
         yield
+    except ConfigError as error:
+        log.error("%s", error)
+        raise SystemExit(2) from None
     except (PoseError, OSError) as error:
         log.error("%s; the sweep ends here, the same command goes on from its finished rows", error)
         raise SystemExit(2) from None

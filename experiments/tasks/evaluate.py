@@ -20,7 +20,7 @@ from experiments.loggers import logging_to
 from experiments.progress import stage
 from experiments.results.report import publish
 from experiments.results.rows import rows_of, scenes_of_file
-from experiments.results.scoring import check_protocol, score_mpi_inf_3dhp, score_mupots, score_occlusion
+from experiments.results.scoring import check_protocol, score_mpi_inf_3dhp, score_mupots
 from experiments.runs.run_dir import run_folder
 from experiments.runs.runner import settle
 from experiments.training import lifters
@@ -85,21 +85,27 @@ def lift_and_score(
 ) -> tuple[dict[str, list[PoseSequence]], dict[str, Any]]:
     """Lift and refine annotated people: `lifted` and (unless the method is none) `refined`, and their scores."""
     from lightning_modules.prediction import lift
-    from pose.metrics.scenes import predicted_scenes, scenes_from_sequences
 
     with stage(f"lifting {sum(map(len, annotated))} frames of {len(annotated)} people"):
         lifted = lift(lifter, annotated, precision=cfg.precision)
+    return refine_and_score(cfg, annotated, lifted, method)
+
+
+def refine_and_score(
+    cfg: DictConfig, annotated: list[PoseSequence], lifted: list[PoseSequence], method: Refiner
+) -> tuple[dict[str, list[PoseSequence]], dict[str, Any]]:
+    """As `lift_and_score`, of people lifted before."""
+    from pose.metrics.scenes import predicted_scenes, scenes_from_sequences
+
     predictions = {"lifted": lifted}
     if method.name != "none":
         with stage(f"refining by {method.name}"):
             predictions["refined"] = method(lifted).sequences
-    occlusion = score_occlusion(annotated, predictions)
     if protocol_of(cfg) == "mpi_inf_3dhp":
-        return predictions, {**score_mpi_inf_3dhp(annotated, predictions), "occlusion": occlusion}
+        return predictions, score_mpi_inf_3dhp(annotated, predictions)
     truth = scenes_from_sequences(annotated)
     scenes = {kind: predicted_scenes(sequences, truth) for kind, sequences in predictions.items()}
-    scores = score_mupots(truth, {"given": scenes, "by2d": scenes}, **cfg.protocol)
-    return predictions, {**scores, "occlusion": occlusion}
+    return predictions, score_mupots(truth, {"given": scenes, "by2d": scenes}, **cfg.protocol)
 
 
 def _evaluate_file(cfg: DictConfig, annotated: list[PoseSequence], predictions: Predictions) -> dict[str, Any]:

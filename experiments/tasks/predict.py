@@ -12,7 +12,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.progress import stage
-from experiments.results.report import markdown
+from experiments.results.table import Table, text_table
+from experiments.results.writers import markdown_text
 from experiments.runs.run_dir import run_folder
 from experiments.runs.runner import settle
 from fileio.json_yaml import write_json, write_text
@@ -32,13 +33,14 @@ def predict(cfg: DictConfig) -> None:
     from inference.pipeline import Pipeline
     from lightning_modules.checkpoint import load_lifter
 
-    if cfg.input is None:
+    given = cfg.predict
+    if given.input is None:
         raise ConfigError(
             "input=null: give input=PATH, a video, a folder of images or 2D keypoints (docs/own_videos.md)"
         )
-    is_video = not is_keypoints_input(cfg.input)
-    settings: Any = OmegaConf.to_container(cfg.camera, resolve=True)
-    camera, heights = CameraSettings(**settings), _heights(cfg)
+    is_video = not is_keypoints_input(given.input)
+    settings: Any = OmegaConf.to_container(given.camera, resolve=True)
+    camera, heights = CameraSettings(**settings), _heights(given.heights)
     exporters = {name: instantiate(exporter) for name, exporter in (cfg.exporter or {}).items()}
     parts = {"refinement": instantiate(cfg.refinement), "tracker": instantiate(cfg.tracker)}
     settle(cfg)
@@ -46,27 +48,27 @@ def predict(cfg: DictConfig) -> None:
         lifter=load_lifter(cfg.checkpoint, coordinates=cfg.coordinates),
         camera=camera,
         detector=instantiate(cfg.detector) if is_video and "_target_" in cfg.detector else None,
-        fps=cfg.fps,
-        people=cfg.people,
+        fps=given.fps,
+        people=given.people,
         heights=heights,
         precision=cfg.precision,
         **parts,
     )
     with stage("predicting"):
-        prediction = pipeline.run(cfg.input)
+        prediction = pipeline.run(given.input)
     folder, skipped, files = run_folder(), [], []
     with stage("writing files"):
         for exporter in exporters.values():
             _unless_missing(lambda one=exporter: files.extend(one.write(prediction.scene, folder)), skipped)
     if cfg.pictures:
         with stage("drawing pictures"):
-            files += _pictures(prediction.scene, cfg.input if is_video else None, cfg.fps, folder, skipped)
-    _report(cfg.input, parts["refinement"].name, prediction, files, skipped)
+            files += _pictures(prediction.scene, given.input if is_video else None, given.fps, folder, skipped)
+    _report(given.input, parts["refinement"].name, prediction, files, skipped)
 
 
-def _heights(cfg: DictConfig) -> dict[int, float]:
+def _heights(heights: Any) -> dict[int, float]:
     """`heights=[1750,null,1620]` or `heights={0:1750,2:1620}` by person number."""
-    value: Any = OmegaConf.to_container(OmegaConf.create({"heights": cfg.heights}))["heights"]  # type: ignore[index]
+    value: Any = OmegaConf.to_container(OmegaConf.create({"heights": heights}))["heights"]  # type: ignore[index]
     pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
     if value is None:
         return {}
@@ -140,7 +142,7 @@ def _report(source: str, refinement: str, prediction: Any, files: list[Path], sk
         "files": [path.name for path in files],
     }
     write_json(run_folder() / "summary.json", summary)
-    write_text(run_folder() / "summary.md", _text(summary), show=True)
+    write_text(run_folder() / "summary.md", markdown_text(_table(summary)), show=True)
 
 
 def _most_pct(offset: np.ndarray, width: int) -> float | None:
@@ -148,21 +150,16 @@ def _most_pct(offset: np.ndarray, width: int) -> float | None:
     return None if np.isnan(offset).all() else round(100 * float(np.nanmax(offset)) / width, 2)
 
 
-def _text(summary: dict[str, Any]) -> str:
-    """The summary for people."""
+def _table(summary: dict[str, Any]) -> Table:
+    """The summary for people to read."""
     people, shown = summary["people"], summary["people"][:12]
-    cells = [[str(value) for value in person.values()] for person in shown]
-    seconds = ", ".join(f"{name} {value:.1f}" for name, value in summary["stage_seconds"].items())
-    lines = [
-        f"# {Path(summary['input']).name}: people {len(people)}, frames {summary['n_frames']}, fps {summary['fps']:g}",
-        "",
-        *markdown(list(people[0]), cells),
-        *([f"and {len(people) - len(shown)} more, seen for a shorter time"] if len(people) > len(shown) else []),
-        "",
-        "- hips_off_pct: the farthest that the middle of the hips, reprojected, is from the detected one, in percent",
-        "  of the image's width, over the frames in which it was seen.",
-        *(f"- {note}" for note in summary["notes"]),
-        f"- Seconds: {seconds}.",
-        f"- Files: {', '.join(summary['files'])}.",
+    head = f"people {len(people)}, frames {summary['n_frames']}, fps {summary['fps']:g}"
+    notes = [
+        *([f"{len(people) - len(shown)} more people, seen for a shorter time"] if len(people) > len(shown) else []),
+        "hips_off_pct: the farthest that the middle of the hips, reprojected, is from the detected one, in percent of "
+        "the image's width, over the frames in which it was detected.",
+        *summary["notes"],
+        f"Seconds: {', '.join(f'{name} {value:.1f}' for name, value in summary['stage_seconds'].items())}.",
+        f"Files: {', '.join(summary['files'])}.",
     ]
-    return "\n".join(lines) + "\n"
+    return text_table(f"{Path(summary['input']).name}: {head}", shown, notes)

@@ -23,7 +23,8 @@ from data.prepare.check import Overview
 from data.prepare.steps import run_steps
 from experiments.datasets import datasets_root
 from experiments.progress import stage
-from experiments.results.report import markdown
+from experiments.results.table import text_table
+from experiments.results.writers import markdown_text
 from experiments.runs.run_dir import run_folder
 from experiments.runs.runner import settle
 from fileio.json_yaml import write_json, write_text
@@ -58,16 +59,25 @@ def prepare(cfg: DictConfig) -> None:
 
 
 def _publish(overview: Overview) -> None:
-    parts = [[p.name, p.there, p.missing or "-", ", ".join(overview.enables(p)) or "-"] for p in overview.parts]
-    uses = [[use.experiment, "ready" if not use.lacks else "lacks " + ", ".join(use.lacks)] for use in overview.uses]
-    lines = [f"Data sets in {overview.root}", "", *markdown(["part", "there", "missing", "enables"], parts)]
-    lines += ["", *markdown(["experiment=", "state"], uses)]
-    if any(part.missing for part in overview.parts):
-        lines += ["", "How to get what is missing:", ""]
-        lines += [f"- {part.name}: {part.get}" for part in overview.parts if part.missing]
-    text = "\n".join(lines) + "\n"
-    print(text)
-    write_text(run_folder() / "check.md", text)
+    parts = [
+        {
+            "part": part.name,
+            "there": part.there,
+            "missing": part.missing or "-",
+            "enables": ", ".join(overview.enables(part)) or "-",
+        }
+        for part in overview.parts
+    ]
+    uses = [
+        {"experiment=": use.experiment, "state": f"lacks {', '.join(use.lacks)}" if use.lacks else "ready"}
+        for use in overview.uses
+    ]
+    missing = [f"{part.name}: {part.get}" for part in overview.parts if part.missing]
+    tables = [
+        text_table(f"Data sets in {overview.root}", parts, missing and ["How to get what is missing:", *missing]),
+        text_table("What can be run", uses),
+    ]
+    write_text(run_folder() / "check.md", markdown_text(*tables), show=True)
 
 
 @contextmanager
@@ -94,7 +104,7 @@ def _shown(name: str) -> Iterator[Callable[[int, int], None]]:
 
 
 class ConfiguredDetector:
-    """The detector of a configuration, built when the first picture comes and in every process and copy anew.
+    """The detector of a configuration, built when the first picture comes and again in every process and copy.
 
     Networks cannot be pickled, and one that follows people must not carry them from one recording into the next.
     """

@@ -19,7 +19,8 @@ from data.prepare.steps import run_steps
 from experiments import datasets
 from experiments.loggers import logging_to
 from experiments.progress import stage
-from experiments.results.report import COLUMNS, cells, markdown
+from experiments.results.table import Row, Table, cells_of, headings, notes_of
+from experiments.results.writers import markdown_text
 from experiments.runs.run_dir import run_folder
 from experiments.runs.runner import settle
 from experiments.tasks.evaluate import lift_and_score, read_test_set
@@ -52,7 +53,7 @@ def pretrain(cfg: DictConfig) -> None:
         "data": "mocap", "train_data": "mocap", "coordinates": cfg.coordinates, "refinement": method.name,
         "folds": folds, "mean": _mean(folds),
     }  # fmt: skip
-    table = _table(cfg, result)
+    table = markdown_text(_table(cfg, result))
     if cfg.pretrain.final:
         with logging_to(cfg) as logger:
             folder, _ = lifters.train(cfg, logger)
@@ -65,8 +66,7 @@ def pretrain(cfg: DictConfig) -> None:
         write_text(weights.with_suffix(".md"), model_card(name, lifter, settings, digest, table if folds else None))
         log.info("weights and card: %s, %s", weights, weights.with_suffix(".md"))
     write_json(run_folder() / "metrics.json", result)
-    write_text(run_folder() / "table.md", table)
-    print(table)
+    write_text(run_folder() / "table.md", table, show=True)
 
 
 def _prepare(cfg: DictConfig, held_out: str | None) -> None:
@@ -99,17 +99,15 @@ def _mean(folds: dict[str, Any]) -> dict[str, dict[str, float]]:
     }
 
 
-def _table(cfg: DictConfig, result: dict[str, Any]) -> str:
+def _table(cfg: DictConfig, result: dict[str, Any]) -> Table:
     columns = list(cfg.table.columns)
-    lines = [
-        f"# {cfg.table.title}",
-        "",
-        "**SIMULATED cameras and detections of real motion: these numbers say nothing about any published data set.**",
-        f"Each subject was left out of training and tested on; coordinates: {result['coordinates']}; refinement: "
-        f"{result['refinement']}; MuPoTS-3D protocol, all people, given pairs.",
-        "",
-    ]
     shown = {**{name: fold["metrics"] for name, fold in result["folds"].items()}, "mean": result["mean"]}
-    rows = [[name, kind, *cells(scores, columns)] for name, kinds in shown.items() for kind, scores in kinds.items()]
-    head = ["subject left out", "", *(COLUMNS[key] for key in columns)]
-    return "\n".join([*lines, *markdown(head, rows)]) + "\n"
+    rows = [
+        Row([name, kind], cells_of(scores, columns)) for name, kinds in shown.items() for kind, scores in kinds.items()
+    ]
+    notes = [
+        "SIMULATED cameras and detections of real motion: these numbers say nothing about any published data set",
+        "each subject was left out of training and tested on",
+        *notes_of([{**result, "protocol": {"people": "all", "pairing": "given"}}]),
+    ]
+    return Table(cfg.table.title, ["subject left out", "poses"], headings(columns), rows, notes)

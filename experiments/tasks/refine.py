@@ -14,8 +14,9 @@ from omegaconf import DictConfig
 
 from data.predictions import Predictions, read_predictions, write_predictions
 from experiments.progress import stage
-from experiments.results.report import markdown
 from experiments.results.rows import Track, tracks_of
+from experiments.results.table import text_table
+from experiments.results.writers import markdown_text
 from experiments.runs.run_dir import run_folder
 from experiments.runs.runner import settle
 from fileio.json_yaml import write_json, write_text
@@ -114,8 +115,5 @@ def _report(cfg: DictConfig, name: str, given: Predictions, tracks: list[Track],
             }
         )
     write_json(run_folder() / "metrics.json", {"data": str(cfg.predictions), "refinement": name, "tracks": rows})
-    head = list(rows[0])
-    cells = [[f"{row[k]:.4g}" if isinstance(row[k], float) else str(row[k]) for k in head] for row in rows]
-    text = "\n".join(["# Refinement by " + name, "", *markdown(head, cells)]) + "\n"
-    write_text(run_folder() / "table.md", text)
-    print(text)
+    table = text_table(f"Refinement by {name}", rows)
+    write_text(run_folder() / "table.md", markdown_text(table), show=True)

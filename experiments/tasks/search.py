@@ -1,61 +1,85 @@
-"""`experiment=search_refinement`: one trial of a search for the settings of a refinement.
+"""`experiment=search_refinement`: Optuna looks for the settings of a refinement.
 
 Numbers that a search has been chosen by are too good to report. So the test sequences are dealt into two parts: trials
-are compared on the one, and what the best of them is worth is told by the other, which decides nothing. Every trial
-that is the best so far writes that down in the sweep's folder, next to the refinement's own values:
+are compared on the one, and what the best of them is worth is told by the other, which decides nothing. The run leaves
 
-    best.yaml   the refinement as an option of conf/refinement
-    best.md     both parts: without a refinement, with its own values, with the best
-    best.json   the same, and the trial it comes from
-
-Trials may run side by side and on several machines; a search that is started again takes finished trials as they are.
+    best.yaml       the refinement as an option of conf/refinement
+    table.md        both parts: without a refinement, with its own values, with the best found
+    trials.jsonl    the journal of all trials: the same command goes on from it
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+import logging
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hydra import compose
-from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from experiments import datasets
-from experiments.loggers import logging_to
-from experiments.results.report import COLUMNS, cells, markdown, publish
+from experiments.loggers import log_files, logging_to
 from experiments.results.scoring import check_protocol
+from experiments.results.table import COLUMNS, Row, Table, cells_of, headings, notes_of
+from experiments.results.writers import markdown_text
+from experiments.runs.hashing import deciding_settings, digest
 from experiments.runs.run_dir import run_folder
 from experiments.runs.runner import settle
-from experiments.runs.sweep import Finished, config_hash
-from experiments.tasks.evaluate import lift_and_score, read_test_set
+from experiments.tasks.evaluate import read_test_set, refine_and_score
 from experiments.training import lifters
-from fileio.json_yaml import load_object, write_json, write_text
-from fileio.locks import waiting_for
-from pose.errors import ConfigError
+from fileio.json_yaml import write_json, write_text
+from pose.errors import ConfigError, PoseError
 from pose.sequence import PoseSequence
+
+if TYPE_CHECKING:
+    import optuna
+
+log = logging.getLogger(__name__)
 
 TUNED, REPORTED = "tuned on", "reported on"
 
 
-def search(cfg: DictConfig) -> float:
-    """Score the refinement of `cfg` on both parts; the mean of `search.metrics` on the part that is tuned on."""
+def search(cfg: DictConfig) -> None:
+    """Try `search.trials` settings of the refinement, drawn from `search.space`; report the best of them."""
     check_protocol(cfg)
-    _check_metrics(cfg)
-    if instantiate(cfg.refinement).name == "none":
-        raise ConfigError("refinement=none: has nothing to search for; choose a refinement with settings")
+    _check(cfg)
     cfg = datasets.resolve(cfg, trains=cfg.checkpoint is None, tests=True)
-    try:
-        settle(cfg)
-    except Finished:
-        result = load_object(run_folder() / "metrics.json")
-    else:
-        with logging_to(cfg) as logger:
-            result = _score(cfg, logger)
-            publish(cfg, result, logger)
-    _note_if_best(cfg, result)
-    return result["search"]["objective"]
+    settle(cfg)
+    study = _study(cfg)
+    with logging_to(cfg) as logger:
+        from lightning_modules.prediction import lift
+
+        lifter, train_data = lifters.obtain(cfg, logger)
+        parts = deal(read_test_set(cfg), cfg.search.tune_every)
+        lifted = {part: lift(lifter, people, precision=cfg.precision) for part, people in parts.items()}
+
+        def score(refinement: DictConfig, part: str) -> dict[str, Any]:
+            return refine_and_score(cfg, parts[part], lifted[part], instantiate(refinement))[1]
+
+        def objective(trial: optuna.Trial) -> float:
+            drawn = {key: _draw(trial, key, values) for key, values in cfg.search.space.items()}
+            metrics = score(_with(cfg.refinement, drawn), TUNED)["metrics"]["refined"]
+            value = fmean(metrics[key] for key in cfg.search.metrics)
+            log.info("trial %d: %.1f mm", trial.number, value)
+            return value
+
+        done = sum(trial.state.is_finished() for trial in study.trials)
+        log.info("%d trials, %d finished before", cfg.search.trials, done)
+        study.optimize(objective, n_trials=max(0, cfg.search.trials - done), catch=(PoseError,))
+        best = _with(cfg.refinement, study.best_trial.params)
+        found = {part: {"own": score(cfg.refinement, part), "best": score(best, part)} for part in parts}
+        result = {
+            "data": cfg.test.name, "train_data": train_data, "coordinates": cfg.coordinates,
+            "refinement": instantiate(best).name,
+            **found[REPORTED]["best"],
+            "search": {"trials": len(study.trials), "objective": study.best_value, "best": study.best_trial.params},
+        }  # fmt: skip
+        folder = run_folder()
+        settings = OmegaConf.to_yaml(best, resolve=True)
+        write_text(folder / "best.yaml", f"# Found by experiment={cfg.name}; table.md beside it says how.\n{settings}")
+        write_text(folder / "table.md", markdown_text(*_tables(cfg, result, found)), show=True)
+        write_json(folder / "metrics.json", result)
+        log_files(logger, cfg.name, [folder / name for name in ("best.yaml", "table.md", "metrics.json")])
 
 
 def deal(people: list[PoseSequence], every: int) -> dict[str, list[PoseSequence]]:
@@ -73,76 +97,68 @@ def deal(people: list[PoseSequence], every: int) -> dict[str, list[PoseSequence]
     }
 
 
-def _score(cfg: DictConfig, logger: Any) -> dict[str, Any]:
-    """metrics.json of a trial: `metrics` and the like of the part that is tuned on, the other under `search`."""
-    lifter, train_data = lifters.obtain(cfg, logger)
-    method = instantiate(cfg.refinement)
-    parts = deal(read_test_set(cfg), cfg.search.tune_every)
-    scores = {part: lift_and_score(cfg, lifter, people, method)[1] for part, people in parts.items()}
-    tuned = scores[TUNED]
-    return {
-        "data": cfg.test.name, "train_data": train_data, "coordinates": cfg.coordinates, "refinement": method.name,
-        **tuned,
-        "search": {
-            "objective": fmean(tuned["metrics"]["refined"][key] for key in cfg.search.metrics),
-            TUNED: {"sequences": list(tuned["per_sequence"]), **tuned["metrics"]},
-            REPORTED: {"sequences": list(scores[REPORTED]["per_sequence"]), **scores[REPORTED]["metrics"]},
-        },
-    }  # fmt: skip
-
-
-def _check_metrics(cfg: DictConfig) -> None:
+def _check(cfg: DictConfig) -> None:
+    if instantiate(cfg.refinement).name == "none":
+        raise ConfigError("refinement=none: has nothing to search for; choose a refinement with settings")
     wanted, known = list(cfg.search.metrics), [key for key in COLUMNS if key.endswith("_mm")]
     if not wanted or not set(wanted) <= set(known):
         raise ConfigError(f"search.metrics={wanted}: must be some of {', '.join(known)}, whose mean is made small")
+    unknown = [key for key in cfg.search.space if key not in cfg.refinement]
+    if unknown:
+        raise ConfigError(f"search.space.{unknown[0]}: is no setting of this refinement; remove it with ~search.space")
 
 
-def _note_if_best(cfg: DictConfig, result: dict[str, Any]) -> None:
-    """Replace the files about the best trial if this one is better, or they are about another search."""
-    folder = Path(HydraConfig.get().sweep.dir)
-    own = _own_values(cfg)
-    problem = config_hash(own)
-    with waiting_for(folder / "best.lock", "the best trial"):
-        path = folder / "best.json"
-        best = load_object(path, "remove it: the search notes its best anew") if path.is_file() else {}
-        if best.get("problem") != problem:
-            best = {"problem": problem, "own": _score(own, None)["search"]}
-        elif best["best"]["objective"] <= result["search"]["objective"]:
-            return
-        best |= {"best": result["search"], "trial": run_folder().name}
-        settings = OmegaConf.to_yaml(cfg.refinement, resolve=True)
-        write_text(folder / "best.yaml", f"# Found by experiment={cfg.name}; best.md beside it says how.\n{settings}")
-        write_text(folder / "best.md", _text(cfg, result, best))
-        write_json(path, best)
+def _study(cfg: DictConfig) -> optuna.Study:
+    """The search of this very problem: what decides its numbers, but for how many trials it takes."""
+    try:
+        import optuna
+        from optuna.storages import JournalStorage
+        from optuna.storages.journal import JournalFileBackend
+    except ImportError as error:
+        raise ConfigError("experiment=search_refinement: needs Optuna; pip install -e '.[sweeps]'") from error
+    problem = deciding_settings(cfg)
+    problem["search"] = {key: value for key, value in problem["search"].items() if key != "trials"}
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = JournalStorage(JournalFileBackend(str(run_folder() / "trials.jsonl")))
+    name = digest(problem)
+    known = {found.study_name: found.n_trials for found in optuna.get_all_study_summaries(storage)}
+    # Another seed for the trials that are added: the same would draw the first ones again.
+    sampler = optuna.samplers.TPESampler(seed=cfg.seed + known.get(name, 0))
+    return optuna.create_study(storage=storage, sampler=sampler, study_name=name, load_if_exists=True)
 
 
-def _own_values(cfg: DictConfig) -> DictConfig:
-    """The configuration of this trial with the refinement as its option's file has it."""
-    words = [word for word in HydraConfig.get().overrides.task if not word.lstrip("+").startswith("refinement.")]
-    own = cfg.copy()
-    OmegaConf.set_readonly(own, False)
-    own.refinement = compose("config", overrides=words).refinement
-    return own
+def _draw(trial: optuna.Trial, key: str, values: Any) -> Any:
+    """A list is a choice; {low: , high: } a number between them, on a logarithmic scale."""
+    if OmegaConf.is_list(values):
+        return trial.suggest_categorical(key, list(values))
+    return trial.suggest_float(key, values.low, values.high, log=True)
 
 
-def _text(cfg: DictConfig, result: dict[str, Any], best: dict[str, Any]) -> str:
+def _with(refinement: DictConfig, settings: dict[str, Any]) -> DictConfig:
+    changed = refinement.copy()
+    OmegaConf.set_readonly(changed, False)
+    changed.update(settings)
+    return changed
+
+
+def _tables(cfg: DictConfig, result: dict[str, Any], found: dict[str, dict[str, Any]]) -> list[Table]:
     columns = list(cfg.table.columns)
-    lines = [f"# {cfg.table.title}", ""]
-    if "synthetic" in (result["data"], result["train_data"]):
-        lines += ["**SYNTHETIC STAND-IN DATA: these numbers say nothing about the real data sets.**", ""]
-    lines += [
-        f"Test data: {result['data']}; training data: {result['train_data']}; coordinates: {result['coordinates']}; "
-        f"smallest mean of {', '.join(cfg.search.metrics)}; best trial: {best['trial']}.",
-    ]
-    for part in (TUNED, REPORTED):
+    note = f"the best of {result['search']['trials']} trials, by the mean of {', '.join(cfg.search.metrics)}"
+    tables = []
+    for part, scores in found.items():
         rows = [
-            [name, *cells(scores, columns)]
-            for name, scores in (
-                ("no refinement", best["best"][part]["lifted"]),
-                ("its own values", best["own"][part]["refined"]),
-                ("the best found", best["best"][part]["refined"]),
+            Row([label], cells_of(scores[which]["metrics"][kind], columns))
+            for label, which, kind in (
+                ("no refinement", "own", "lifted"),
+                ("its own values", "own", "refined"),
+                ("the best found", "best", "refined"),
             )
         ]
-        lines += ["", f"The part that is {part}: {', '.join(best['best'][part]['sequences'])}", ""]
-        lines += markdown(["", *(COLUMNS[key] for key in columns)], rows)
-    return "\n".join(lines) + "\n"
+        title = f"{cfg.table.title}: the part that is {part}"
+        notes = [
+            *notes_of([{**result, **scores["best"]}]),
+            note,
+            f"sequences: {', '.join(scores['own']['per_sequence'])}",
+        ]
+        tables.append(Table(title, [""], headings(columns), rows, notes, ranked=True))
+    return tables

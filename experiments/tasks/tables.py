@@ -11,23 +11,24 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.results.tables import Job, check_columns, sweep_table
+from experiments.results.jobs import Job, sweep_table
+from experiments.results.table import check_table
 from experiments.results.writers import write_table
 from experiments.runs.runner import settle
 from experiments.runs.sweep import SWEEP_FILE
 from fileio.json_yaml import load_object, read_yaml
 from pose.errors import ConfigError, DataError
 
-_REMEDY = "run the sweep again to write it anew"
+_REMEDY = "run the sweep again to write it"
 
 
 def tables(cfg: DictConfig) -> None:
     """Write table.md, table.csv, table.tex and the figure into `runs`, with `table` as it was or as given here."""
-    if cfg.runs is None:
+    if cfg.tables.runs is None:
         raise ConfigError("runs=null: give the folder of a sweep, such as runs=outputs/table_interpolation/sweep")
-    folder = Path(cfg.runs).resolve()
+    folder = Path(cfg.tables.runs).resolve()
     if not folder.is_dir():
-        raise ConfigError(f"runs={cfg.runs}: no such folder; give the one that a sweep ran in")
+        raise ConfigError(f"runs={cfg.tables.runs}: no such folder; give the one that a sweep ran in")
     settle(cfg)
     settings: Any = OmegaConf.to_container(cfg.table, resolve=True)
     saved, jobs = _sweep(folder)
@@ -51,7 +52,7 @@ def _sweep(folder: Path) -> tuple[dict[str, Any], list[Job]]:
         try:
             rows = [(folder / row["folder"], list(map(_text, row["overrides"]))) for row in sweep["rows"]]
             settings = _settings(sweep["table"])
-            check_columns(settings["columns"], settings["kinds"], settings["figure"]["kind"])
+            check_table(settings)
             return settings, [Job.read(*row) for row in rows]
         except (ValueError, KeyError, TypeError, OSError, ConfigError) as error:
             raise DataError(f"{path}: cannot be used ({error!r}); {_REMEDY}") from error
@@ -65,7 +66,7 @@ def _settings(table: Any) -> dict[str, Any]:
     return {
         "title": _text(table["title"]),
         "columns": list(map(_text, table["columns"])),
-        "kinds": _text(table["kinds"]),
+        "kinds": {"final": "refined"}.get(kinds := _text(table["kinds"]), kinds),  # its name until 0.2
         "figure": {**figure, "kind": _text(figure["kind"]), "columns": list(map(_text, figure["columns"]))},
     }
 

@@ -11,7 +11,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.results.report import COLUMNS
+from experiments.results.table import COLUMNS
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
@@ -156,12 +156,3 @@ def test_networks_change_one_thing(size: str) -> None:
         if option.endswith("_channels"):
             assert network.channels * {"half": 2, "quarter": 4}[option.removesuffix("_channels")] == whole["channels"]
         assert network.causal == (option == "causal")
-
-
-def test_folders_of_a_sweep_are_named_by_what_decides_numbers() -> None:
-    excluded = OmegaConf.load(CONF / "config.yaml").hydra.job.config.override_dirname
-    assert (excluded.kv_sep, excluded.item_sep) == ("-", "_")
-    assert {"experiment", "paths.datasets", "paths.outputs", "checkpoint", "logger", "logger.mode", "trainer"} <= set(
-        excluded.exclude_keys
-    )
-    assert {f"paths.{key}" for key in OmegaConf.load(CONF / "paths" / "default.yaml")} <= set(excluded.exclude_keys)

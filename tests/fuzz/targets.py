@@ -205,12 +205,14 @@ def _manifest(folder: Path) -> Any:
 
 
 def _make_clip_list(folder: Path) -> None:
-    content = {"videos": [[[1, 1, 0], [2, 1, 30]]], "recordings": [[1, 1, 200], [2, 1, 300]]}
-    (folder / "clips.json").write_text(json.dumps(content))
+    from data.prepare.muco_clips import Clip
+    from data.prepare.muco_layout import write_clips
+
+    write_clips(folder / "clips.json", [[Clip(1, 1, 0), Clip(2, 1, 30)]], {(1, 1): 200, (2, 1): 300})
 
 
 def _clip_list(folder: Path) -> Any:
-    from data.prepare.muco_video import read_clips
+    from data.prepare.muco_layout import read_clips
 
     return read_clips(folder / "clips.json")
 
@@ -338,7 +340,7 @@ def _make_sweep(folder: Path) -> None:
 
 
 def _sweep(folder: Path) -> Any:
-    from experiments.results.tables import sweep_table
+    from experiments.results.jobs import sweep_table
     from experiments.results.writers import write_table
     from experiments.tasks.tables import _sweep as read_sweep
 
@@ -355,7 +357,7 @@ def _make_runs(folder: Path) -> None:
 
 
 def _runs(folder: Path) -> Any:
-    from experiments.results.tables import sweep_table
+    from experiments.results.jobs import sweep_table
     from experiments.tasks.tables import _sweep as read_sweep
 
     settings = _from_tests("experiments/results/test_tables.py")["SETTINGS"]

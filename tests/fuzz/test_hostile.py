@@ -29,8 +29,8 @@ from data.predictions import read_predictions
 from data.prepare.manifest import Manifest
 from data.prepare.sources import collect
 from data.sets.mpi_inf_3dhp import read_cameras
+from experiments.results.jobs import Job
 from experiments.results.rows import tracks_of
-from experiments.results.tables import Job
 from fileio.arrays import member, read_hdf5, read_mat, read_npz, read_pickle, require
 from fileio.json_yaml import read_yaml, write_text
 from fileio.video import probe

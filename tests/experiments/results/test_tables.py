@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 import statistics
@@ -13,17 +14,18 @@ import pytest
 import torch
 from PIL import Image
 
-from experiments.results.report import column_title
-from experiments.results.scoring import score_occlusion
-from experiments.results.tables import Job, Table, sweep_table
+from experiments.results.jobs import Job, sweep_table
+from experiments.results.scoring import score_mpi_inf_3dhp, score_mupots
+from experiments.results.table import Table, column_title, text_table
 from experiments.results.writers import csv_text, markdown_text, tex_text, write_table
 from pose.errors import ConfigError, DataError
+from pose.metrics.scenes import predicted_scenes, scenes_from_sequences
 from pose.sequence import PoseSequence
 
 SETTINGS: dict[str, Any] = {
     "title": "A title",
     "columns": ["mrpe_mm", "mrpe_mm/occluded", "a_pck_pct"],
-    "kinds": "final",
+    "kinds": "refined",
     "figure": {"kind": "bars", "columns": ["mrpe_mm", "a_pck_pct"]},
 }
 
@@ -56,8 +58,8 @@ THREE = [
 
 def test_rows_are_the_settings_that_vary_and_the_best_is_marked() -> None:
     table = the_table(THREE)
-    assert table.settings == ["refinement"]
-    assert [row.settings["refinement"] for row in table.rows] == ["a", "b", "c_%"]
+    assert table.labels == ["refinement"]
+    assert [row.labels for row in table.rows] == [["a"], ["b"], ["c_%"]]
     assert "all rows: size=full" in table.notes
     assert [[table.rank(row, column) for column in table.columns] for row in table.rows] == [[0] * 3, [1] * 3, [2] * 3]
     text = markdown_text(table)
@@ -98,12 +100,12 @@ def test_a_failed_row_stays_and_says_so() -> None:
     assert [row["state"] for row in csv.DictReader(io.StringIO(csv_text(table)))] == ["finished"] * 3 + ["FAILED"]
 
 
-def test_plain_and_refined_side_by_side_or_the_final_ones_alone() -> None:
+def test_lifted_and_refined_side_by_side_or_the_refined_ones_alone() -> None:
     both = the_table(THREE, kinds="both")
-    assert [row.kind for row in both.rows] == ["lifted", "refined"] * 3
-    plain_only = {**metrics(70.0, 9.0), "metrics": {"lifted": {"mrpe_mm": 70.0}}}
-    final = the_table([*THREE, job("refinement=none", "size=full", found=plain_only)])
-    assert final.rows[-1].cells["mrpe_mm"].mean == 70.0
+    assert [row.labels[1] for row in both.rows] == ["lifted", "refined"] * 3
+    lifted_only = {**metrics(70.0, 9.0), "metrics": {"lifted": {"mrpe_mm": 70.0}}}
+    refined = the_table([*THREE, job("refinement=none", "size=full", found=lifted_only)])
+    assert refined.rows[-1].cells["mrpe_mm"].mean == 70.0
 
 
 def test_csv_has_the_numbers_at_full_precision() -> None:
@@ -123,13 +125,13 @@ def test_tex_is_booktabs_and_escaped() -> None:
     assert text.count("{") == text.count("}")
 
 
-def test_the_stand_in_is_marked_everywhere(tmp_path: Path) -> None:
+def test_synthetic_data_are_marked_everywhere(tmp_path: Path) -> None:
     jobs = [job("refinement=a", found=metrics(1.0, 2.0, data="synthetic")), job("refinement=b", error="no")]
     table = the_table(jobs)
     files = write_table(table, tmp_path)
     assert [path.name for path in files] == ["table.md", "table.csv", "table.tex", "figure.png"]
-    assert "**SYNTHETIC STAND-IN" in (tmp_path / "table.md").read_text()
-    assert r"\emph{SYNTHETIC STAND-IN" in (tmp_path / "table.tex").read_text()
+    assert "**SYNTHETIC DATA" in (tmp_path / "table.md").read_text()
+    assert r"\emph{SYNTHETIC DATA" in (tmp_path / "table.tex").read_text()
     assert "synthetic" in (tmp_path / "table.csv").read_text()
     assert "SYNTHETIC" not in markdown_text(the_table(THREE))
 
@@ -154,6 +156,8 @@ def test_figure(tmp_path: Path, kind: str) -> None:
     ("changes", "said"),
     [
         ({"columns": ["no_such_metric"]}, "no_such_metric"),
+        ({"columns": ["mrpe_mm/hidden"]}, "mrpe_mm/hidden"),
+        ({"columns": ["detected_pct/occluded"]}, "the parts of detected_pct are none"),
         ({"kinds": "some"}, "table.kinds=some"),
         ({"figure": {"kind": "pie", "columns": ["mrpe_mm"]}}, "table.figure.kind=pie"),
     ],
@@ -185,29 +189,45 @@ def test_titles_of_columns() -> None:
     assert column_title("mpjpe_mm") == ("MPJPE mm", "↓")
     assert column_title("a_pck_pct/visible") == ("A-PCK %, visible", "↑")
     assert column_title("mrpe_mm/occluded_over_60") == ("MRPE mm, occluded > 60", "↓")
-    assert column_title("detected_pct") == ("detected %", "")
+    assert column_title("mpjpe_mm/joint:left_wrist") == ("MPJPE mm, left wrist", "↓")
+    assert column_title("mpjpe_mm/joints:occluded_1_5") == ("MPJPE mm, joints occluded 1-5", "↓")
+
+
+def test_a_table_of_text() -> None:
+    text = markdown_text(text_table("People", [{"person": 0, "moved_mm": 1.23456}], ["a note"]))
+    assert text.splitlines() == [
+        "# People", "", "- a note", "", "| person | moved_mm |", "|--------|----------|", "| 0      | 1.235    |",
+    ]  # fmt: skip
 
 
 # --- the errors by occlusion -----------------------------------------------------------------------------------------
 
 
-def person(frames: int, hidden: list[int], undetected: list[int], error: torch.Tensor) -> tuple[PoseSequence, ...]:
-    """Somebody 3 m away whose whole prediction is `error` (T,) mm too deep, and that prediction."""
+def person(
+    frames: int, hidden: list[int], undetected: list[int], error: torch.Tensor, name: str = "TS1"
+) -> tuple[PoseSequence, ...]:
+    """A person 3 m away whose whole prediction is `error` (T,) mm too deep, and that prediction."""
     visible, detected = torch.ones(frames, 17, dtype=torch.bool), torch.ones(frames, dtype=torch.bool)
     visible[hidden, :9] = False
     detected[undetected] = False
     poses = torch.zeros(frames, 17, 3) + torch.tensor([0.0, 0.0, 3000.0])
     truth = PoseSequence(
-        "TS1", 0, None, 30.0, torch.zeros(frames, 19, 2), torch.ones(frames, 19), detected, poses,
+        name, 0, None, 30.0, torch.zeros(frames, 19, 2), torch.ones(frames, 19), detected, poses,
         visible=visible, coordinates="normal",
     )  # fmt: skip
     return truth, truth.with_poses(poses + error[:, None, None] * torch.tensor([0.0, 0.0, 1.0]), "normal")
 
 
+def scored(*people: tuple[PoseSequence, ...]) -> dict[str, Any]:
+    truth = scenes_from_sequences([own for own, _ in people])
+    scenes = {"lifted": predicted_scenes([found for _, found in people], truth)}
+    return score_mupots(truth, {"given": scenes}, "all", "given")
+
+
 def test_errors_are_split_by_frames_in_sight_and_pooled_over_sequences() -> None:
     one = person(10, [2, 3], [7], torch.tensor([10.0] * 2 + [40.0] * 2 + [10.0] * 3 + [70.0] + [10.0] * 2))
-    two = person(10, list(range(10)), [], torch.full((10,), 100.0))
-    scores = score_occlusion([one[0], two[0]], {"lifted": [one[1], two[1]]})
+    two = person(10, list(range(10)), [], torch.full((10,), 100.0), "TS2")
+    scores = scored(one, two)["occlusion"]
     expected = {"all": 20, "visible": 7, "occluded": 13, "occluded_1_5": 3, "occluded_6_15": 10}
     assert scores["frames"] == expected
     mrpe = scores["lifted"]["mrpe_mm"]
@@ -217,11 +237,25 @@ def test_errors_are_split_by_frames_in_sight_and_pooled_over_sequences() -> None
     assert "occluded_16_30" not in mrpe
     assert scores["lifted"]["mpjpe_mm"]["all"] == 0.0, "relative poses are right"
     assert scores["lifted"]["a_pck_raw_pct"]["all"] == 100.0
+    joints = scores["lifted"]["a_mpjpe_mm"]
+    assert joints["joint:left_wrist"] == pytest.approx(mrpe["all"])
+    assert joints["joints:occluded"] == pytest.approx((40 + 40 + 10 * 100) / 12), (
+        "joints that are hidden, detected or not"
+    )
 
 
-def test_nobody_annotated_has_no_errors_by_occlusion() -> None:
+def test_no_annotated_frame_has_no_errors_by_occlusion() -> None:
     truth, guess = person(4, [], [], torch.zeros(4))
-    none = torch.zeros(4, dtype=torch.bool)
-    truth = PoseSequence("TS1", 0, None, 30.0, truth.keypoints_2d, truth.confidence, poses_3d=truth.poses_3d,
-                         annotated=none, coordinates="normal")  # fmt: skip
-    assert score_occlusion([truth], {"lifted": [guess]}) == {"frames": {}}
+    truth = dataclasses.replace(truth, annotated=torch.zeros(4, dtype=torch.bool))
+    assert scored((truth, guess))["occlusion"] == {"frames": {}}
+
+
+def test_a_sequence_without_a_frame_that_counts_is_skipped_and_named(caplog: pytest.LogCaptureFixture) -> None:
+    good, bad = person(4, [], [], torch.full((4,), 30.0)), person(4, [], [0, 1, 2, 3], torch.zeros(4), "TS2")
+    scores = score_mpi_inf_3dhp([good[0], bad[0]], {"lifted": [good[1], bad[1]]})
+    assert list(scores["per_sequence"]) == ["TS1"] and "TS2" in caplog.text
+    assert scores["metrics"]["lifted"]["mrpe_mm"] == pytest.approx(30.0)
+    assert "r_pck_pct" not in scores["metrics"]["lifted"]
+    assert scores["occlusion"]["frames"] == {"all": 8, "visible": 4, "occluded": 4, "occluded_1_5": 4}
+    with pytest.raises(DataError, match="no frame has both a valid annotation and a"):
+        score_mpi_inf_3dhp([bad[0]], {"lifted": [bad[1]]})

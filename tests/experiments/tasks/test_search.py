@@ -1,8 +1,8 @@
-"""A search compares trials on one part of the data and reports on the other, and is taken up where it ended."""
+"""A search compares trials on one part of the data, reports on the other, and goes on where it ended."""
 
 from __future__ import annotations
 
-import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -33,40 +33,36 @@ def test_both_parts_must_hold_something(names: list[str], every) -> None:
         deal(people(*names), every)  # type: ignore[arg-type]
 
 
-def test_search_keeps_the_best_and_takes_up_finished_trials(run_here, repo: Path, tmp_path: Path) -> None:
-    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper", reason="needs extra sweeps")
-    folder = tmp_path / "search"
-    words = ["experiment=search_refinement", *WORDS, f"hydra.sweep.dir={folder}", f"paths.lifters={tmp_path}/l"]
-    first = run_here(*words, "hydra.sweeper.n_trials=2", "hydra.sweeper.n_jobs=2")
+def test_search_reports_the_best_on_the_other_part_and_goes_on(run_here, repo: Path, tmp_path: Path) -> None:
+    pytest.importorskip("optuna", reason="needs extra sweeps")
+    words = ["experiment=search_refinement", *WORDS, f"paths.lifters={tmp_path}/l"]
+    first = run_here(*words, "search.trials=2")
     assert first.returncode == 0, first.output
-    more = run_here(*words, "hydra.sweeper.n_trials=3", "hydra.sweeper.n_jobs=2")
+    assert "2 trials, 0 finished before" in first.output
+    more = run_here(*words, "search.trials=3")
     assert more.returncode == 0, more.output
-    assert "3 rows: 2 finished before, 1 computed, 0 failed" in more.output
-    assert more.output.count("reusing the lifter") == 1
+    assert "3 trials, 2 finished before" in more.output and more.output.count("] - trial ") == 1
+    found = more.metrics["search"]
+    assert found["trials"] == 3 and found["objective"] <= first.metrics["search"]["objective"]
 
-    trials = {path.parent.name: json.loads(path.read_text()) for path in folder.glob("trial_*/metrics.json")}
-    assert set(trials) == {"trial_0", "trial_1", "trial_2"}
-    for metrics in trials.values():
-        tuned, reported = (set(metrics["search"][part]["sequences"]) for part in ("tuned on", "reported on"))
-        assert len(tuned) == len(reported) == 10
-        assert not tuned & reported
-        assert set(metrics["per_sequence"]) == tuned, "the table of trials shows the part that is tuned on"
-        scores = metrics["metrics"]["refined"]
-        assert metrics["search"]["objective"] == pytest.approx((scores["mpjpe_mm"] + scores["mrpe_mm"]) / 2)
-    best = json.loads((folder / "best.json").read_text())
-    least = min(trials, key=lambda name: trials[name]["search"]["objective"])
-    assert (best["trial"], best["best"]) == (least, trials[least]["search"])
-    found, value = (OmegaConf.load(folder / name) for name in ("best.yaml", "optimization_results.yaml"))
-    assert value.best_value == pytest.approx(best["best"]["objective"]), "what Optuna was told"
-    assert found.smoothness_weight_hip == pytest.approx(value.best_params["refinement.smoothness_weight_hip"])
-    assert set(found) == set(OmegaConf.load(repo / "conf" / "refinement" / "energy_fast.yaml")), (
-        "an option as it stands"
+    best = OmegaConf.load(more.folder / "best.yaml")
+    own = OmegaConf.load(repo / "conf" / "refinement" / "energy_fast.yaml")
+    assert set(best) == set(own), "an option as it stands"
+    assert best.smoothness_weight_hip == pytest.approx(found["best"]["smoothness_weight_hip"])
+    text = (more.folder / "table.md").read_text()
+    assert "SYNTHETIC DATA" in text
+    tuned, reported = (part.splitlines() for part in text.split("the part that is ")[1:])
+    sequences = [set(re.findall(r"TS\d+", "".join(lines))) for lines in (tuned, reported)]
+    assert len(sequences[0]) == len(sequences[1]) == 10 and not sequences[0] & sequences[1]
+    assert set(more.metrics["per_sequence"]) == sequences[1], (
+        "the numbers of the run are of the part that is reported on"
     )
-    text = (folder / "best.md").read_text()
-    assert "SYNTHETIC STAND-IN" in text
-    own = best["own"]["reported on"]["refined"]["mrpe_mm"]
-    assert f" {own:.1f} " in text.partition("reported on:")[2]
-    assert own != best["best"]["reported on"]["refined"]["mrpe_mm"]
+    (row,) = [line for line in tuned if line.startswith("| the best found")]
+    mpjpe, _, mrpe = (float(cell.strip(" *<u>/")) for cell in row.split("|")[2:5])
+    assert (mpjpe + mrpe) / 2 == pytest.approx(found["objective"], abs=0.06)
+
+    other = run_here(*words, "search.trials=1", "search.tune_every=4")
+    assert "1 trials, 0 finished before" in other.output, "another problem starts its own search"
 
 
 @pytest.mark.parametrize(
@@ -74,10 +70,10 @@ def test_search_keeps_the_best_and_takes_up_finished_trials(run_here, repo: Path
     [
         (["refinement=none"], "refinement=none: has nothing to search for"),
         (["search.metrics=[r_pck_pct]"], "search.metrics=['r_pck_pct']: must be some of"),
+        (["refinement=gaussian"], "search.space.pose_loss: is no setting of this refinement"),
     ],
 )
 def test_a_search_that_cannot_be_is_refused(run_here, words: list[str], said: str) -> None:
-    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper", reason="needs extra sweeps")
-    done = run_here("experiment=search_refinement", *WORDS, "hydra.mode=RUN", *words)
+    done = run_here("experiment=search_refinement", *WORDS, *words)
     assert done.returncode == 2
     assert said in done.output

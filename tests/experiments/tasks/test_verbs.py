@@ -1,4 +1,4 @@
-"""Each verb really run, on the stand-in at `size=tiny`."""
+"""Each verb really run, on synthetic data at `size=tiny`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 
 LEFT_BY_EVERY_RUN = {"config.yaml", "run.json", "run.log", "metrics.json", "table.md"}
 KEYS = {"r_pck_pct", "r_auc_pct", "a_pck_pct", "a_auc_pct", "r_pck_raw_pct", "a_pck_raw_pct"} | {
-    "mpjpe_mm", "a_mpjpe_mm", "mrpe_mm", "n_mrpe_mm", "n_mpjpe_mm", "detected_pct",
+    "mpjpe_mm", "a_mpjpe_mm", "mrpe_mm", "n_mrpe_mm", "n_mpjpe_mm", "pa_mpjpe_mm", "detected_pct", "ap_root_25cm_pct",
+    "accel_mm", "accel_m_s2", "a_accel_mm", "a_accel_m_s2",
 }  # fmt: skip
 
 
@@ -33,20 +34,43 @@ def test_quickstart_leaves_tables_and_pictures(run_here) -> None:
     mean = np.mean([scores["refined"]["mrpe_mm"] for scores in metrics["per_sequence"].values()])
     assert metrics["metrics"]["refined"]["mrpe_mm"] == pytest.approx(mean)
     table = (done.folder / "table.md").read_text()
-    assert "SYNTHETIC STAND-IN" in table
+    assert "SYNTHETIC DATA" in table
     assert f"{metrics['metrics']['lifted']['mpjpe_mm']:.1f}" in table
     about = json.loads((done.folder / "run.json").read_text())
     assert about["seed"] == 0
     assert "size=tiny" in about["overrides"]
 
 
+def test_every_metric_can_be_a_column(run_here) -> None:
+    made = run_here("experiment=mupots_mm", "size=tiny", folder="made")
+    columns = ["accel_mm", "accel_m_s2", "ap_root_25cm_pct", "detected_pct", "pa_mpjpe_mm"]
+    parts = ["mpjpe_mm/joint:left_wrist", "mpjpe_mm/joints:visible", "mpjpe_mm/joints:occluded", "mrpe_mm/occluded"]
+    words = [f"predictions={made.folder / 'predictions.npz'}", f"table.columns=[{','.join([*columns, *parts])}]"]
+    for experiment, given in (("evaluate", words), ("mpii_3dhp", words[1:])):
+        done = run_here(f"experiment={experiment}", "size=tiny", *given, folder=experiment)
+        assert done.returncode == 0, done.output
+        scores = done.metrics["metrics"]["refined"]
+        assert scores["accel_m_s2"] > 0 and 0 <= scores["ap_root_25cm_pct"] <= 100
+        table = (done.folder / "table.md").read_text().split("\n## ")[0]
+        (row,) = [line for line in table.splitlines() if line.startswith("| refined") and "given" in line][:1]
+        cells = [cell.strip() for cell in row.split("|")[3:-1]]
+        assert cells[:5] == [f"{scores[key]:.1f}" for key in columns]
+        parts_of = done.metrics["occlusion"]["refined"]
+        expected = [parts_of[key].get(part) for key, part in (column.split("/") for column in parts)]
+        assert cells[5:] == ["" if value is None else f"{value:.1f}" for value in expected]
+        assert experiment == "mpii_3dhp" or "" not in cells
+    refused = run_here("experiment=mupots_mm", "size=tiny", "table.columns=[mpjpe_mm/joint:tail]", folder="refused")
+    assert refused.returncode == 2 and "table.columns: mpjpe_mm/joint:tail is not known" in refused.output
+    assert "training" not in refused.output and "lifting" not in refused.output, "before anything runs"
+
+
 @pytest.mark.parametrize(
     ("experiment", "coordinates"), [("mupots_pck", "universal"), ("mupots_mm", "normal"), ("mpii_3dhp", "normal")]
 )
-def test_table_experiments_fall_back_to_the_marked_stand_in(run_here, experiment: str, coordinates: str) -> None:
+def test_table_experiments_fall_back_to_marked_synthetic_data(run_here, experiment: str, coordinates: str) -> None:
     done = run_here(f"experiment={experiment}", "size=tiny")
     assert done.returncode == 0, done.output
-    assert "SYNTHETIC STAND-IN" in done.output
+    assert "SYNTHETIC DATA" in done.output
     metrics = done.metrics
     assert (metrics["data"], metrics["train_data"], metrics["coordinates"]) == ("synthetic", "synthetic", coordinates)
     shown = "r_pck_raw_pct" if experiment == "mpii_3dhp" else "r_pck_pct"

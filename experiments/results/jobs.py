@@ -1,0 +1,133 @@
+"""From the runs of a sweep to its table: rows by setting, runs that differ by seed alone together.
+
+No metric is computed here: all comes from the runs' metrics.json and failed.json.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from experiments.results.table import Cell, Row, Table, check_table, headings, notes_of, number
+from experiments.runs.hashing import is_named
+from fileio.json_yaml import load_object
+from pose.errors import DataError
+
+#: Written by both the sweep and its jobs under this key; every other setting makes a row of its own.
+SEED = "seed"
+KINDS = ("lifted", "refined")
+_REMEDY = "remove it and run the sweep again"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a sweep: the overrides that it was started with, and its metrics or why there are none."""
+
+    folder: Path
+    overrides: list[str]
+    metrics: dict[str, Any] | None
+    error: str | None
+
+    @classmethod
+    def read(cls, folder: Path, overrides: list[str], ended: bool = False) -> Job:
+        """The job of this folder as it stands. ended: known to have come to its end, even without metrics."""
+        failed, done = folder / "failed.json", folder / "metrics.json"
+        if failed.is_file():
+            error = str(load_object(failed, _REMEDY).get("error"))
+            return cls(folder, overrides, None, (error.splitlines() or ["?"])[0])
+        if not done.is_file():
+            return cls(folder, overrides, None, None if ended else "left no metrics.json")
+        return cls(folder, overrides, _metrics(done), None)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Key -> value of the overrides; the later of two counts."""
+        pairs = (word.lstrip("+~").partition("=") for word in self.overrides)
+        return {key: value for key, _, value in pairs}
+
+
+def sweep_table(settings: Mapping[str, Any], jobs: list[Job]) -> Table | None:
+    """The table of these jobs, in their order; None where no run measures anything that a table could show.
+
+    settings: `table` of the configuration. Raises ConfigError for one that cannot be used.
+    """
+    check_table(settings)
+    columns = list(settings["columns"])
+    scored = [job for job in jobs if job.metrics is not None and "metrics" in job.metrics]
+    if not columns or not (scored or any(job.error is not None for job in jobs)):
+        return None
+    values: dict[str, list[str]] = {}
+    for job in jobs:
+        for key, value in job.settings.items():
+            values.setdefault(key, []).append(value)
+    varying = [key for key, found in values.items() if len(set(found)) > 1 or len(found) < len(jobs)]
+    labels = [key for key in varying if key != SEED]
+    groups: dict[tuple[str, ...], list[Job]] = {}
+    for job in jobs:
+        groups.setdefault(tuple(job.settings.get(key, "") for key in labels), []).append(job)
+    kinds = list(KINDS) if settings["kinds"] == "both" and scored else [""]
+    rows = [row for group, members in groups.items() for row in _rows(list(group), members, columns, kinds)]
+    notes = notes_of([job.metrics for job in scored if job.metrics is not None])
+    same = [f"{key}={found[0]}" for key, found in values.items() if key not in varying and is_named(key)]
+    notes += [f"all rows: {' '.join(same)}"] if same else []
+    seeds = list(dict.fromkeys(values.get(SEED, [])))
+    notes += [f"mean ± standard deviation over seed={','.join(seeds)}"] if len(seeds) > 1 else []
+    for row in rows:
+        if row.error is not None:
+            notes.append(f"{', '.join(row.labels[: len(labels)]) or 'the run'}: {row.note}: {row.error}")
+    if kinds != [""]:
+        labels.append("poses")
+    return Table(
+        settings["title"], labels, headings(columns), rows, list(dict.fromkeys(notes)), True, settings["figure"]
+    )
+
+
+def _rows(labels: list[str], jobs: list[Job], columns: list[str], kinds: list[str]) -> list[Row]:
+    """The rows of runs that differ by seed alone, one for each kind of poses that there is. kinds [""]: one row, of the
+    refined poses, or the lifted ones where nothing is refined."""
+    measured = [job.metrics for job in jobs if job.metrics is not None and "metrics" in job.metrics]
+    error = next((job.error for job in jobs if job.error is not None), None)
+    data = " ".join(sorted({str(metrics["data"]) for metrics in measured}))
+    found = [kind for kind in kinds if not kind or any(kind in metrics["metrics"] for metrics in measured)]
+    rows = []
+    for kind in found or [""]:
+        own = labels if kinds == [""] else [*labels, kind]
+        row = Row(own, data=data, runs=len(measured), asked=len(jobs), error=error)
+        for column in columns:
+            numbers = [number(run, kind or KINDS["refined" in run["metrics"]], column) for run in measured]
+            if known := [value for value in numbers if value is not None]:
+                row.cells[column] = Cell(statistics.fmean(known), statistics.stdev(known) if len(known) > 1 else None)
+        rows.append(row)
+    return rows
+
+
+def _metrics(path: Path) -> dict[str, Any]:
+    """A run's metrics.json, in which what a table shows is checked to be objects down to numbers."""
+    content = load_object(path, _REMEDY)
+    if "metrics" in content:
+        if "data" not in content:
+            raise DataError(f"{path}: has no 'data'; {_REMEDY}")
+        _check_numbers(path, "metrics", content["metrics"], 2)
+        occlusion = content.get("occlusion", {})
+        if not isinstance(occlusion, dict):
+            raise DataError(f"{path}: occlusion: an object is expected; {_REMEDY}")
+        _check_numbers(path, "occlusion", {kind: occlusion.get(kind, {}) for kind in KINDS}, 3)
+        protocol = content.get("protocol", {"people": "", "pairing": ""})
+        if not isinstance(protocol, dict) or not {"people", "pairing"} <= set(protocol):
+            raise DataError(f"{path}: protocol: an object with people and pairing is expected; {_REMEDY}")
+    return content
+
+
+def _check_numbers(path: Path, where: str, value: Any, depth: int) -> None:
+    """DataError unless `value` is objects in each other, `depth` of them, with numbers (or null) inside."""
+    if depth == 0:
+        if value is not None and not (isinstance(value, int | float) and abs(value) < 1e300):
+            raise DataError(f"{path}: {where}: a number is expected, found {str(value)[:40]!r}; {_REMEDY}")
+        return
+    if not isinstance(value, dict):
+        raise DataError(f"{path}: {where}: an object is expected, found a {type(value).__name__}; {_REMEDY}")
+    for key, inner in value.items():
+        _check_numbers(path, f"{where}.{key}", inner, depth - 1)

@@ -1,0 +1,183 @@
+"""The table that every task shows: text columns, then columns of numbers. `writers` puts it into files.
+
+A column of numbers is a metric key, or a part of one behind a slash (pose.metrics.occlusion.errors_by_part):
+`mrpe_mm`, `mrpe_mm/occluded`, `mpjpe_mm/joint:left_wrist`, `mpjpe_mm/joints:occluded`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pose.errors import ConfigError
+from pose.metrics.occlusion import PART_NAMES
+
+#: Heading and better direction of each metric key, in the order of the tables.
+COLUMNS = {
+    "r_pck_pct": "R-PCK % ↑",
+    "r_auc_pct": "R-AUC % ↑",
+    "a_pck_pct": "A-PCK % ↑",
+    "a_auc_pct": "A-AUC % ↑",
+    "r_pck_raw_pct": "R-PCK raw % ↑",
+    "r_auc_raw_pct": "R-AUC raw % ↑",
+    "a_pck_raw_pct": "A-PCK raw % ↑",
+    "a_auc_raw_pct": "A-AUC raw % ↑",
+    "mpjpe_mm": "MPJPE mm ↓",
+    "a_mpjpe_mm": "A-MPJPE mm ↓",
+    "mrpe_mm": "MRPE mm ↓",
+    "n_mrpe_mm": "N-MRPE mm ↓",
+    "n_mpjpe_mm": "N-MPJPE mm ↓",
+    "pa_mpjpe_mm": "PA-MPJPE mm ↓",
+    "accel_mm": "Accel. mm/frame² ↓",
+    "accel_m_s2": "Accel. m/s² ↓",
+    "a_accel_mm": "A-Accel. mm/frame² ↓",
+    "a_accel_m_s2": "A-Accel. m/s² ↓",
+    "ap_root_25cm_pct": "AP root 25 cm % ↑",
+    "detected_pct": "detected % ↑",
+}
+#: Of a whole sequence, so without parts.
+_WHOLE = ("ap_root_25cm_pct", "detected_pct")
+
+SYNTHETIC = "SYNTHETIC DATA: these numbers say nothing about the real data sets."
+
+
+def check_table(settings: Mapping[str, Any]) -> None:
+    """ConfigError for `table` of a configuration with columns, kinds or a kind of figure that are not known."""
+    for key, columns in (("columns", settings["columns"]), ("figure.columns", settings["figure"]["columns"])):
+        for column in columns:
+            metric, slash, part = column.partition("/")
+            if metric not in COLUMNS:
+                raise ConfigError(f"table.{key}: {column} is not known; known are {', '.join(COLUMNS)}")
+            parts = () if metric in _WHOLE else PART_NAMES
+            if slash and part not in parts:
+                known = ", ".join(parts) or "none"
+                raise ConfigError(f"table.{key}: {column} is not known; the parts of {metric} are {known}")
+    if settings["kinds"] not in ("both", "refined"):
+        raise ConfigError(f"table.kinds={settings['kinds']}: must be both or refined")
+    if settings["figure"]["kind"] not in ("none", "bars", "lengths"):
+        raise ConfigError(f"table.figure.kind={settings['figure']['kind']}: must be none, bars or lengths")
+
+
+def column_title(column: str) -> tuple[str, str]:
+    """Heading and better direction (↑ or ↓) of a column.
+
+    >>> column_title("mrpe_mm/occluded_6_15")
+    ('MRPE mm, occluded 6-15', '↓')
+    """
+    key, _, part = column.partition("/")
+    text, arrow = COLUMNS[key][:-2], COLUMNS[key][-1]
+    return (f"{text}, {part_title(part)}" if part else text), arrow
+
+
+def part_title(part: str) -> str:
+    """Of a part of the frames or joints.
+
+    >>> part_title("occluded_6_15"), part_title("joints:occluded_over_60"), part_title("joint:left_wrist")
+    ('occluded 6-15', 'joints occluded > 60', 'left wrist')
+    """
+    of, _, name = part.rpartition(":")
+    if of == "joint":
+        return name.replace("_", " ")
+    name, _, length = name.partition("_")
+    return f"{of} {name} {'> 60' if length == 'over_60' else length.replace('_', '-')}".strip()
+
+
+def headings(columns: Sequence[str], suffix: str = "") -> dict[str, str]:
+    """Column -> heading with its arrow."""
+    return {column: " ".join(column_title(column)) + suffix for column in columns}
+
+
+def number(metrics: Mapping[str, Any], kind: str, column: str) -> float | None:
+    """The number of a column in the content of a metrics.json; None where there is none. kind: lifted or refined."""
+    key, _, part = column.partition("/")
+    if part:
+        return metrics.get("occlusion", {}).get(kind, {}).get(key, {}).get(part)
+    return metrics["metrics"].get(kind, {}).get(key)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number, or mean and standard deviation over the seeds (None of a single one)."""
+
+    mean: float
+    std: float | None = None
+
+    def __str__(self) -> str:
+        return f"{self.mean:.1f}" if self.std is None else f"{self.mean:.1f} ± {self.std:.1f}"
+
+
+@dataclass
+class Row:
+    """labels: of the text columns. cells: by column, absent where there is no number. Of a sweep also the test data,
+    how many runs there are and should be, and the error of the first failed one."""
+
+    labels: list[str]
+    cells: dict[str, Cell] = field(default_factory=dict)
+    data: str = ""
+    runs: int = 1
+    asked: int = 1
+    error: str | None = None
+
+    @property
+    def note(self) -> str:
+        """Empty where every run has finished."""
+        if self.error is None:
+            return ""
+        return "FAILED" if not self.runs else f"{self.asked - self.runs} of {self.asked} seeds FAILED"
+
+
+def cells_of(scores: Mapping[str, float], columns: Sequence[str]) -> dict[str, Cell]:
+    """The cells of those columns that the scores hold."""
+    return {column: Cell(scores[column]) for column in columns if column in scores}
+
+
+@dataclass(frozen=True)
+class Table:
+    """labels: headings of the text columns. columns: key -> heading of the columns of numbers. ranked: the best number
+    of a column is marked. figure: as `table.figure` of the configuration."""
+
+    title: str
+    labels: list[str]
+    columns: Mapping[str, str]
+    rows: list[Row]
+    notes: list[str] = field(default_factory=list)
+    ranked: bool = False
+    figure: Mapping[str, Any] = field(default_factory=lambda: {"kind": "none", "columns": []})
+
+    @property
+    def failed(self) -> bool:
+        return any(row.error is not None for row in self.rows)
+
+    def rank(self, row: Row, column: str) -> int:
+        """1 for the best of a column as it is shown, 2 for the second, else 0; the worst is neither."""
+        shown = [round(r.cells[column].mean, 1) for r in self.rows if column in r.cells]
+        if not self.ranked or column not in row.cells or len(shown) < 2:
+            return 0
+        order = sorted(set(shown), reverse=self.columns[column].endswith("↑"))
+        place = order.index(round(row.cells[column].mean, 1)) + 1
+        return place if place <= 2 and place < len(order) else 0
+
+
+def text_table(title: str, rows: Sequence[Mapping[str, Any]], notes: Sequence[str] = ()) -> Table:
+    """A table of text alone: a row for each mapping, their keys as headings; fractions with four digits."""
+
+    def text(value: Any) -> str:
+        return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+    shown = [Row(list(map(text, row.values()))) for row in rows]
+    return Table(title, list(rows[0]) if rows else [], {}, shown, list(notes))
+
+
+def notes_of(runs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What the numbers of these metrics.json files are of: synthetic data first, then sets, coordinates, protocol."""
+    notes = [SYNTHETIC] if any("synthetic" in (run["data"], run.get("train_data")) for run in runs) else []
+    for key, text in (("data", "test data"), ("train_data", "training data"), ("coordinates", "coordinates")):
+        found = sorted({str(run[key]) for run in runs if run.get(key)})
+        notes += [f"{text}: {', '.join(found)}"] if found else []
+    refinements = {str(run["refinement"]) for run in runs if "refinement" in run}
+    notes += [f"refinement: {name}" for name in refinements if len(refinements) == 1]
+    protocols = sorted(
+        {"{people} people, {pairing} pairs".format(**run["protocol"]) for run in runs if "protocol" in run}
+    )
+    return notes + ([f"protocol: {'; '.join(protocols)}"] if protocols else [])
