@@ -205,14 +205,12 @@ def _manifest(folder: Path) -> Any:
 
 
 def _make_clip_list(folder: Path) -> None:
-    from data.prepare.muco_clips import Clip
-    from data.prepare.muco_layout import write_clips
-
-    write_clips(folder / "clips.json", [[Clip(1, 1, 0), Clip(2, 1, 30)]], {(1, 1): 200, (2, 1): 300})
+    content = {"videos": [[[1, 1, 0], [2, 1, 30]]], "recordings": [[1, 1, 200], [2, 1, 300]]}
+    (folder / "clips.json").write_text(json.dumps(content))
 
 
 def _clip_list(folder: Path) -> Any:
-    from data.prepare.muco_layout import read_clips
+    from data.prepare.muco_video import read_clips
 
     return read_clips(folder / "clips.json")
 
