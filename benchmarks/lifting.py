@@ -1,9 +1,9 @@
-"""Whole sequences through the lifter: frames per second, their share of the machine's peak, and bfloat16:
+"""Whole sequences through the lifter: frames per second, the fraction of the machine's peak, and bfloat16:
 
     python -m benchmarks.run --only lifting    # the size of MuPoTS-3D and less, under a minute
 
-frames    `lift` of everybody, against the network's convolutions person by person, plain, then mirrored
-share     the same, against the matrix products of the network, plain and mirrored, at the peak just then (machine.py)
+frames    `lift` of all people, against the network's convolutions person by person, plain, then mirrored
+fraction  the same, against the matrix products of the network, plain and mirrored, at the peak just then (machine.py)
 bfloat16  `lift(precision="bfloat16")` against float32: frames per second; where the processor does not have it, of a
           few frames only
 accuracy  mean distance of a joint between the two on simulated detections, against the lifter's own error there
@@ -94,7 +94,7 @@ def _frames(lifter: Lifter, size: float, count: int) -> Iterator[Figure]:
     seconds, flops_per_s = beside_the_peak(lambda: lift(lifter, people), ROUNDS)
     limit = flops_per_s / (2 * flops_per_frame(lifter.network))
     yield Figure(
-        "lifting/share of the peak", size, count, "frames", count / seconds, "frames/s",
+        "lifting/fraction of the peak", size, count, "frames", count / seconds, "frames/s",
         "its matrix products at the peak just then", limit, count / seconds / limit,
     )  # fmt: skip
 

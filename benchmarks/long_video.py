@@ -1,6 +1,6 @@
 """Keypoints of three people over many frames through `predict`: seconds of each stage, and peak memory.
 
-`python -m benchmarks.long_video [--frames 10000]`. The scene is the stand-in's, so only its cost says anything.
+`python -m benchmarks.long_video [--frames 10000]`. The scene is synthetic, so only its cost says anything.
 """
 
 from __future__ import annotations

@@ -14,10 +14,10 @@ from fileio.arrays import atomic_path
 HEAD = """# Performance
 
 Written by `make bench`; do not edit. Every figure is a ratio of two things timed in one run on one machine: what this
-software does, and a plain way to the same result. **Size** is a share of the real data set's; **ratio** says how many
-times better than the reference it is (where the reference is a limit, such as the matrix peak, the share of it that is
-reached); **peak memory** is what the measured work adds to the process, where that was measured. The same figures, one
-JSON line each, are in `outputs/bench/figures.jsonl`.
+software does, and a plain way to the same result. **Size** is a fraction of the real data set's; **ratio** says how
+many times better than the reference it is (where the reference is a limit, such as the matrix peak, the fraction of it
+that is reached); **peak memory** is what the measured work adds to the process, where that was measured. The same
+figures, one JSON line each, are in `outputs/bench/figures.jsonl`.
 
 {machine}
 """
@@ -30,7 +30,7 @@ task that needs them.""",
 A data set's files in their genuine formats. A second read comes from a validated cache; `first` is the read
 that writes it.""",
     "training": """\
-Windows come out of a table of frames that is preprocessed once. *Waiting* is the share of a training loop in
+Windows come out of a table of frames that is preprocessed once. *Waiting* is the fraction of a training loop in
 which the next batch is not there yet, with the published network and batch. Its value is what matters: worker
 processes read ahead during a step, and may be waited for as little. The size of *step* is that of the batch.""",
     "lifting": """\

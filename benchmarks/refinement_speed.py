@@ -188,7 +188,7 @@ def compile_seconds() -> tuple[float, float]:
 
 
 def figures(sizes: Sequence[float], frames: int = FRAMES) -> Iterator[Figure]:
-    """Seconds that refining everybody takes, on one thread, against Adam steps (timed: a few of them)."""
+    """Seconds that refining all people takes, on one thread, against Adam steps (timed: a few of them)."""
     threads, energy = torch.get_num_threads(), PublishedEnergy()
     torch.set_num_threads(1)
     try:

@@ -87,7 +87,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Returns the exit code: 1 if a module failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--sizes", type=float, nargs="+", help="shares of the real sets' size, instead of each part's own"
+        "--sizes", type=float, nargs="+", help="fractions of the real sets' size, instead of each part's own"
     )
     parser.add_argument("--only", nargs="+", choices=MODULES, help="these parts alone")
     parser.add_argument("--docs", action="store_true", help="write docs/performance.md and its plot")

@@ -1,4 +1,4 @@
-"""Training: windows per second, the share of a step spent waiting for data, and the step itself:
+"""Training: windows per second, the fraction of a step spent waiting for data, and the step itself:
 
     python -m benchmarks.run --only training    # 20,000 to 2 million frames, about two minutes
     python -m benchmarks.run --only training --sizes 0.01

@@ -180,7 +180,7 @@ def draw(samples: list[Sample], path: Path) -> None:
             points = [np.nanmedian(errors[which == b]) for b in range(1, len(SCORE_BINS))]
             right.plot((SCORE_BINS[:-1] + SCORE_BINS[1:]) / 2, 100 * np.array(points), marker="o", **style)
     left.set(title="Scores of the body joints", xlabel="score", ylabel="density")
-    middle.set(title="Jitter of sure joints", xlabel="second difference, % of height", ylabel="share below")
+    middle.set(title="Jitter of sure joints", xlabel="second difference, % of height", ylabel="fraction below")
     middle.set_xlim(0, 4)
     right.set(title="Error at each score", xlabel="score", ylabel="median error, % of height")
     for axes in (left, middle, right):

@@ -6,7 +6,7 @@
     predicted = lifter_errors(scenes, lifter)           # the same people with predicted poses_3d
     predicted = simulated_errors(scenes, "scale", seed=0)
 
-A scene is made by the generator of the stand-in (data/synthetic): several people placed so that they pass in front of
+A scene is made by data/synthetic: several people placed so that they pass in front of
 each other, their detections and what hides them. Everything follows from the seeds. The truth is in the scenes and the
 prediction in the same place of the list that comes back, so the two are compared pairwise.
 """
@@ -81,8 +81,8 @@ class Clips:
 
     def __call__(self, people: int, frames: int, rng: np.random.Generator) -> list[np.ndarray]:
         names = list(self.clips)
-        share = np.array([len(self.clips[name]) for name in names], dtype=float)
-        chosen = [self.clips[str(name)] for name in rng.choice(names, people, p=share / share.sum())]
+        lengths = np.array([len(self.clips[name]) for name in names], dtype=float)
+        chosen = [self.clips[str(name)] for name in rng.choice(names, people, p=lengths / lengths.sum())]
         frames = min(frames, *map(len, chosen))
         parts = []
         for clip in chosen:
@@ -116,7 +116,7 @@ def mocap_clips(part: str) -> Clips:
 
 
 def procedural_motions(people: int, frames: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """Motions of the embedded stand-in: nearly everybody walks, who is in front walks across."""
+    """Synthetic motions: nearly all people walk, the one in front walks across."""
     kinds = ["mixed"] + [str(rng.choice(("cross", "walk", "mixed"))) for _ in range(people - 1)]
     return [procedural_motion(kind, frames, FPS, random_body(rng), rng) for kind in kinds]
 

@@ -47,7 +47,7 @@ _HIP, _HIP_2D = MUPOTS_17.index("hip"), COCO_19.index("hip")
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """Detections with the true person of each row, -1 for second boxes of somebody."""
+    """Detections with the true person of each row, -1 for second boxes of a person."""
 
     detections: VideoDetections
     person: np.ndarray
@@ -112,7 +112,7 @@ def alike(rng: np.random.Generator) -> Known:
 
 
 def lost(rng: np.random.Generator) -> Known:
-    """As `crossing`, with detections missing in plain sight too: nobody could tell all of these apart by motion."""
+    """As `crossing`, with detections missing in plain sight too: no tracker could tell all of these apart by motion."""
     return crossing(rng, anywhere=True)
 
 
@@ -252,7 +252,7 @@ def shuffled(
 
 
 def _duplicate_box(people: np.ndarray, person: int, present: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(19, 3): the person again, less sure and a little off, at times with the legs of whoever is nearest."""
+    """(19, 3): the person again, less sure and a little off, at times with the legs of the nearest person."""
     box = people[person, :17].copy()
     height = np.ptp(box[:, 1])
     others = [p for p in present if p != person]
@@ -268,9 +268,9 @@ def _duplicate_box(people: np.ndarray, person: int, present: np.ndarray, rng: np
 
 def conformance(rng: np.random.Generator) -> Iterator[Known]:
     """The MuPoTS people of tests/golden/conformance, twenty short videos."""
-    everybody = MuPoTS3D(CONFORMANCE / "MuPoTS", fps=FPS).sequences("normal")
+    sequences = MuPoTS3D(CONFORMANCE / "MuPoTS", fps=FPS).sequences("normal")
     for number in NUMBERS:
-        people = [person for person in everybody if person.sequence == f"TS{number}"]
+        people = [person for person in sequences if person.sequence == f"TS{number}"]
         points = [np.concatenate([p.keypoints_2d.numpy(), p.confidence.numpy()[..., None]], axis=2) for p in people]
         detected = np.stack([p.detected.numpy() for p in people], axis=1)
         yield shuffled(np.stack(points, axis=1), detected, FPS, image_size(number), f"TS{number}", rng)

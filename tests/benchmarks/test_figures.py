@@ -1,12 +1,13 @@
-"""The figures of training, lifting, prediction and refinement at tiny sizes, and the operations they count."""
+"""Every module's figures at tiny sizes, and the operations they count; test_run has refinement_speed's."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import lifting, long_video, refinement_speed, startup, training
+from benchmarks import lifting, long_video, protocol, reading, startup, training
 from benchmarks.loader import random_sequences
 from benchmarks.machine import beside_the_peak
 from lightning_modules.networks.tcn import TemporalConvNet
@@ -73,15 +74,6 @@ def test_the_plain_way_gives_the_same_poses() -> None:
         torch.testing.assert_close(one.poses_3d, poses, rtol=1e-4, atol=0.05)
 
 
-def test_refinement(monkeypatch: pytest.MonkeyPatch) -> None:
-    threads = torch.get_num_threads()
-    monkeypatch.setattr(refinement_speed, "TOGETHER", 1)
-    one, more = refinement_speed.figures([0.01, 0.1], frames=8400)
-    assert (one.count, more.count, more.unit) == (84, 840, "s")
-    assert one.ratio > 5 and more.ratio == more.reference_value / more.value > 5
-    assert torch.get_num_threads() == threads
-
-
 def test_prediction() -> None:
     found = list(long_video.figures([0.5], frames=80))
     assert [figure.name.split("/")[1] for figure in found] == [
@@ -94,3 +86,27 @@ def test_prediction() -> None:
 def test_memory_of_help_is_without_the_parents() -> None:
     found = startup.peak_mib()
     assert found is None or 10 < found < 150
+
+
+def test_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "PLAIN_FRAMES", 1)
+    (figure,) = protocol.figures([0.005])
+    assert figure.count == 20 * 2 * 5 // 2
+    assert figure.ratio > 1
+
+
+def test_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "ROUNDS", 1)
+    monkeypatch.setattr(reading, "AT_LEAST_S", 0)
+    found = list(reading.figures([0.001]))
+    assert [figure.name for figure in found] == [
+        f"reading/{name}{end}" for name in reading.FORMATS for end in ("", "/first")
+    ]
+    assert all(figure.count > 0 and figure.value > 0 for figure in found)
+
+
+def test_rows_of_a_frame_of_the_long_video_come_in_no_order() -> None:
+    made = long_video.detections(60)
+    assert (np.diff(made.frame) >= 0).all() and len(made) > 120
+    left_to_right = [np.argsort(made.keypoints_2d[made.frame == t, 17, 0]).tolist() for t in range(60)]
+    assert len({tuple(order) for order in left_to_right}) > 2

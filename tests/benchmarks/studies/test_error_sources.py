@@ -11,7 +11,6 @@ from benchmarks.studies.error_sources import (
     SIMULATED,
     Clips,
     LifterSettings,
-    frame_visible,
     make_scenes,
     procedural_motions,
 )
@@ -52,11 +51,6 @@ def test_scenes_follow_from_the_seed_alone(scenes: list[sources.Scene]) -> None:
     assert {len(scene) for scene in scenes} <= {2, 3, 4}
 
 
-def test_some_frames_are_occluded_and_most_are_not(scenes: list[sources.Scene]) -> None:
-    visible = torch.cat([frame_visible(person) for scene in scenes for person in scene])
-    assert 0.3 < visible.float().mean() < 0.98
-
-
 def test_clips_are_cut_to_the_shortest() -> None:
     rng = np.random.default_rng(0)
     clips = Clips({"a": rng.normal(size=(40, 17, 3)), "b": rng.normal(size=(25, 17, 3))})
@@ -73,15 +67,6 @@ def test_simulated_errors_are_seeded_and_leave_the_truth(kind: str, scenes: list
     assert not torch.equal(poses(a[0][0]), poses(c[0][0]))
     people = [person for scene in scenes for person in scene]
     assert all(torch.equal(poses(person), old) for person, old in zip(people, before, strict=True))
-
-
-def test_errors_are_larger_where_the_person_is_hidden(scenes: list[sources.Scene]) -> None:
-    found = sources.simulated_errors(scenes, "clean", 0)
-    error = torch.cat(
-        [(p.root - t.root).norm(dim=-1) for s, f in zip(scenes, found, strict=True) for t, p in zip(s, f, strict=True)]
-    )
-    visible = torch.cat([frame_visible(t) for s in scenes for t in s])
-    assert error[~visible].mean() > 2 * error[visible].mean()
 
 
 def test_wrong_means_another_person_with_confidence(scenes: list[sources.Scene]) -> None:

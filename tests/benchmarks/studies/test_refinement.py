@@ -11,11 +11,9 @@ import torch
 from benchmarks.studies import refinement as benchmark
 from benchmarks.studies import retune
 from benchmarks.studies.error_sources import (
-    LifterSettings,
     make_scenes,
     procedural_motions,
     split_clips,
-    trained_lifter,
 )
 from benchmarks.studies.refinement_coverage import coverage_counts, coverage_rows
 from pose.errors import ConfigError
@@ -60,18 +58,6 @@ def test_errors_by_hand() -> None:
     assert values["occluded"] == values["occluded_1_5"] == pytest.approx([50, 1], rel=1e-3)
     assert values["all"] == pytest.approx([(25 * 5 + 4 * 50) / 29, 1], rel=1e-3)
     assert np.isnan(values["occluded_6_15"]).all()
-
-
-def test_the_interval_holds_the_mean_and_shrinks_with_more_scenes() -> None:
-    rng = np.random.default_rng(0)
-    widths = []
-    for scenes in (10, 160):
-        sums = np.ones((scenes, 3, len(benchmark.COLUMNS)))
-        sums[:, 0] = rng.normal(100, 20, (scenes, 1))
-        low, high = benchmark.interval(benchmark.resampled(sums)[:, 0, 0])
-        assert low < benchmark.means(sums)[0, 0] < high
-        widths.append(high - low)
-    assert widths[1] < 0.5 * widths[0]
 
 
 def test_the_search_finds_a_minimum() -> None:
@@ -129,13 +115,3 @@ def test_a_lifter_that_knows_the_report_is_refused(capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit):
         benchmark.main(["--quick", "--checkpoint", "x.ckpt"])
     assert "--trained-on" in capsys.readouterr().err
-
-
-def test_a_given_lifter_is_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    trained_lifter(procedural_motions, LifterSettings(2, 60, 8, (3, 3), 1, 64), tmp_path)
-    (file,) = tmp_path.iterdir()
-    none = tmp_path / "none"
-    words = f"--quick --data procedural --checkpoint {file} --trained-on none --cache {none}"
-    benchmark.main(words.split())
-    assert not none.exists()
-    assert "mpjpe_mm" in capsys.readouterr().out

@@ -23,21 +23,3 @@ def test_a_quick_run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
         assert rows["offline"]["visible_against_offline_pct"] == 0
     printed = capsys.readouterr().out
     assert "stream of 300 frames" in printed and "mpjpe_mm lag 15" in printed
-
-
-def test_the_window_is_as_long_at_the_end_as_early() -> None:
-    person = benchmark.Person.of(benchmark.stream(120, 0))
-    method = benchmark.OcclusionRefinement(lag=5)
-    lengths = []
-    solve = benchmark.OcclusionRefinement.solve
-
-    class Spy(benchmark.OcclusionRefinement):
-        def solve(self, person, rounds=None):  # type: ignore[no-untyped-def]
-            lengths.append(len(person.poses))
-            return solve(self, person, rounds)
-
-    for frame in (10, 70, 114):
-        found = benchmark.frame_of_stream(Spy(lag=5), person, frame, 5)
-        assert found.poses.shape == (1, 17, 3) and found.std.shape == (1, 17)
-        assert (found.poses == benchmark.frame_of_stream(method, person, frame, 5).poses).all()
-    assert lengths == [16, 66, 66]

@@ -29,10 +29,6 @@ def test_nothing_found_scores_zero() -> None:
     assert score(np.zeros(0, dtype=int), np.zeros(0, dtype=int)) == Scores()
 
 
-def test_scores_add_up() -> None:
-    assert Scores(1, 2, 3, 4, 5) + Scores(10, 20, 30, 40, 50) == Scores(11, 22, 33, 44, 55)
-
-
 def test_rows_are_shuffled_and_keep_their_person() -> None:
     points = np.ones((40, 2, 19, 3))
     points[:, 1] = 2

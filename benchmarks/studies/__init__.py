@@ -1,0 +1,12 @@
+"""How good methods are, on data whose truth is known: the studies behind docs/refinement_results.md and the defaults.
+
+    error_sources        scenes with a truth, and the errors of a real or simulated lifter on them
+    detection_noise      the synthetic detections beside real ones
+    tracking             identities of the trackers
+    refinement           every refinement on every source of errors, with its page (refinement_page)
+    refinement_coverage  whether the standard deviations hold what they promise
+    refinement_lag       the refinement on streams
+    retune               searches settings on one part of the data, never on the part that is reported
+
+To add a study: a module with `main` for `python -m benchmarks.studies.NAME`, and a test of what it computes by hand.
+"""
