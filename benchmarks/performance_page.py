@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.figure import Figure
 from benchmarks.run import number, row, write
-from fileio.arrays import atomic_path
+from fileio.atomic import atomic_path
 
 HEAD = """# Performance
 

@@ -27,6 +27,7 @@ from data.sets.mpi_inf_3dhp import CAMERAS, MpiInf3dhpTest, MpiInf3dhpTrain
 from data.sets.muco_temp import MuCoTemp
 from data.sets.mupots_3d import MuPoTS3D
 from data.sets.reader import Reader
+from fileio.pickle_reader import write_pickle
 from pose.cameras import Camera
 
 SIZES = (0.01, 0.1, 1.0)
@@ -104,7 +105,7 @@ def _mupots(root: Path, size: float) -> tuple[Reader, str]:
         valid = np.ones(shape, dtype=bool)
         writers.write_mupots_annotations(folder / "annot.mat", points, poses, 1.1 * poses, valid)
         writers.write_mupots_occlusion(folder / "occlusion.mat", poses[..., 0] > 300)
-        writers.write_pickle(detections, {"pose": detected, "valid_pose": valid})
+        write_pickle(detections, {"pose": detected, "valid_pose": valid})
     return MuPoTS3D(root), "person-frames of 20 sequences"
 
 
@@ -120,7 +121,7 @@ def _mpi(root: Path, size: float) -> tuple[Reader, str]:
         writers.write_mpi_annotations(folder / "annot.mat", *cells)
         for camera in CAMERAS:
             content = {"poses": detected, "is_valid": np.ones(frames, dtype=bool)}
-            writers.write_pickle(folder / "hrnet" / f"hrnet_{camera:02d}.pkl", content)
+            write_pickle(folder / "hrnet" / f"hrnet_{camera:02d}.pkl", content)
     return MpiInf3dhpTrain(root, subjects=[subject]), "frames kept of 2 recordings by 11 cameras (of 16 recordings)"
 
 
@@ -128,7 +129,7 @@ def _muco(root: Path, size: float) -> tuple[Reader, str]:
     """The seven videos of camera 0, of three people each."""
     frames, people = _frames(MUCO_FRAMES, size), 3
     _calibrated(root / "Mpi3DHP", 2, 1)
-    writers.write_pickle(root / "sequence_meta.pkl", [[[(2, 1, 0)] * people] * MUCO_VIDEOS])
+    write_pickle(root / "sequence_meta.pkl", [[[(2, 1, 0)] * people] * MUCO_VIDEOS])
     detections = root / "hrnet_keypoints" / "cam_0" / "gt_match_posedist_80"
     annotations = root / "frames" / "cam_0"
     detections.mkdir(parents=True)
@@ -139,8 +140,8 @@ def _muco(root: Path, size: float) -> tuple[Reader, str]:
         poses, points = poses.astype(np.float32), points.astype(np.float32)
         truth.append({"annot2": points, "annot3": poses, "univ_annot3": 1.1 * poses})
         content = {"poses": detected, "is_valid": np.ones((frames, people), dtype=bool)}
-        writers.write_pickle(detections / f"vid_{video}.pkl", content)
-    writers.write_pickle(annotations / "gt.pkl", truth)
+        write_pickle(detections / f"vid_{video}.pkl", content)
+    write_pickle(annotations / "gt.pkl", truth)
     reader = MuCoTemp(root, root / "Mpi3DHP", cameras=[0])
     return reader, "person-frames of 7 videos by one camera (of 11)"
 
@@ -154,7 +155,7 @@ def _mpi_test(root: Path, size: float) -> tuple[Reader, str]:
         poses, points, detected = _noise(frames)
         valid = np.ones(frames, dtype=bool)
         writers.write_mpi_test_annotations(folder / "annot_data.mat", points, poses, 1.1 * poses, valid)
-        writers.write_pickle(folder / "hrnet.pkl", {"poses": detected, "is_valid": valid})
+        write_pickle(folder / "hrnet.pkl", {"poses": detected, "is_valid": valid})
     return MpiInf3dhpTest(root), "frames of 6 recordings"
 
 

@@ -75,9 +75,8 @@ def row(figure: Figure) -> list[str]:
 
 def write(path: Path, text: str) -> None:
     """A text file, whole or not at all."""
-    from fileio.arrays import (
-        atomic_path,  # with torch, which a process that measures start-up and memory should not hold
-    )
+    # With torch, which a process that measures start-up and memory should not hold.
+    from fileio.atomic import atomic_path
 
     with atomic_path(path) as partial:
         partial.write_text(text)

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from fileio.arrays import atomic_path, read_npz, require, require_mask
+from fileio.arrays import read_npz, require, require_mask
+from fileio.atomic import atomic_path
 from pose.coordinates import COORDINATES
 from pose.errors import DataError
 from pose.joint_sets import COCO_19, MUPOTS_17

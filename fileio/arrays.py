@@ -1,4 +1,4 @@
-"""The only place of this package that opens pickles, MATLAB, HDF5 and npz files; `fileio.atomic` writes.
+"""HDF5 and npz files that may come from anywhere, and the checks of what comes out of any reader.
 
 Data sets come from many hands, so every way in which a file can be unusable (missing, truncated, of another kind, with
 a program inside) ends as a `DataError` of one line that names the file. What comes out is plain: dicts and lists of
@@ -7,76 +7,19 @@ NumPy arrays; `require` then checks the shape of each.
 
 from __future__ import annotations
 
-import io
-import math
-import warnings
 import zipfile
-import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
-import scipy.io
 import torch
 from torch import Tensor
 
-from fileio.atomic import atomic_path as atomic_path
-from fileio.limits import check_unpacked, unpacked_bound, written_out
-from fileio.mat_reader import plain_variables
-from fileio.pickle_reader import load_pickle
-from pose.errors import DataError, PoseError, ShapeError, check_shape
-
-#: The remedy for a damaged file of a published data set.
-FETCH = "fetch the file again"
-
-#: What gzip can make of a byte at most.
-_GZIP_TIMES = 1032
-
-
-@contextmanager
-def reading(path: Path | str, kind: str, remedy: str = FETCH) -> Iterator[None]:
-    """Turn whatever goes wrong while `path` is read as a `kind` ("a MATLAB file") into a DataError naming it."""
-    try:
-        with open(path, "rb"):
-            pass
-    except OSError as error:
-        raise DataError(f"{path}: cannot be opened ({error.strerror}); check the path and its permissions") from error
-    try:
-        yield
-    except PoseError:
-        raise
-    except Exception as error:  # parsers of binary formats raise nearly every type on damaged input
-        detail = " ".join(str(error).split())[:150]
-        raise DataError(f"{path}: not {kind} or damaged ({type(error).__name__}: {detail}); {remedy}") from error
-
-
-def read_pickle(path: Path | str) -> Any:
-    """A pickle of NumPy arrays, numbers, text and plain containers, written by Python 2 (latin1) or 3.
-
-    Raises DataError for a file that cannot be read and, naming the class, for one that asks for anything else.
-    """
-    return load_pickle(path)
-
-
-def read_mat(path: Path | str, keys: Sequence[str] | None = None) -> dict[str, np.ndarray]:
-    """The variables `keys` (default all) of a MATLAB v5 file; cells are arrays of objects, structs structured."""
-    with reading(path, "a MATLAB v5 file"):
-        if h5py.is_hdf5(path):
-            raise DataError(f"{path}: a MATLAB v7.3 (HDF5) file, MATLAB v5 is expected; fetch the original file again")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an unreadable variable is a warning there and an error below
-            plain = plain_variables(Path(path).read_bytes(), keys, lambda size: check_unpacked(path, size))
-            found = scipy.io.loadmat(io.BytesIO(plain))
-        keys = [key for key in found if not key.startswith("__")] if keys is None else keys
-        for key in keys:
-            if key not in found:
-                raise DataError(f"{path}: has no variable {key!r}; {FETCH}")
-            if not isinstance(found[key], np.ndarray):
-                raise DataError(f"{path}: {key}: an array is expected, found {str(found[key])[:80]!r}; {FETCH}")
-    return {key: found[key] for key in keys}
+from fileio.atomic import atomic_path
+from fileio.limits import FETCH, UNPACKED_BYTES, check_count, check_unpacked, reading
+from pose.errors import DataError, ShapeError, check_shape
 
 
 def read_hdf5(path: Path | str, keys: Sequence[str]) -> dict[str, np.ndarray]:
@@ -93,43 +36,13 @@ def read_hdf5(path: Path | str, keys: Sequence[str]) -> dict[str, np.ndarray]:
             if entry.is_virtual or entry.external or entry.dtype.kind not in "fiub":
                 raise DataError(f"{path}: {key}: numbers stored in the file itself are expected; {FETCH}")
             check_unpacked(path, entry.nbytes)
-            if entry.chunks:
-                _check_chunks(path, key, entry)
             found[key] = np.asarray(entry[()])
         return found
-
-
-def _check_chunks(path: Path | str, key: str, entry: h5py.Dataset) -> None:
-    """DataError for a data set in chunks that are larger than the file admits, by their shape or once unpacked.
-
-    The gzip filter of HDF5 takes memory for as much as it finds in a chunk, whatever the chunk's shape.
-    """
-    size = math.prod(entry.chunks or ()) * entry.dtype.itemsize
-    check_unpacked(path, size)
-    properties = entry.id.get_create_plist()
-    filters = [properties.get_filter(i)[0] for i in range(properties.get_nfilters())]
-    gzip, shuffle, checksum = h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32
-    if [kind for kind in filters if kind != checksum] not in ([], [shuffle], [gzip], [shuffle, gzip]):
-        raise DataError(f"{path}: {key}: packed by another method than gzip; write it again")
-    if gzip not in filters:
-        return
-    chunks: list[Any] = []
-    entry.id.chunk_iter(chunks.append)
-    bound = unpacked_bound(path)
-    for chunk in chunks:
-        if chunk.filter_mask >> filters.index(gzip) & 1 or _GZIP_TIMES * chunk.size <= bound:
-            continue
-        packed = entry.id.read_direct_chunk(chunk.chunk_offset)[1]
-        if len(packed) > 2 * size + 1024 or len(zlib.decompressobj().decompress(packed, size + 1)) > size:
-            raise DataError(f"{path}: {key}: a chunk holds more than its {size} bytes; fetch it from its source")
 
 
 def read_npz(path: Path | str) -> dict[str, np.ndarray]:
     """All arrays of an npz file; arrays of Python objects are refused."""
     with reading(path, "an npz file of plain arrays", "write it with numpy.savez, without object arrays"):
-        with open(path, "rb") as file:
-            if file.read(2) != b"PK":
-                raise ValueError("no zip signature")
         with zipfile.ZipFile(path) as listing:
             check_unpacked(path, sum(item.file_size for item in listing.infolist()))
         with np.load(path, allow_pickle=False) as archive:
@@ -140,6 +53,12 @@ def read_npz(path: Path | str) -> dict[str, np.ndarray]:
             if value.size and not value.itemsize:  # as many elements as it likes in no bytes
                 raise ValueError(f"{key}: an array of shape {value.shape} without content")
         return found
+
+
+def write_npz(path: Path | str, **arrays: Any) -> None:
+    """Write arrays of numbers and text. DataError where it cannot be written."""
+    with atomic_path(path) as partial, open(partial, "wb") as file:
+        np.savez(file, **arrays)
 
 
 # --- checks ----------------------------------------------------------------------------------------------------------
@@ -178,11 +97,11 @@ def require(
     """`value` (an array, a scalar, nested lists) as an array of numbers that passes `require_shape`, or DataError."""
     if isinstance(value, (list, tuple, int, float, np.generic)):
         try:
-            check_unpacked(path, 8 * written_out(value, text=False))
+            check_count(value, UNPACKED_BYTES // 8, text=False)
             value = np.asarray(value)
         except (ValueError, OverflowError, MemoryError):
             raise DataError(
-                f"{path}: {key}: lists of unequal lengths or text, numbers are expected; {remedy}"
+                f"{path}: {key}: lists of unequal lengths, text or far too many numbers; {remedy}"
             ) from None
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiub":
         found = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"

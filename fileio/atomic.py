@@ -44,6 +44,12 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
             partial.unlink()
 
 
+def write_bytes(path: Path | str, content: bytes | memoryview) -> None:
+    """Write a file. DataError if it cannot be written."""
+    with atomic_path(path) as partial:
+        partial.write_bytes(content)
+
+
 def cannot_write(path: Path | str, error: OSError) -> DataError:
     """What to raise where `path` cannot be written: one line, whatever a library made of the system's reason."""
     reason = os.strerror(error.errno) if error.errno else " ".join(str(error).split())

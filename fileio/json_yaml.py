@@ -9,18 +9,16 @@ from typing import Any
 import yaml
 
 from fileio.atomic import atomic_path
+from fileio.limits import reading
 from pose.errors import DataError
 
 _MOST_YAML = 2**20
 
 
 def load_json(path: str | Path, remedy: str = "copy the file again") -> Any:
-    """Content of a JSON file in UTF-8. DataError naming the file, with `remedy`, if it is missing or damaged."""
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:  # RecursionError: nested beyond what Python can follow
-        detail = " ".join(str(error).split())[:150]
-        raise DataError(f"{path}: not readable JSON ({type(error).__name__}: {detail}); {remedy}") from error
+    """Content of a JSON file. DataError naming the file, with `remedy`, if it is missing or damaged."""
+    with reading(path, "a JSON file", remedy):
+        return json.loads(Path(path).read_bytes())
 
 
 def load_object(path: str | Path, remedy: str = "copy the file again") -> dict[str, Any]:
@@ -36,14 +34,11 @@ def read_yaml(path: str | Path) -> Any:
 
     Repetitions (&, *) are never written by this project, and a few lines of them grow to gigabytes.
     """
-    try:
+    with reading(path, "a YAML file", "remove it"):
         text = Path(path).read_text(encoding="utf-8")
         if len(text) > _MOST_YAML or any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
             raise ValueError("too large or with repetitions")
         return yaml.safe_load(text)
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        detail = " ".join(str(error).split())[:150]
-        raise DataError(f"{path}: not readable YAML ({type(error).__name__}: {detail}); remove it") from error
 
 
 def write_json(path: str | Path, value: Any, indent: int | None = 2) -> None:

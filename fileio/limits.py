@@ -1,20 +1,38 @@
-"""What a file may become in memory: bytes, and lists that are small in it and huge when written out."""
+"""What every reader asks of a file: that it opens, holds what it announces, and says in one line what is wrong."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pose.errors import DataError
+from pose.errors import DataError, PoseError
+
+#: The remedy for a damaged file of a published data set.
+FETCH = "fetch the file again"
 
 #: What a file may unpack to: bytes, and times its own size. Measured data compress by less than ten.
 UNPACKED_BYTES, UNPACKED_TIMES = 2**26, 100
-_MAX_DEPTH = 32
-#: What anything but a plain value may be as text; tensors show a thousand numbers at most.
-_STRANGE = 1000
+
+
+@contextmanager
+def reading(path: Path | str, kind: str, remedy: str = FETCH) -> Iterator[None]:
+    """Turn whatever goes wrong while `path` is read as a `kind` ("a MATLAB file") into a DataError naming it."""
+    try:
+        with open(path, "rb"):
+            pass
+    except OSError as error:
+        raise DataError(f"{path}: cannot be opened ({error.strerror}); check the path and its permissions") from error
+    try:
+        yield
+    except PoseError:
+        raise
+    except Exception as error:  # parsers of binary formats raise nearly every type on damaged input
+        detail = " ".join(str(error).split())[:150]
+        raise DataError(f"{path}: not {kind} or damaged ({type(error).__name__}: {detail}); {remedy}") from error
 
 
 def unpacked_bound(path: Path | str) -> int:
@@ -31,36 +49,22 @@ def check_unpacked(path: Path | str, size: int) -> None:
         )
 
 
-def written_out(value: Any, text: bool = True) -> int:
-    """Numbers and characters in nested containers: what an array or a text of them takes.
+def check_count(value: Any, most: int, text: bool = True) -> None:
+    """ValueError if nested containers hold more than `most` numbers and characters, or, without `text`, any text.
 
-    A pickle can hold one list many times; it counts each time. ValueError for lists nested too deeply and, without
-    `text`, for text: in an array one long one makes all elements as large.
+    A pickle can hold one list many times: it counts each time.
 
-    >>> inner = [0.0] * 10
-    >>> written_out({"a": [inner] * 10, "b": "text"})
-    106
+    >>> check_count({"a": [[0.0] * 10] * 10, "b": "text"}, most=200)
     """
-    counts: dict[int, int] = {}
-
-    def count(part: Any, depth: int) -> int:
-        if part is None or isinstance(part, (int, float)):
-            return 1
-        if isinstance(part, str | bytes | bytearray) or (isinstance(part, np.ndarray) and part.dtype.kind in "SU"):
-            if not text:
-                raise ValueError("text")
-            return len(part) if not isinstance(part, np.ndarray) else part.nbytes
-        if isinstance(part, np.ndarray):
-            return part.size
-        if isinstance(part, np.generic):
-            return 1
-        if not isinstance(part, list | tuple | set | frozenset | dict):
-            return _STRANGE
-        if depth > _MAX_DEPTH:
-            raise ValueError("nested too deeply")
-        if id(part) not in counts:
-            inner: Iterable = part if not isinstance(part, dict) else (*part, *part.values())
-            counts[id(part)] = sum(count(value, depth + 1) for value in inner)
-        return counts[id(part)]
-
-    return count(value, 0)
+    waiting, count = [value], 0
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, str | bytes) and not text:
+            raise ValueError("text where numbers are expected")
+        count += part.size if isinstance(part, np.ndarray) else len(part) if isinstance(part, str | bytes) else 1
+        if count > most:
+            raise ValueError(f"more than {most} values")
+        if isinstance(part, dict):
+            waiting += [*part, *part.values()]
+        elif isinstance(part, list | tuple | set | frozenset):
+            waiting += part

@@ -1,25 +1,33 @@
 """MATLAB v5 files that may come from anywhere: what they announce is checked before SciPy's reader is given them.
 
-That reader is C code that believes a file: cells inside cells and unknown types of values end the process, announced
-sizes take as much memory. The tags of a file say all that is needed to find out (MathWorks, "MAT-File Format", level
-5). What passes comes back as an uncompressed file of the asked variables alone, so nothing is unpacked twice.
+That reader is C code that believes a file: unknown types of values and cells deep inside cells end the process,
+announced sizes take as much memory. The tags of a file say all that is needed to find out (MathWorks, "MAT-File
+Format", level 5).
 """
 
 from __future__ import annotations
 
+import io
 import math
 import struct
+import warnings
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-_HEADER = 128
+import h5py
+import numpy as np
+import scipy.io
+
+from fileio.limits import FETCH, reading, unpacked_bound
+from pose.errors import DataError
+
+_HEADER, _TAG = 128, 8  # bytes
 _MATRIX, _COMPRESSED = 14, 15
-_CELL, _STRUCT, _CHAR = 1, 2, 4
-_NUMBERS = range(6, 16)
+_CELL, _STRUCT, _CHAR, _NUMBERS = 1, 2, 4, range(6, 16)
 #: Types of the elements that hold an array's values: integers and floats, and for text UTF-8, 16 and 32 too.
 _VALUES = frozenset((1, 2, 3, 4, 5, 6, 7, 9, 12, 13))
 _TEXT = _VALUES | {16, 17, 18}
-_TAG = 8  # bytes of the least that an element can be
 
 #: Structs in cells are two; a few more do no harm.
 MAX_DEPTH = 8
@@ -27,52 +35,51 @@ MAX_DEPTH = 8
 Element = tuple[int, int, int]  # type, start and end of its content
 
 
-def plain_variables(content: bytes, keys: Sequence[str] | None, check_size: Callable[[int], None]) -> bytes:
-    """The variables `keys` (default all) of a v5 file as a v5 file.
+def read_mat(path: Path | str, keys: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+    """The variables `keys` (default all) of a MATLAB v5 file; cells are arrays of objects, structs structured."""
+    with reading(path, "a MATLAB v5 file"):
+        if h5py.is_hdf5(path):
+            raise DataError(f"{path}: a MATLAB v7.3 (HDF5) file, MATLAB v5 is expected; fetch the original file again")
+        plain = _checked(Path(path).read_bytes(), unpacked_bound(path))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an unreadable variable is a warning there and an error below
+            found = scipy.io.loadmat(io.BytesIO(plain), variable_names=keys)
+        keys = [key for key in found if not key.startswith("__")] if keys is None else keys
+        for key in keys:
+            if key not in found:
+                raise DataError(f"{path}: has no variable {key!r}; {FETCH}")
+            if not isinstance(found[key], np.ndarray):
+                raise DataError(f"{path}: {key}: an array is expected, found {str(found[key])[:80]!r}; {FETCH}")
+    return {key: found[key] for key in keys}
 
-    check_size: called with the bytes of all that is unpacked so far; raises for too many. Raises ValueError for what
-    is not in the format, nested deeper than MAX_DEPTH, or announced larger than it is.
-    """
+
+def _checked(content: bytes, most: int) -> bytes:
+    """The file without compression. ValueError if it unpacks to more than `most` bytes, holds anything but plain
+    arrays, is nested deeper than MAX_DEPTH or announces more than it holds."""
     endian = {b"IM": "<", b"MI": ">"}.get(content[126:128])
     if endian is None or struct.unpack(endian + "H", content[124:126]) != (0x0100,):
         raise ValueError("no MATLAB v5 header")
-    found, total = [content[:_HEADER]], 0
+    found = [content[:_HEADER]]
     for kind, start, stop in _elements(content, _HEADER, len(content), endian, padded=False):
+        variable = content[start - _TAG : stop]
         if kind == _COMPRESSED:
-            if not _wanted(zlib.decompressobj().decompress(content[start:stop], 4096), keys, endian):
-                continue
-            variable = _unpacked(content[start:stop], lambda size, done=total: check_size(done + size))
-        else:
-            variable = content[start - _TAG : stop]
-            if not _wanted(variable[:4096], keys, endian):
-                continue
-        total += len(variable)
-        _check(memoryview(variable), endian)
+            room = most - sum(map(len, found))
+            variable = zlib.decompressobj().decompress(content[start:stop], max(room, 1))
+            if len(variable) >= room:
+                raise ValueError(f"it unpacks to more than {most >> 20} MiB")
+        _check_arrays(variable, list(_elements(variable, 0, len(variable), endian)), endian, 1)
         found.append(variable)
     return b"".join(found)
 
 
-def _unpacked(content: bytes, check_size: Callable[[int], None]) -> bytes:
-    stream, pieces, size = zlib.decompressobj(), [], 0
-    while not stream.eof:
-        piece = stream.decompress(content if not pieces else stream.unconsumed_tail, 2**24)
-        if not piece:
-            raise ValueError("a compressed variable breaks off")
-        pieces.append(piece)
-        size += len(piece)
-        check_size(size)
-    return b"".join(pieces)
-
-
-def _elements(view: bytes | memoryview, at: int, end: int, endian: str, padded: bool = True) -> Iterator[Element]:
+def _elements(view: bytes, at: int, end: int, endian: str, padded: bool = True) -> Iterator[Element]:
     """The elements between `at` and `end`. padded: to whole words of 8 bytes, as all but the outermost are."""
     while at < end:
         if end - at < _TAG:
-            raise ValueError("a tag breaks off")
+            raise ValueError("a tag is cut off")
         kind, size = struct.unpack_from(endian + "II", view, at)
         if kind >> 16:  # the short form: four bytes of content in the tag itself
-            kind, size, start = kind & 0xFFFF, kind >> 16, at + 4
-            after = at + _TAG
+            kind, size, start, after = kind & 0xFFFF, kind >> 16, at + 4, at + _TAG
             if size > 4:
                 raise ValueError("a short element of more than four bytes")
         else:
@@ -84,75 +91,38 @@ def _elements(view: bytes | memoryview, at: int, end: int, endian: str, padded: 
         at = after
 
 
-def _wanted(start: bytes, keys: Sequence[str] | None, endian: str) -> bool:
-    """Whether the variable that begins so is asked for."""
-    if len(start) < _TAG or struct.unpack_from(endian + "I", start)[0] != _MATRIX:
-        raise ValueError("a variable is expected")
-    if keys is None:
-        return True
-    parts = _elements(start, _TAG, len(start), endian)
-    _, _, (_, at, stop) = next(parts), next(parts), next(parts)
-    return bytes(start[at:stop]).decode("latin1") in keys
-
-
-def _check(view: memoryview, endian: str) -> None:
-    """ValueError unless everything in a variable is as large as it announces. Not recursive."""
-    waiting = [(0, len(view), 1)]
-    while waiting:
-        at, end, depth = waiting.pop()
-        for kind, start, stop in _elements(view, at, end, endian):
-            if kind != _MATRIX:
-                raise ValueError(f"an array is expected, found an element of type {kind}")
-            if start == stop:  # an empty array
-                continue
-            if depth > MAX_DEPTH:
-                raise ValueError(f"nested deeper than {MAX_DEPTH}")
-            inner = _check_array(view, start, stop, endian)
-            if inner is not None:
-                waiting.append((inner, stop, depth + 1))
-
-
-def _check_array(view: memoryview, start: int, stop: int, endian: str) -> int | None:
-    """Check the head of an array; where the arrays in it begin, None if it holds none."""
-    parts = _elements(view, start, stop, endian)
-    try:
-        flags, dims, name = next(parts), next(parts), next(parts)
-        word = struct.unpack_from(endian + "I", view, flags[1])[0]
-        array_class, complex_ = word & 0xFF, bool(word & 0x800)
-        if flags[2] - flags[1] < 4 or not 2 <= (dims[2] - dims[1]) // 4 <= 32:
-            raise ValueError("the head of an array is damaged")
-        shape = struct.unpack_from(f"{endian}{(dims[2] - dims[1]) // 4}i", view, dims[1])
-        count, after = math.prod(shape), _after(name)
-        if min(shape) < 0:
+def _check_arrays(view: bytes, arrays: Sequence[Element], endian: str, depth: int) -> None:
+    """ValueError unless these elements, and all inside them, are plain arrays as large as they announce."""
+    if depth > MAX_DEPTH:
+        raise ValueError(f"nested deeper than {MAX_DEPTH}")
+    for kind, start, stop in arrays:
+        if kind != _MATRIX:
+            raise ValueError(f"an array is expected, found an element of type {kind}")
+        if start == stop:  # an empty array
+            continue
+        (_, flags, _), (_, dims, dims_end), _, *parts = _elements(view, start, stop, endian)
+        word = struct.unpack_from(endian + "I", view, flags)[0]
+        array_class, is_complex = word & 0xFF, bool(word & 0x800)
+        shape = struct.unpack_from(f"{endian}{(dims_end - dims) // 4}i", view, dims)
+        if not 2 <= len(shape) <= 32 or min(shape) < 0:
             raise ValueError(f"an array of shape {shape}")
-        if array_class == _CELL:
-            least = count * _TAG
+        count = math.prod(shape)
+        if array_class == _CHAR or array_class in _NUMBERS:
+            odd = [part[0] for part in parts if part[0] not in (_TEXT if array_class == _CHAR else _VALUES)]
+            if odd or len(parts) != 1 + is_complex:  # it would take what follows for the imaginary part
+                raise ValueError(f"values of type {odd[0]}" if odd else f"{len(parts)} elements of values")
+            held = parts[0][2] - parts[0][1]
+        elif array_class == _CELL:
+            held = len(parts)
+            _check_arrays(view, parts, endian, depth + 1)
         elif array_class == _STRUCT:
-            length, names = next(parts), next(parts)
-            width = struct.unpack_from(endian + "i", view, length[1])[0]
+            (_, width_at, _), (_, names, names_end), *parts = parts
+            width = struct.unpack_from(endian + "i", view, width_at)[0]
             if not 0 < width <= 256:
                 raise ValueError(f"field names of {width} bytes")
-            after = _after(names)
-            least = count * max(1, (names[2] - names[1]) // width) * _TAG
-        elif array_class == _CHAR or array_class in _NUMBERS:
-            least = count
-            known = _TEXT if array_class == _CHAR else _VALUES
-            kinds = [kind for kind, _, _ in parts]
-            if odd := [kind for kind in kinds if kind not in known]:
-                raise ValueError(f"values of type {odd[0]}")
-            if len(kinds) != 1 + complex_:  # the reader takes what follows, of whatever it is, for the imaginary part
-                raise ValueError(f"{len(kinds)} elements of values, {1 + complex_} are expected")
-        else:
+            held = len(parts) // max(1, (names_end - names) // width)
+            _check_arrays(view, parts, endian, depth + 1)
+        else:  # function handles, objects, sparse and opaque arrays
             raise ValueError(f"an array of class {array_class}, which is not plain data")
-    except (StopIteration, struct.error):
-        raise ValueError("the head of an array breaks off") from None
-    if least > stop - after:
-        raise ValueError(f"an array of shape {shape} in {stop - after} bytes")
-    return after if array_class in (_CELL, _STRUCT) else None
-
-
-def _after(element: Element) -> int:
-    """Where the next element begins: at the next word of 8 bytes, counted from this one's tag."""
-    _, start, stop = element
-    size = stop - start
-    return stop + -size % 8 if size > 4 or start % 8 == 0 else start + 4
+        if count > held:
+            raise ValueError(f"an array of shape {shape} with {held} values")

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from fileio.arrays import FETCH, reading
+from fileio.limits import FETCH, reading
 from pose.errors import DataError
 
 

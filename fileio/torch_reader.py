@@ -1,29 +1,26 @@
-"""Torch files from anywhere: tensors and plain containers, in time and memory that the file's size bounds.
-
-`torch.load(weights_only=True)` runs no program, but follows a file that asks for endless work. The structure is
-therefore made by our own unpickler first, with nothing in place of the tensors.
-"""
+"""Torch files that may come from anywhere, read by `torch.load(weights_only=True)`, and their writing."""
 
 from __future__ import annotations
 
-import pickle
+import io
 import re
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.serialization import MAGIC_NUMBER
 
+from fileio.atomic import write_bytes
 from fileio.limits import check_unpacked
-from fileio.pickle_reader import Unpickler, Whole, check_keys
 from pose.errors import DataError, PoseError
 
 
 def load_tensors(path: Path) -> Any:
     """Content of a torch file that holds tensors and plain containers only. DataError for any other file."""
     try:
-        _check_structure(path)
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as listing:
+                check_unpacked(path, sum(item.file_size for item in listing.infolist()))
         return torch.load(path, map_location="cpu", weights_only=True)
     except PoseError:
         raise
@@ -36,6 +33,13 @@ def load_tensors(path: Path) -> Any:
         ) from error
 
 
+def write_tensors(path: Path | str, content: Any) -> None:
+    """Write a torch file. DataError where it cannot be written."""
+    file = io.BytesIO()  # PyTorch makes an error of its own of a full disk
+    torch.save(content, file)
+    write_bytes(path, file.getbuffer())
+
+
 def _refusal(error: Exception) -> str:
     """The reason in torch's message, which for a file with a program in it is a page of advice to run it."""
     text = " ".join(str(error).split())
@@ -44,75 +48,3 @@ def _refusal(error: Exception) -> str:
     if damage := re.search(r"WeightsUnpickler error: (.{1,100})", text):
         return damage[1]
     return text[:150] or type(error).__name__
-
-
-class _Nothing:
-    """Stands for a tensor, a type of numbers or a storage."""
-
-
-class _Structure(Unpickler):
-    """Containers as they are in the file, without the tensors."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if module == "torch._utils" and name in ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_parameter"):
-            return lambda *_: _Nothing()
-        if module == "torch" and (name.endswith("Storage") or isinstance(vars(torch).get(name), torch.dtype)):
-            return _Nothing()  # cannot be called
-        admitted = {
-            ("collections", "OrderedDict"): self._ordered,
-            ("collections", "Counter"): self._counts,  # milestones of a learning rate
-            ("builtins", "set"): self._set,
-            ("_codecs", "encode"): self._encode,
-        }
-        key = (module.replace("__builtin__", "builtins"), name)
-        if key not in admitted:
-            raise pickle.UnpicklingError(f"GLOBAL {module}.{name}")
-        return admitted[key]
-
-    def persistent_load(self, pid: Any) -> _Nothing:
-        kind, _, key, location, numel, *view = pid
-        check_keys((kind, key, location, numel))
-        check_unpacked(self.path, numel)
-        if view not in ([], [None]):
-            raise pickle.UnpicklingError("a part of a storage")
-        return _Nothing()
-
-    def _load_build(self) -> None:
-        """Only ordered dicts have attributes: torch's state dicts."""
-        state, made = self.stack.pop(), self.stack[-1]
-        if not isinstance(made, dict) or not isinstance(state, dict):
-            raise pickle.UnpicklingError(f"a state of a {type(made).__name__}")
-        self._count(100 * len(state))
-
-    dispatch = {**Unpickler.dispatch, pickle.BUILD[0]: _load_build}
-
-    def _encode(self, text: str, encoding: str) -> bytes:
-        if encoding != "latin1":  # torch looks the codec up
-            raise pickle.UnpicklingError("bytes in another encoding than latin1")
-        return super()._encode(text, encoding)
-
-    def _set(self, members: Any = ()) -> set:
-        self._count(100 * len(members))
-        check_keys(members)
-        return set(members)
-
-    def _counts(self, counts: dict) -> dict:
-        return dict(self._ordered(counts.items()))
-
-
-def _check_structure(path: Path) -> None:
-    """Raise for a torch file that is no plain containers of tensors, or larger in memory than its size admits."""
-    with open(path, "rb") as file:
-        zipped = file.read(4) == b"PK\x03\x04"  # as torch tells them apart
-    if zipped:
-        with zipfile.ZipFile(path) as listing:
-            check_unpacked(path, sum(item.file_size for item in listing.infolist()))
-        # Torch's own reader, so that it sees no other content than this.
-        _Structure(path, torch._C.PyTorchFileReader(str(path)).get_record("data.pkl")).load()
-        return
-    file = Whole(path.read_bytes())
-    if _Structure(path, file).load() != MAGIC_NUMBER:
-        raise pickle.UnpicklingError("it does not begin as one")
-    for _ in ("version", "system", "content"):
-        _Structure(path, file).load()
-    check_keys(_Structure(path, file).load())  # of the storages

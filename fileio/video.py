@@ -21,7 +21,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
-from fileio.arrays import atomic_path, reading
+from fileio.atomic import atomic_path
+from fileio.limits import reading
 from pose.errors import ConfigError, DataError, MismatchError
 
 logger = logging.getLogger(__name__)

@@ -7,23 +7,19 @@ No file is trusted: pickles and checkpoints are read by loaders that make tensor
 
 from __future__ import annotations
 
-import io
-import json
-import pickle
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fileio.atomic import atomic_path
-from fileio.json_yaml import load_object
-from fileio.limits import written_out
-from fileio.pickle_reader import load_pickle
-from fileio.torch_reader import load_tensors
+from fileio.atomic import write_bytes
+from fileio.json_yaml import load_object, write_json
+from fileio.limits import check_count
+from fileio.pickle_reader import read_pickle, write_pickle
+from fileio.torch_reader import load_tensors, write_tensors
 from lightning_modules.builtin import PREFIX, builtin_path, pack, unpack
 from lightning_modules.lifter import Lifter
 from pose.coordinates import Coordinates, same_coordinates
@@ -89,12 +85,12 @@ def save_lifter(path: str | Path, lifter: Lifter) -> None:
         "hyper_parameters": dict(lifter.hparams),
         "pytorch-lightning_version": version("pytorch-lightning"),
     }
-    write_whole(Path(path), lambda file: torch.save(content, file))
+    write_tensors(Path(path), content)
 
 
 def export_safetensors(path: str | Path, lifter: Lifter) -> None:
     """Write `lifter` to a safetensors file, convolutions in half precision."""
-    write_whole(Path(path), lambda file: file.write(pack(lifter.state_dict(), dict(lifter.hparams))))
+    write_bytes(Path(path), pack(lifter.state_dict(), dict(lifter.hparams)))
 
 
 def export_published(lifter: Lifter, folder: str | Path) -> None:
@@ -137,17 +133,9 @@ def export_published(lifter: Lifter, folder: str | Path) -> None:
     ]
     weights = {name: value.detach().cpu() for name, value in network.state_dict().items()}
     folder = Path(folder)
-    write_whole(folder / MODEL_FILE, lambda file: torch.save(weights, file))
-    write_whole(folder / PREPROCESS_FILE, lambda file: pickle.dump(preprocess, file, protocol=2))
-    write_whole(folder / CONFIG_FILE, lambda file: file.write(json.dumps(config, indent=2).encode()))
-
-
-def write_whole(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
-    """A file appears under its name only when complete. DataError where it cannot be written."""
-    content = io.BytesIO()  # PyTorch makes an error of its own of a full disk
-    write(content)
-    with atomic_path(path) as partial:
-        partial.write_bytes(content.getbuffer())
+    write_tensors(folder / MODEL_FILE, weights)
+    write_pickle(folder / PREPROCESS_FILE, preprocess)
+    write_json(folder / CONFIG_FILE, config)
 
 
 def _arrays(standardiser: Standardiser) -> dict[str, np.ndarray]:
@@ -187,8 +175,7 @@ def _lifter(path: Path, state: Any, hparams: Any) -> Lifter:
 def _built(path: Path, device: str, hparams: Any) -> Lifter:
     """A lifter of these settings. On "meta" it takes no memory, whatever sizes they ask for."""
     try:
-        if written_out(hparams) > _MAX_SETTINGS:  # one list can be in the file once and here many times
-            raise DataError("hyper_parameters: far larger than a lifter's; was it written by another program?")
+        check_count(hparams, _MAX_SETTINGS)  # one list can be in the file once and here many times
         if "variant" in hparams:  # before version 0.2
             hparams = {"coordinates": hparams["variant"], **hparams}
             del hparams["variant"]
@@ -240,7 +227,7 @@ def _known(path: Path, config: dict, key: str, meanings: dict[str, Any]) -> Any:
 
 def _standardiser(path: Path, position: int, size: int) -> Standardiser:
     """Mean and std from the state of one of the published preprocessing steps."""
-    steps = load_pickle(path)
+    steps = read_pickle(path)
     if not isinstance(steps, list) or len(steps) < 2:
         raise DataError(f"{path}: expected a list of three preprocessing steps; copy the folder again")
     state = _entry(path, steps[position], "state")
@@ -260,8 +247,7 @@ def _standardiser(path: Path, position: int, size: int) -> Standardiser:
 
 
 def _numbers(value: Any) -> np.ndarray:
-    if written_out(value, text=False) > _MAX_SETTINGS:
-        raise ValueError("too many")
+    check_count(value, _MAX_SETTINGS, text=False)
     return np.array(value, dtype=np.float32)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from fileio.arrays import reading
+from fileio.json_yaml import load_json
 from pose.errors import DataError
 from pose.joint_sets import COCO_17
 
@@ -32,8 +31,7 @@ def read_keypoints_json(path: Path | str) -> list[ImageDetections]:
 
     Raises DataError naming file and image for content that is not in the format.
     """
-    with reading(path, "a JSON file", _REMEDY):
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    content = load_json(path, _REMEDY)
     if not isinstance(content, dict) or not content:
         raise DataError(f"{path}: an object with a list of people for each image name is expected; {_REMEDY}")
     return [_read_image(path, image, content[image]) for image in sorted(content, key=_natural)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import re
@@ -12,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fileio.arrays import reading
+from fileio.json_yaml import load_json
 from pose.errors import DataError, MismatchError
 from pose.joint_sets import BODY_25, COCO_17, HALPE_26, MEDIAPIPE_33, MPII_16, OPENPOSE_18, JointSet
 from pose.joint_sets import joint_set as joint_set_by_name
@@ -40,9 +39,8 @@ _BY_COUNT: dict[int, JointSet] = {
 
 def read_json(path: Path, max_bytes: int) -> Any:
     """The content of a JSON file; DataError if it is no JSON, nested too deeply or larger than `max_bytes`."""
-    with reading(path, "a JSON file", REMEDY):
-        check_size(path, path.stat().st_size, max_bytes)
-        return json.loads(path.read_bytes())
+    check_size(path, path.stat().st_size if path.exists() else 0, max_bytes)
+    return load_json(path, REMEDY)
 
 
 def check_size(path: Path, size: int, max_bytes: int) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from data.mocap.kinematics import Motion, check_size, forward, rotations
-from fileio.arrays import FETCH
+from fileio.limits import FETCH
 from fileio.text_lines import TextFile
 from pose.errors import ConfigError, DataError
 from pose.joint_sets import MUPOTS_17

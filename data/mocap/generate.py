@@ -20,7 +20,6 @@ from data.mocap.clips import Clip, motion_files, read_clips
 from data.mocap.scenes import Cast, Take, evaluation_cast, film, training_cast
 from data.mocap.sets import MPI, MUCO, MUPOTS, SETTINGS_FILE, mocap_folder
 from data.prepare.steps import Step
-from data.sets import writers
 from data.sets.mpi_inf_3dhp import calibration_path, camera_of_test_set, testset_folder
 from data.sets.muco_temp import annotations_path, detections_path, metadata_path
 from data.sets.mupots_3d import image_size, sequence_files
@@ -32,7 +31,8 @@ from data.synthetic.datasets import (
     write_views,
 )
 from data.synthetic.settings import GENERATOR_VERSION
-from fileio.arrays import atomic_path
+from fileio.atomic import atomic_path
+from fileio.pickle_reader import write_pickle
 from pose.errors import ConfigError, check_number
 
 #: Raise it with every change that alters what is generated.
@@ -178,8 +178,7 @@ def _write_casts(source: _Source, folder: Path) -> None:
         views = [source.cast(camera, video).view for camera in CAMERAS]
         for subject in sorted({subject for videos in origins for subject, _, _ in videos[video]}):
             write_views(calibration_path(mpi, subject, video + 1), views)
-    with atomic_path(metadata_path(muco)) as path:
-        writers.write_pickle(path, origins)
+    write_pickle(metadata_path(muco), origins)
     content = {"version": MOCAP_VERSION, **asdict(source.settings), "subjects": len(source.subjects)}
     with atomic_path(folder / SETTINGS_FILE) as path:
         path.write_text(json.dumps({**content, "names": source.subjects}, indent=2) + "\n")
@@ -192,10 +191,8 @@ def _write_camera(source: _Source, muco: Path, camera: int) -> None:
         rng = source.generator("film", camera, video)
         seen = stacked(film(source.cast(camera, video), source.training_clips, chosen.frames, chosen.fps, rng))
         annotations.append(muco_annotations(seen))
-        with atomic_path(detections_path(muco, camera, video)) as path:
-            writers.write_pickle(path, {"poses": seen["detection"], "is_valid": seen["detected"]})
-    with atomic_path(annotations_path(muco, camera)) as path:
-        writers.write_pickle(path, annotations)
+        write_pickle(detections_path(muco, camera, video), {"poses": seen["detection"], "is_valid": seen["detected"]})
+    write_pickle(annotations_path(muco, camera), annotations)
 
 
 # --- the test sets ---------------------------------------------------------------------------------------------------

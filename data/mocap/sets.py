@@ -5,13 +5,13 @@ A set lies below `Mocap/all` or, without one subject (who is then the one to tes
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from data.sets.muco_temp import MuCoTemp
 from data.sets.mupots_3d import MuPoTS3D
-from fileio.arrays import reading
+from fileio.json_yaml import load_object
+from fileio.limits import FETCH, reading
 from pose.errors import DataError
 
 #: What a set says about itself: settings and sizes.
@@ -46,8 +46,8 @@ def mocap_settings(folder: Path) -> dict[str, Any]:
     path = folder / SETTINGS_FILE
     if not path.is_file():
         raise DataError(f"{folder}: holds no prepared motion capture ({SETTINGS_FILE} is missing); {_SOURCE}")
+    settings = load_object(path, FETCH)
     with reading(path, "the settings of a prepared set"):
-        settings = json.loads(path.read_text())
         counts = settings["videos"], settings["subjects"]
         if not all(type(n) is int and n in range(1, MAX_VIDEOS) for n in counts) or not 0 < settings["fps"] < 1e6:
             raise DataError(f"{path}: videos, subjects and fps must be positive; {_SOURCE}")

@@ -19,8 +19,7 @@ from scipy.optimize import linear_sum_assignment
 
 from data.keypoints.detector import Detector, detect_people
 from data.keypoints.keypoints_json import read_keypoints_json
-from data.sets.writers import write_pickle
-from fileio.arrays import atomic_path
+from fileio.pickle_reader import write_pickle
 from pose.errors import ConfigError, DataError
 from pose.features import with_derived_joints
 from pose.joint_sets import COCO_17, COMMON_14, MUPOTS_17
@@ -133,5 +132,4 @@ def write_matched(
 
 def write_detections(path: Path, poses: np.ndarray, detected: np.ndarray, keys: Sequence[str]) -> None:
     """A pickle like the published detections (docs/method.md §3): (T, [P,] 19, 3) and (T[, P]) under `keys`."""
-    with atomic_path(path) as partial:
-        write_pickle(partial, {keys[0]: poses, keys[1]: detected})
+    write_pickle(path, {keys[0]: poses, keys[1]: detected})

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from fileio.arrays import reading
 from fileio.json_yaml import load_object, write_json
+from fileio.limits import reading
 from fileio.locks import waiting_for
 from pose.errors import DataError
 

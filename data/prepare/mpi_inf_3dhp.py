@@ -33,8 +33,9 @@ from data.sets.mpi_inf_3dhp import (
     read_cameras,
 )
 from data.sets.reader import check_numbers
-from fileio.arrays import read_mat, require, require_shape
+from fileio.arrays import require, require_shape
 from fileio.images import JPEG_QUALITY, exactly, video_frames, write_jpeg
+from fileio.mat_reader import read_mat
 from pose.errors import ConfigError, DataError
 
 PARTS = ("train", "test")

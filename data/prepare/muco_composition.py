@@ -15,7 +15,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from data.prepare.muco_clips import Clip
-from fileio.arrays import reading
+from fileio.limits import reading
 from pose.errors import DataError
 from pose.joint_sets import MUPOTS_17
 

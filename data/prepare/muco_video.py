@@ -20,10 +20,11 @@ from data.prepare.muco_composition import back_to_front, check_sources, compose,
 from data.prepare.muco_detections import clip_detections, hidden_by_capsules, hidden_by_masks, with_hidden
 from data.prepare.sources import NumberedFiles
 from data.sets.muco_temp import annotations_path, detections_path, metadata_path
-from data.sets.writers import write_pickle
-from fileio.arrays import atomic_path, member, read_npz, read_pickle, reading, require
+from fileio.arrays import member, read_npz, require, write_npz
 from fileio.images import write_jpeg
 from fileio.json_yaml import load_object, write_json
+from fileio.limits import reading
+from fileio.pickle_reader import read_pickle, write_pickle
 from pose.joint_sets import MUPOTS_17
 
 _HIP = MUPOTS_17.index("hip")
@@ -129,8 +130,10 @@ def choose_and_annotate(root: Path, choice: Choice, camera: int) -> None:
     for number in range(choice.videos):
         rng = np.random.default_rng(np.random.SeedSequence(choice.seed, spawn_key=(camera, number)))
         videos.append(choose_clips(hips, choice.frames, choice.people, rng))
-    with atomic_path(annotations_path(muco_folder(root), camera)) as partial:
-        write_pickle(partial, [composed_annotations(found, clips, choice.frames) for clips in videos])
+    write_pickle(
+        annotations_path(muco_folder(root), camera),
+        [composed_annotations(found, clips, choice.frames) for clips in videos],
+    )
     content = {
         "videos": [[[clip.subject, clip.sequence, clip.first_frame] for clip in clips] for clips in videos],
         "recordings": [[*recording, len(track)] for recording, track in sorted(hips.items())],
@@ -145,8 +148,7 @@ def write_metadata(root: Path, cameras: Sequence[int]) -> None:
         [[(clip.subject, clip.sequence, clip.first_frame) for clip in clips] for clips in videos.get(camera, [])]
         for camera in range(max(cameras) + 1)
     ]
-    with atomic_path(metadata_path(muco_folder(root))) as partial:
-        write_pickle(partial, people)
+    write_pickle(metadata_path(muco_folder(root)), people)
 
 
 def write_description(path: Path, settings: Mapping[str, Any]) -> None:
@@ -168,8 +170,7 @@ def detect_frames(video: Video, detector: Detector, start: int, stop: int) -> No
     paths = video.images(start, stop)
     images = (read_rgb(path, video.look.image_size) for path in paths)
     people = list(detect(detector, images, f"{paths.folder}, frames from {start}"))
-    with atomic_path(video.found(start)) as partial:
-        np.savez(partial, people=np.concatenate(people), count=np.array([len(found) for found in people]))
+    write_npz(video.found(start), people=np.concatenate(people), count=np.array([len(found) for found in people]))
 
 
 def match_found(video: Video, found: Sequence[Path]) -> None:

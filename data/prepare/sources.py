@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, overload
 
-from fileio.arrays import reading
 from fileio.atomic import cannot_write
+from fileio.limits import reading
 from pose.errors import ConfigError, DataError, ListedError
 
 _ZIP = "a sound zip archive"

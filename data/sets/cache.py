@@ -42,7 +42,7 @@ from torch import Tensor
 
 import pose
 from data.sets.reader import Reader
-from fileio.arrays import atomic_path
+from fileio.atomic import atomic_path
 from pose.cameras import Camera
 from pose.errors import DataError
 from pose.joint_sets import joint_set

@@ -13,7 +13,9 @@ import numpy as np
 import torch
 
 from data.sets.reader import Reader, check_numbers, read_detections
-from fileio.arrays import read_hdf5, read_mat, reading, require, require_mask, require_shape, to_tensor
+from fileio.arrays import read_hdf5, require, require_mask, require_shape, to_tensor
+from fileio.limits import reading
+from fileio.mat_reader import read_mat
 from pose.cameras import Camera
 from pose.coordinates import ANNOTATION_FIELD, Coordinates
 from pose.errors import ConfigError, DataError, check_finite

@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 
 from data.sets.mpi_inf_3dhp import CAMERAS, SEQUENCES, SUBJECTS, calibration_path, camera_of, read_cameras
 from data.sets.reader import Reader, check_numbers, read_detections
-from fileio.arrays import member, read_pickle, require, to_tensor
+from fileio.arrays import member, require, to_tensor
+from fileio.pickle_reader import read_pickle
 from pose.cameras import Camera
 from pose.coordinates import ANNOTATION_FIELD, Coordinates
 from pose.errors import DataError, check_finite

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 
 from data.sets.reader import Reader, check_numbers, read_detections
-from fileio.arrays import read_mat, require, require_mask, require_shape, to_tensor
+from fileio.arrays import require, require_mask, require_shape, to_tensor
+from fileio.mat_reader import read_mat
 from pose.cameras import Camera, fit_intrinsics
 from pose.coordinates import ANNOTATION_FIELD, Coordinates
 from pose.errors import DataError, check_finite, check_number

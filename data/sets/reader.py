@@ -10,7 +10,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from fileio.arrays import member, read_pickle, require, require_mask, to_tensor
+from fileio.arrays import member, require, require_mask, to_tensor
+from fileio.pickle_reader import read_pickle
 from pose.coordinates import Coordinates, check_coordinates
 from pose.errors import ConfigError, DataError, check_finite
 from pose.joint_sets import COCO_19

@@ -7,7 +7,6 @@ overwritten with a fixed text.
 from __future__ import annotations
 
 import io
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -62,11 +61,6 @@ def _save_mat(path: Path, content: dict[str, Any]) -> None:
     file.seek(0)
     file.write(f"MATLAB 5.0 MAT-file, Platform: posix, {_DATE}".ljust(116).encode())
     path.write_bytes(file.getbuffer())
-
-
-def write_pickle(path: Path, content: Any) -> None:
-    with open(path, "wb") as file:
-        pickle.dump(content, file, protocol=2)
 
 
 def write_mpi_annotations(

@@ -21,7 +21,8 @@ from data.synthetic.bodies import Body, random_body
 from data.synthetic.motions import procedural_motion
 from data.synthetic.scenes import SeenPerson, View, compose_scene, look_at, render_scene
 from data.synthetic.settings import SyntheticSettings
-from fileio.arrays import atomic_path
+from fileio.atomic import atomic_path
+from fileio.pickle_reader import write_pickle
 from pose.cameras import Camera
 from pose.coordinates import universal_scale
 
@@ -91,8 +92,7 @@ def write_test_recording(folder: Path, seen: dict[str, np.ndarray]) -> None:
     names = ("annotation_2d", "annotation_3d", "universal_3d", "in_image")
     with atomic_path(folder / "annot_data.mat") as path:
         writers.write_mpi_test_annotations(path, *(seen[name][:, 0] for name in names))
-    with atomic_path(folder / "hrnet.pkl") as path:
-        writers.write_pickle(path, {"poses": seen["detection"][:, 0], "is_valid": seen["detected"][:, 0]})
+    write_pickle(folder / "hrnet.pkl", {"poses": seen["detection"][:, 0], "is_valid": seen["detected"][:, 0]})
 
 
 def write_mupots_sequence(root: Path, number: int, seen: dict[str, np.ndarray]) -> None:
@@ -103,8 +103,7 @@ def write_mupots_sequence(root: Path, number: int, seen: dict[str, np.ndarray]) 
         writers.write_mupots_annotations(path, *(seen[name] for name in names))
     with atomic_path(occlusion) as path:
         writers.write_mupots_occlusion(path, ~seen["visible"])
-    with atomic_path(detections) as path:
-        writers.write_pickle(path, {"pose": seen["detection"], "valid_pose": seen["detected"]})
+    write_pickle(detections, {"pose": seen["detection"], "valid_pose": seen["detected"]})
 
 
 # --- MPI-INF-3DHP ----------------------------------------------------------------------------------------------------
@@ -157,7 +156,7 @@ def _mpi_recording(root: Path, settings: SyntheticSettings, subject: int, sequen
     for number, view in enumerate(views[:_N_DETECTED]):
         (person,) = render_scene([motion[:n_frames]], view, fps, rng)
         content = {"poses": person.detection, "is_valid": person.detected}
-        writers.write_pickle(_made(mpi_inf_3dhp.detections_path(folder, number)), content)
+        write_pickle(_made(mpi_inf_3dhp.detections_path(folder, number)), content)
 
 
 def _mpi_test_recording(root: Path, settings: SyntheticSettings, number: int) -> None:
@@ -190,7 +189,7 @@ def _muco_cast(settings: SyntheticSettings, camera: int, video: int) -> list[tup
 
 def _muco_metadata(root: Path, settings: SyntheticSettings) -> None:
     cast = [[_muco_cast(settings, camera, v) for v in range(settings.muco_videos)] for camera in range(_N_DETECTED)]
-    writers.write_pickle(_made(muco_temp.metadata_path(root)), cast)
+    write_pickle(_made(muco_temp.metadata_path(root)), cast)
 
 
 def _muco_camera(root: Path, settings: SyntheticSettings, camera: int) -> None:
@@ -206,8 +205,8 @@ def _muco_camera(root: Path, settings: SyntheticSettings, camera: int) -> None:
         seen = stacked(render_scene(scene, views, _MUCO_FPS, rng))
         annotations.append(muco_annotations(seen))
         content = {"poses": seen["detection"], "is_valid": seen["detected"]}
-        writers.write_pickle(_made(muco_temp.detections_path(root, camera, video)), content)
-    writers.write_pickle(_made(muco_temp.annotations_path(root, camera)), annotations)
+        write_pickle(_made(muco_temp.detections_path(root, camera, video)), content)
+    write_pickle(_made(muco_temp.annotations_path(root, camera)), annotations)
 
 
 def _mupots_view(number: int, n_frames: int, fps: float, rng: np.random.Generator) -> View:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.results.table import SYNTHETIC, Row, Table, column_title, part_title
-from fileio.arrays import atomic_path
+from fileio.atomic import atomic_path
 from fileio.json_yaml import write_text
 from pose.metrics.occlusion import PARTS
 

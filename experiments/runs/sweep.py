@@ -12,7 +12,6 @@ configuration in everything that decides numbers. Imported at the start of every
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import secrets
@@ -30,7 +29,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from experiments.runs.hashing import deciding_settings
 from experiments.runs.run_dir import run_folder
-from fileio.json_yaml import read_yaml, write_json
+from fileio.json_yaml import load_object, read_yaml, write_json
 from pose.errors import ConfigError, DataError, PoseError
 
 log = logging.getLogger(__name__)
@@ -112,7 +111,7 @@ class SweepCallback(Callback):
         if self.notes is not None:
             note = self._note(config)
             with _ending():
-                write_json(note, {**json.loads(note.read_text()), "ended": True})
+                write_json(note, {**load_object(note), "ended": True})
 
     def _note(self, config: DictConfig) -> Path:
         notes: Any = self.notes
@@ -139,7 +138,7 @@ class SweepCallback(Callback):
         from experiments.results.writers import write_table
 
         notes: Any = self.notes
-        noted = [json.loads(path.read_text()) for path in sorted(notes.glob("[0-9]*.json"))]
+        noted = [load_object(path) for path in sorted(notes.glob("[0-9]*.json"))]
         shutil.rmtree(notes)
         with contextlib.suppress(OSError):  # those of another sweep in this folder stay
             notes.parent.rmdir()

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from lightning_modules.checkpoint import write_whole
+from fileio.torch_reader import write_tensors
 
 
 class EpochCheckpoint(Checkpoint):
@@ -38,4 +37,4 @@ class WholeFiles(TorchCheckpointIO):
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        write_whole(Path(path), lambda file: torch.save(checkpoint, file))
+        write_tensors(Path(path), checkpoint)

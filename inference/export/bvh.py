@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from fileio.arrays import atomic_path
+from fileio.atomic import atomic_path
 from inference.export.base import check_scene, person_path, to_y_up
 from inference.export.bvh_pose import SEGMENTS, BonePose, bone_pose
 from inference.scene import PredictedScene

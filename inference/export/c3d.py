@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fileio.arrays import atomic_path
+from fileio.atomic import atomic_path
 from inference.export.base import check_scene, to_y_up
 from inference.scene import PredictedScene
 from pose.errors import ConfigError, DataError

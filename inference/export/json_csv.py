@@ -14,7 +14,7 @@ from typing import Any, TextIO
 import numpy as np
 import torch
 
-from fileio.arrays import atomic_path
+from fileio.atomic import atomic_path
 from inference.export.base import check_scene, scene_facts
 from inference.scene import PredictedPerson, PredictedScene
 from pose.cameras import Camera

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fileio.arrays import atomic_path
+from fileio.atomic import atomic_path
 from inference.export.base import check_scene, person_path, to_y_up
 from inference.scene import PredictedPerson, PredictedScene
 from pose.joint_sets import MUPOTS_17

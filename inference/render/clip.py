@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageColor, ImageDraw
 
-from fileio.arrays import atomic_path
+from fileio.atomic import atomic_path
 from inference.render.drawing import (
     ANNOTATION,
     GRID,

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from fileio.arrays import atomic_path
+from fileio.atomic import atomic_path
 from inference.render.drawing import BLUE, HIP, ORANGE, VERMILLION
 from pose.coordinates import same_coordinates
 from pose.errors import DataError, MismatchError

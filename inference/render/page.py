@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from fileio.arrays import atomic_path
+from fileio.atomic import atomic_path
 from inference.render.drawing import BALL_BONES, COCO_BONES, HEAD, HEAD_TOP, HIP, LINE_BONES, MIN_SCORE, colour_of
 from inference.render.view import World, extent
 from inference.scene import PredictedPerson, PredictedScene

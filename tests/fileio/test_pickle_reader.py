@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fileio.pickle_reader import load_pickle
+from fileio.pickle_reader import read_pickle
 from pose.errors import DataError
 
 
@@ -29,7 +29,7 @@ def test_arrays_and_plain_containers_come_back(tmp_path: Path, protocol: int) ->
     }
     path = tmp_path / "some.pkl"
     path.write_bytes(pickle.dumps(content, protocol))
-    found = load_pickle(path)
+    found = read_pickle(path)
     for key in ("poses", "fortran", "swapped", "valid"):
         np.testing.assert_array_equal(found[key], content[key])
         assert found[key].dtype.newbyteorder("=") == content[key].dtype.newbyteorder("=")
@@ -40,7 +40,7 @@ def test_arrays_and_plain_containers_come_back(tmp_path: Path, protocol: int) ->
 def test_python_2_text_is_read(tmp_path: Path) -> None:
     path = tmp_path / "old.pkl"
     path.write_bytes(b"\x80\x02}q\x00U\x04poseq\x01U\x02\xe9aq\x02s.")
-    assert load_pickle(path) == {"pose": "éa"}
+    assert read_pickle(path) == {"pose": "éa"}
 
 
 class _Runs:
@@ -53,7 +53,7 @@ def test_a_program_is_refused_by_name(tmp_path: Path, protocol: int) -> None:
     path = tmp_path / "evil.pkl"
     path.write_bytes(pickle.dumps([np.zeros(2), _Runs()], protocol))
     with pytest.raises(DataError, match=r"evil\.pkl: refused to load (posix|nt)\.system") as caught:
-        load_pickle(path)
+        read_pickle(path)
     assert "\n" not in str(caught.value)
 
 
@@ -61,7 +61,7 @@ def test_a_structured_array_type_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "structured.pkl"
     path.write_bytes(pickle.dumps(np.zeros(2, dtype=[("a", "f4")]), 2))
     with pytest.raises(DataError, match=r"structured\.pkl.*not a plain number or text"):
-        load_pickle(path)
+        read_pickle(path)
 
 
 def test_an_object_array_with_too_few_elements_is_refused(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_an_object_array_with_too_few_elements_is_refused(tmp_path: Path) -> Non
     path = tmp_path / "short.pkl"
     path.write_bytes(short)
     with pytest.raises(DataError, match=r"short\.pkl.*shape \(3,\) with 2 elements"):
-        load_pickle(path)
+        read_pickle(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a pickle", pickle.dumps(np.arange(1000.0), 2)[:500]])
@@ -80,19 +80,19 @@ def test_damage_is_one_line_that_names_the_file(tmp_path: Path, content: bytes) 
     path = tmp_path / "damaged.pkl"
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"damaged\.pkl: not a pickle or damaged") as caught:
-        load_pickle(path)
+        read_pickle(path)
     assert "\n" not in str(caught.value)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"absent\.pkl: cannot be opened"):
-        load_pickle(tmp_path / "absent.pkl")
+        read_pickle(tmp_path / "absent.pkl")
 
 
 def test_empty_array_in_protocol_2(tmp_path: Path) -> None:
     path = tmp_path / "empty.pkl"
     path.write_bytes(pickle.dumps({"poses": np.zeros((0, 19, 3), np.float32)}, protocol=2))
-    assert load_pickle(path)["poses"].shape == (0, 19, 3)
+    assert read_pickle(path)["poses"].shape == (0, 19, 3)
 
 
 class _ViewOfAnArray:
@@ -109,4 +109,4 @@ def test_an_array_cannot_be_the_memory_of_another(tmp_path: Path) -> None:
     path = tmp_path / "view.pkl"
     path.write_bytes(pickle.dumps(_ViewOfAnArray(), protocol=2))
     with pytest.raises(DataError, match=r"view\.pkl"):
-        load_pickle(path)
+        read_pickle(path)

@@ -17,7 +17,7 @@ from data.synthetic.generate import ensure_synthetic
 from data.synthetic.motions import procedural_motion
 from data.synthetic.scenes import compose_scene, look_at, render_scene
 from data.synthetic.settings import SyntheticSettings
-from fileio.arrays import read_pickle
+from fileio.pickle_reader import read_pickle
 from pose.cameras import Camera
 
 

@@ -22,7 +22,8 @@ import torch
 import yaml
 from PIL import Image
 
-from fileio.arrays import read_npz, read_pickle
+from fileio.arrays import read_npz
+from fileio.pickle_reader import read_pickle
 
 #: Names of files whose content tells of the run (when, how long, by whom), not of its result. The curves of a continued
 #: training lack the rows that were not yet written: at worst the training loss of the epoch before.

@@ -10,7 +10,8 @@ import numpy as np
 
 from data.keypoints.coco19 import People
 from data.keypoints.parsing import Hints, check_size, joints_of
-from fileio.arrays import read_npz, reading, require
+from fileio.arrays import read_npz, require
+from fileio.limits import reading
 from pose.errors import DataError
 
 _REMEDY = "docs/inputs.md says what the arrays are"

@@ -74,7 +74,7 @@ def test_a_subject_left_out_is_the_one_tested_on(mocap: Path, tmp_path: Path) ->
     run_steps(tmp_path, steps)
     folder = mocap_folder(tmp_path, "02")
     assert mocap_settings(folder)["names"] == ["01", "02"]
-    from fileio.arrays import read_pickle
+    from fileio.pickle_reader import read_pickle
 
     origins = read_pickle(folder / "MucoTemp" / "sequence_meta.pkl")
     assert {subject for videos in origins for people in videos for subject, _, _ in people} == {1}

@@ -14,7 +14,7 @@ from PIL import Image
 
 from data.synthetic.generate import ensure_synthetic
 from data.synthetic.settings import SyntheticSettings
-from fileio.arrays import read_pickle
+from fileio.pickle_reader import read_pickle
 
 N_FRAMES = 3  # at 25 fps; twice as many in S1/Seq2, and as many images of each test sequence
 CAMERAS = (0, 3)

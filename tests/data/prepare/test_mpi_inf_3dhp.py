@@ -15,7 +15,7 @@ from PIL import Image
 from data.prepare.mpi_inf_3dhp import mpi_inf_3dhp_steps
 from data.prepare.steps import Report, StepsFailedError, run_steps
 from data.sets.mpi_inf_3dhp import MpiInf3dhpTest, MpiInf3dhpTrain, read_annotations
-from fileio.arrays import read_pickle
+from fileio.pickle_reader import read_pickle
 from pose.errors import ConfigError, DataError
 from pose.joint_sets import COCO_17, MUPOTS_17
 

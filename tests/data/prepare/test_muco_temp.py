@@ -21,7 +21,7 @@ from data.prepare.muco_temp import muco_temp_steps
 from data.prepare.steps import StepsFailedError, run_steps
 from data.sets import writers
 from data.sets.muco_temp import MuCoTemp
-from fileio.arrays import read_pickle
+from fileio.pickle_reader import read_pickle, write_pickle
 from pose.cameras import Camera
 from pose.errors import ConfigError, DataError
 from pose.joint_sets import COCO_17, MUPOTS_17, MUPOTS_17_OF_MPI_28
@@ -112,7 +112,7 @@ def write_recording(root: Path, subject: int, sequence: int) -> None:
         detections = np.zeros((RAW_FRAMES, 19, 3), dtype=np.float32)
         detections[:, :17, :2] = pixels[camera][:RAW_FRAMES, COCO_IN_MUPOTS]
         detections[..., 2] = 0.9
-        writers.write_pickle(
+        write_pickle(
             folder / "hrnet" / f"hrnet_{camera:02d}.pkl", {"poses": detections, "is_valid": np.ones(RAW_FRAMES, bool)}
         )
         for frame in range(RAW_FRAMES):

@@ -17,7 +17,7 @@ import pytest
 
 from data.prepare.manifest import MOST_LISTED
 from data.prepare.steps import Step, StepsFailedError, run_steps
-from fileio.arrays import read_mat
+from fileio.mat_reader import read_mat
 from pose.errors import ConfigError, DataError
 
 REPO = Path(__file__).resolve().parents[3]

@@ -26,7 +26,7 @@ from data.synthetic.settings import SyntheticSettings
 from experiments.runs import runner, sweep
 from experiments.runs.run_dir import owned
 from fileio.locks import try_lock
-from lightning_modules.checkpoint import write_whole
+from fileio.torch_reader import write_tensors
 from pose.errors import DataError
 from tests.soak.files import check_whole, final_files, results
 
@@ -271,5 +271,5 @@ def test_a_checkpoint_on_a_full_disk(disk: Disk) -> None:
         disk.filled(8 * 1024),
         pytest.raises(DataError, match=r"a\.ckpt: cannot be written \(No space left on device\)"),
     ):
-        write_whole(disk.folder / "a.ckpt", lambda file: torch.save(torch.zeros(10_000), file))
+        write_tensors(disk.folder / "a.ckpt", torch.zeros(10_000))
     assert os.listdir(disk.folder) == []
