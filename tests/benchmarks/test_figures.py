@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import lifting, long_video, protocol, reading, startup, training
+from benchmarks import lifting, loader, long_video, protocol, reading, startup, training
 from benchmarks.loader import random_sequences
 from benchmarks.machine import beside_the_peak
 from lightning_modules.networks.tcn import TemporalConvNet
@@ -110,3 +110,16 @@ def test_rows_of_a_frame_of_the_long_video_come_in_no_order() -> None:
     assert (np.diff(made.frame) >= 0).all() and len(made) > 120
     left_to_right = [np.argsort(made.keypoints_2d[made.frame == t, 17, 0]).tolist() for t in range(60)]
     assert len({tuple(order) for order in left_to_right}) > 2
+
+
+def test_the_loader_measures_all_three_ways(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["--frames", "3000", "--seconds", "0.1", "--workers", "0", "--threads", "1"]
+    monkeypatch.setattr("sys.argv", ["loader", *words])
+    loader.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("3,000 frames, windows of 81")
+    rates = {line.rsplit(maxsplit=2)[0]: float(line.split()[-2].replace(",", "")) for line in lines[1:]}
+    assert list(rates) == ["frame table", "bare gather", "per sample, 0 workers"]
+    assert rates["frame table"] > 5 * rates["per sample, 0 workers"]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -273,13 +271,3 @@ def test_unusable_sequences_are_refused_by_name() -> None:
 def test_empty_sequences_do_no_harm() -> None:
     table = FrameTable([person("a", 0), person("bb", 5), person("ccc", 0)], 3, augment_depth=True)
     assert table.n_frames == 10 and len(table) == 10
-
-
-def test_the_benchmark_measures_all_three_ways(repo: Path) -> None:
-    command = [sys.executable, "-m", "benchmarks.loader", "--frames", "3000", "--seconds", "0.1", "--workers", "0"]
-    done = subprocess.run([*command, "--threads", "1"], cwd=repo, capture_output=True, text=True, check=True)
-    lines = done.stdout.splitlines()
-    assert lines[0].startswith("3,000 frames, windows of 81")
-    rates = {line.rsplit(maxsplit=2)[0]: float(line.split()[-2].replace(",", "")) for line in lines[1:]}
-    assert list(rates) == ["frame table", "bare gather", "per sample, 0 workers"]
-    assert rates["frame table"] > 5 * rates["per sample, 0 workers"]
