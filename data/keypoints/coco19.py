@@ -36,8 +36,8 @@ _DERIVED = {"hip": ("left_hip", "right_hip"), "neck": ("left_shoulder", "right_s
 
 
 @dataclass(frozen=True, eq=False)
-class People:
-    """N people as a file or a detector lists them.
+class RawDetections:
+    """N people as a file or a detector lists them, in any joint set.
 
     number (N,): frame numbers as the file counts, keypoints (N, K, 2) px, confidence (N, K), in the order of `joints`
     (any further joints after those are left out). box_score (N,), NaN where there is none.
@@ -59,7 +59,7 @@ class People:
 
 
 def to_detections(
-    people: People,
+    people: RawDetections,
     source: str,
     fps: float | None = None,
     image_size: tuple[int, int] | None = None,
@@ -69,7 +69,7 @@ def to_detections(
 ) -> VideoDetections:
     """`people` in COCO-19, sorted by frame; the arguments as in `data.keypoints.read_detections`.
 
-    Rows without a joint above 0 are nobody and left out. Raises MismatchError for a joint set that does not fit and for
+    Rows without a joint above 0 are left out. Raises MismatchError for a joint set that does not fit and for
     frames beyond `n_frames`, DataError for scores of another scale and for coordinates that are not pixels.
     """
     n_frames = n_frames if n_frames is not None else people.n_frames
@@ -80,8 +80,8 @@ def to_detections(
     box_score = np.where(np.isnan(people.box_score), confidence.mean(axis=1), people.box_score)
     keypoints, confidence = _coco_19(keypoints, confidence)
 
-    somebody = (confidence > 0).any(axis=1)
-    order = np.flatnonzero(somebody)[np.argsort(frame[somebody], kind="stable")]
+    present = (confidence > 0).any(axis=1)
+    order = np.flatnonzero(present)[np.argsort(frame[present], kind="stable")]
     return VideoDetections(
         frame=frame[order],
         keypoints_2d=keypoints[order],
@@ -94,7 +94,7 @@ def to_detections(
     )
 
 
-def _frames(people: People, source: str, n_frames: int | None, first: int | None) -> tuple[np.ndarray, int]:
+def _frames(people: RawDetections, source: str, n_frames: int | None, first: int | None) -> tuple[np.ndarray, int]:
     """0-based frames of the people and the number of frames of the video."""
     numbers = np.concatenate([people.listed, people.number])
     if not len(numbers):
@@ -126,7 +126,7 @@ def _first_frame(smallest: int, largest: int, complete: bool, n_frames: int | No
     return 1 if smallest >= 1 and largest == n_frames else 0
 
 
-def _confidence(people: People, source: str, scale: float) -> np.ndarray:
+def _confidence(people: RawDetections, source: str, scale: float) -> np.ndarray:
     confidence = people.confidence / scale
     largest = float(confidence.max(initial=0.0))
     limit = people.max_score if scale == 1 else MAX_SCORE
@@ -138,7 +138,7 @@ def _confidence(people: People, source: str, scale: float) -> np.ndarray:
     return confidence.clip(0.0, 1.0)
 
 
-def _coco_17(people: People, confidence: np.ndarray, source: str) -> tuple[np.ndarray, np.ndarray]:
+def _coco_17(people: RawDetections, confidence: np.ndarray, source: str) -> tuple[np.ndarray, np.ndarray]:
     """Joints by name; missing ones (x, y and score) are 0. Raises MismatchError with both lists."""
     names = people.joints.names
     lacking = [name for name in COCO_17.names if name not in names and name not in _FACE]
@@ -180,6 +180,6 @@ def _check_pixels(keypoints: np.ndarray, confidence: np.ndarray, source: str) ->
         raise DataError(f"{source}: a coordinate of {largest:.4g} px; write the file again with the detector")
     if (confidence > 0).any() and largest <= 2.0:
         raise DataError(
-            f"{source}: all coordinates are within {largest:.3g} px of 0, they seem to be shares of the image; "
+            f"{source}: all coordinates are within {largest:.3g} px of 0, they seem to be fractions of the image; "
             "write the file again with pixels"
         )

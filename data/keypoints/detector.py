@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from data.keypoints.coco19 import People, to_detections
+from data.keypoints.coco19 import RawDetections, to_detections
 from data.keypoints.detections import VideoDetections
 from pose.errors import DataError
 from pose.joint_sets import COCO_17
@@ -76,7 +76,7 @@ def detect_video(
     if shape is None:
         raise DataError(f"{source}: no frames; check that the video plays")
     people = np.concatenate(found)
-    detections = People(
+    detections = RawDetections(
         number=np.repeat(np.arange(len(found)), [len(rows) for rows in found]),
         keypoints=people[..., :2],
         confidence=people[..., 2],

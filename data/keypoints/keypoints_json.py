@@ -1,21 +1,20 @@
-"""`keypoints.json`: 2D detections of a video, COCO results by image name (docs/method.md §3), without identities."""
+"""`keypoints.json` by image, for `data.prepare`: which people a detector found in each picture (docs/method.md §3)."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from fileio.json_yaml import load_json
+from data.keypoints.coco19 import MAX_COORDINATE
+from data.keypoints.formats.coco import read_keyed
+from data.keypoints.parsing import REMEDY, Hints, natural, read_json
+from data.keypoints.recognise import MAX_BYTES
 from pose.errors import DataError
 from pose.joint_sets import COCO_17
-
-_REMEDY = "write it again with the detector"
-_LARGEST = 1e30  # what float32 can hold, and no pixel
-_N_FLOATS = 3 * len(COCO_17)
 
 
 class ImageDetections(NamedTuple):
@@ -31,39 +30,16 @@ def read_keypoints_json(path: Path | str) -> list[ImageDetections]:
 
     Raises DataError naming file and image for content that is not in the format.
     """
-    content = load_json(path, _REMEDY)
+    path = Path(path)
+    content = read_json(path, MAX_BYTES)
     if not isinstance(content, dict) or not content:
-        raise DataError(f"{path}: an object with a list of people for each image name is expected; {_REMEDY}")
-    return [_read_image(path, image, content[image]) for image in sorted(content, key=_natural)]
-
-
-def _natural(name: str) -> list[str | int]:
-    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
-
-
-def _read_image(path: Path | str, image: str, people: Any) -> ImageDetections:
-    if not isinstance(people, list):
-        raise DataError(f"{path}: {image}: a list of people is expected, found {type(people).__name__}; {_REMEDY}")
-    keypoints, scores = [], []
-    for number, person in enumerate(people):
-        where = f"{path}: {image}, person {number}"
-        if not isinstance(person, dict):
-            raise DataError(f"{where}: an object is expected, found {type(person).__name__}; {_REMEDY}")
-        keypoints.append(_numbers(person.get("keypoints"), _N_FLOATS, f"{where}: keypoints"))
-        scores += _numbers([person.get("score")], 1, f"{where}: score")
-    return ImageDetections(
-        image,
-        torch.tensor(keypoints, dtype=torch.float32).reshape(-1, len(COCO_17), 3),
-        torch.tensor(scores, dtype=torch.float32),
-    )
-
-
-def _numbers(values: Any, count: int, where: str) -> list[float]:
-    """`values` if it is a list of `count` finite numbers."""
-    if not isinstance(values, list) or len(values) != count:
-        found = f"{len(values)} of them" if isinstance(values, list) else type(values).__name__
-        raise DataError(f"{where}: a list of {count} numbers is expected, found {found}; {_REMEDY}")
-    for value in values:
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < _LARGEST:
-            raise DataError(f"{where}: a finite number is expected, found {value!r:.40}; {_REMEDY}")
-    return values
+        raise DataError(f"{path}: an object with a list of people for each image name is expected; {REMEDY}")
+    found = read_keyed(content, path, Hints(COCO_17.name))
+    n_joints = found.confidence.shape[1] if len(found.confidence) else len(COCO_17)
+    keypoints = np.concatenate([found.keypoints, found.confidence[..., None]], axis=-1).reshape(-1, n_joints, 3)
+    if n_joints != len(COCO_17) or not (np.abs(keypoints) < MAX_COORDINATE).all():
+        raise DataError(f"{path}: x px, y px, score of {len(COCO_17)} joints are expected, found {n_joints}; {REMEDY}")
+    counts = [len(people) for people in content.values()]
+    by_image = dict(zip(content, torch.from_numpy(keypoints).float().split(counts), strict=True))
+    scores = dict(zip(content, torch.from_numpy(found.box_score).float().split(counts), strict=True))
+    return [ImageDetections(image, by_image[image], scores[image]) for image in sorted(content, key=natural)]

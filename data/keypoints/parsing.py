@@ -1,16 +1,17 @@
-"""What the readers of keypoint files share: JSON with bounds, numbers checked as whole arrays, frames out of names."""
+"""What the readers of keypoint files share: bounded JSON, people of all frames as checked arrays, frame numbers."""
 
 from __future__ import annotations
 
 import logging
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from data.keypoints.coco19 import RawDetections
 from fileio.json_yaml import load_json
 from pose.errors import DataError, MismatchError
 from pose.joint_sets import BODY_25, COCO_17, HALPE_26, MEDIAPIPE_33, MPII_16, OPENPOSE_18, JointSet
@@ -27,6 +28,9 @@ class Hints(NamedTuple):
     joint_set: str | None = None
     image_size: tuple[int, int] | None = None
 
+
+#: Reads a file's content, of that path, into detections.
+Reader = Callable[[Any, Path, Hints], RawDetections]
 
 #: What a number of joints means where a file does not name them. COCO-WholeBody's 133 begin with COCO-17, Halpe-136
 #: with Halpe-26; the further joints (feet, face, hands) are not used.
@@ -52,33 +56,65 @@ def check_size(path: Path, size: int, max_bytes: int) -> None:
         )
 
 
-def array_of(values: Sequence[Any], where: Callable[[int], str], ndim: int = 1, what: str = "numbers") -> np.ndarray:
+def first_entry(content: Sequence[Any]) -> Any:
+    """The first entry of a list that is not empty, None without any."""
+    return next((entry for entry in content if entry), None)
+
+
+class Frames(NamedTuple):
+    """The people of all frames: one list, what messages call each, its frame number (N,); all frame numbers (F,)."""
+
+    people: list[Any]
+    where: list[str]
+    number: np.ndarray
+    listed: np.ndarray
+
+
+def people_of(frames: Mapping[str, Any], path: Path, numbers: Sequence[int] | None = None) -> Frames:
+    """`frames`: lists of people by name; numbers: of the frames, by default out of the names. DataError for no list."""
+    people: list[Any] = []
+    where: list[str] = []
+    for name, found in frames.items():
+        if not isinstance(found, list):
+            raise DataError(f"{path}: {name}: a list of people is expected, found {type(found).__name__}; {REMEDY}")
+        people += found
+        where += [f"{path}: {name}, person {index}" for index in range(len(found))]
+    if numbers is None:
+        number_of = frame_numbers(list(frames), path)
+        numbers = [number_of[name] for name in frames]
+    listed = np.array(numbers, dtype=np.int64)
+    return Frames(people, where, np.repeat(listed, [len(found) for found in frames.values()]), listed)
+
+
+def array_of(
+    values: Sequence[Any], where: Sequence[str], ndim: int = 1, key: str = "keypoints", what: str = "numbers"
+) -> np.ndarray:
     """`values`, one entry for each person, as a float64 array (N, ...) of finite numbers with `ndim` further axes.
 
-    All entries must have the same shape. Raises DataError for the first that does not, named by `where(its index)`.
+    All entries must have the same shape. Raises DataError for the first that does not, by its `where` and `key`.
     """
     if not len(values):
         return np.zeros((0,) * (ndim + 1))
-    array = _plain(values)
+    array = _numeric(values)
     if array is not None and array.ndim == ndim + 1 and np.isfinite(array).all():
         return array
     expected: tuple[int, ...] | None = None
     for index, value in enumerate(values):
-        found = _plain(value)
+        found = _numeric(value)
         if found is None or found.ndim != ndim:
-            raise DataError(f"{where(index)}: {what} are expected, found {_short(value)}; {REMEDY}")
+            raise DataError(f"{where[index]}: {key}: {what} are expected, found {_short(value)}; {REMEDY}")
         if not np.isfinite(found).all():
-            raise DataError(f"{where(index)}: finite numbers are expected, found NaN or infinity; {REMEDY}")
+            raise DataError(f"{where[index]}: {key}: finite numbers are expected, found NaN or infinity; {REMEDY}")
         expected = expected or found.shape
         if found.shape != expected:
             raise DataError(
-                f"{where(index)}: {_times(expected)} numbers are expected as in the entries before, found "
+                f"{where[index]}: {key}: {_times(expected)} numbers are expected as in the entries before, found "
                 f"{_times(found.shape)}; {REMEDY}"
             )
-    raise DataError(f"{where(0)}: {what} are expected; {REMEDY}")
+    raise DataError(f"{where[0]}: {key}: {what} are expected; {REMEDY}")
 
 
-def _plain(value: Any) -> np.ndarray | None:
+def _numeric(value: Any) -> np.ndarray | None:
     """An array of numbers, or None for text, null, truth values, unequal lengths and integers without bound."""
     try:
         array = np.asarray(value)
@@ -97,20 +133,17 @@ def _short(value: Any) -> str:
     return repr(value)[:40]
 
 
-def split_triples(flat: np.ndarray, where: str) -> tuple[np.ndarray, np.ndarray]:
+def split_triples(flat: np.ndarray, where: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """(N, 3 K) of x, y, score -> (N, K, 2) and (N, K); K is 0 if N is."""
     if len(flat) and (flat.shape[1] == 0 or flat.shape[1] % 3):
-        raise DataError(f"{where}: x, y, score of each joint are expected, found {flat.shape[1]} numbers; {REMEDY}")
+        found = f"found {flat.shape[1]} numbers"
+        raise DataError(f"{where[0]}: keypoints: x, y, score of each joint are expected, {found}; {REMEDY}")
     triples = flat.reshape(len(flat), flat.shape[1] // 3, 3)
     return triples[..., :2], triples[..., 2]
 
 
-def box_scores(values: Sequence[Any]) -> np.ndarray:
-    """Scores of whole people; NaN for what is no finite number (also inside lists of one)."""
-    return np.array([_box_score(value) for value in values], dtype=np.float64)
-
-
-def _box_score(value: Any) -> float:
+def box_score(value: Any) -> float:
+    """Score of a whole person; NaN for what is no finite number (also inside lists of one)."""
     while isinstance(value, list) and len(value) == 1:
         value = value[0]
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e30:

@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import gc
 import logging
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from data.keypoints.coco19 import People, to_detections
+from data.keypoints.coco19 import RawDetections, to_detections
 from data.keypoints.detections import VideoDetections
 from data.keypoints.formats import coco, mediapipe_json, mmpose, openpose
 from data.keypoints.formats.arrays import read_arrays
 from data.keypoints.parsing import Hints, check_size, natural, read_json
-from pose.errors import ConfigError, DataError
+from pose.errors import ConfigError, DataError, check_number
 
 log = logging.getLogger(__name__)
 
 #: Larger files are refused: JSON takes several times its size in memory.
 MAX_BYTES = 256 * 2**20
 
-FORMATS = (
-    "keypoints.json, COCO results or annotations, a folder of OpenPose JSON, MMPose (RTMPose) JSON, AlphaPose JSON, "
-    "MediaPipe landmarks, npz; docs/inputs.md shows them"
-)
 
-
+#: Each gives the reader of a JSON content, or None; the first that gives one reads it.
+FORMATS = (openpose.reader_of, mmpose.reader_of, mediapipe_json.reader_of, coco.reader_of)
+KNOWN = "keypoints.json, COCO, OpenPose, MMPose (RTMPose), AlphaPose, MediaPipe, npz; docs/inputs.md shows them"
 _PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 _ZIP = b"PK\x03\x04"
 
@@ -77,9 +73,16 @@ def read_detections(
     >>> found.keypoints_2d.shape, found.n_frames
     ((2, 19, 2), 2)
     """
-    _check_arguments(fps, image_size, n_frames, score_scale)
+    if fps is not None:
+        check_number("fps", fps, above=0, hint="frames per second of the video")
+    if n_frames is not None:
+        check_number("n_frames", n_frames, low=1, whole=True, hint="leave it out to take it from the file")
+    check_number("score_scale", score_scale, above=0, hint="1 leaves the scores as they are")
+    if image_size is not None:
+        if len(image_size) != 2 or not all(side > 0 for side in image_size):
+            raise ConfigError(f"image_size={list(image_size)}: must be [width, height] in px, both above 0")
+        image_size = (int(image_size[0]), int(image_size[1]))
     path = Path(path)
-    image_size = None if image_size is None else (int(image_size[0]), int(image_size[1]))
     with _no_garbage_collection():
         people = _read(path, Hints(joint_set, image_size), max_bytes)
     found = to_detections(people, str(path), fps, image_size, n_frames, first_frame, score_scale)
@@ -99,17 +102,17 @@ def _no_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _read(path: Path, hints: Hints, max_bytes: int) -> People:
+def _read(path: Path, hints: Hints, max_bytes: int) -> RawDetections:
     if path.is_dir():
         return _read_folder(path, hints, max_bytes)
     if path.is_file() and _first_bytes(path).startswith(_ZIP):
         return read_arrays(path, hints, max_bytes)
     content = read_json(path, max_bytes)
-    name = _format_of_object(content) if isinstance(content, dict) else _format_of_list(content)
-    if name is None:
-        raise DataError(f"{path}: the format is not known; known: {FORMATS}")
-    log.info("%s: read as %s", path, name)
-    return _READERS[name](content, path, hints)
+    readers = (reader_of(content) for reader_of in FORMATS) if isinstance(content, (dict, list)) else ()
+    for read in filter(None, readers):
+        log.info("%s: read by %s.%s", path, read.__module__, read.__name__)
+        return read(content, path, hints)
+    raise DataError(f"{path}: the format is not known; known: {KNOWN}")
 
 
 def _first_bytes(path: Path) -> bytes:
@@ -120,71 +123,15 @@ def _first_bytes(path: Path) -> bytes:
         return b""
 
 
-_READERS: dict[str, Callable[[Any, Path, Hints], People]] = {
-    "one frame of OpenPose": openpose.read_frame,
-    "AlphaPose by image": openpose.read_alphapose,
-    "MMPose": mmpose.read_video,
-    "one image of MMPose": mmpose.read_image,
-    "COCO annotations": coco.read_annotations,
-    "COCO or AlphaPose results": coco.read_results,
-    "keypoints.json": coco.read_keyed,
-    "MediaPipe landmarks": mediapipe_json.read_frames,
-}
-
-
-def _format_of_object(content: dict[str, Any]) -> str | None:
-    first = next(iter(content.values()), None)
-    for name, found in {
-        "one frame of OpenPose": openpose.is_frame(content),
-        "MMPose": "instance_info" in content,
-        "COCO annotations": "annotations" in content,
-        "MediaPipe landmarks": "frames" in content,
-        "AlphaPose by image": openpose.is_frame(first),
-        "keypoints.json": isinstance(first, list),
-    }.items():
-        if found:
-            return name
-    return None
-
-
-def _format_of_list(content: Any) -> str | None:
-    """By the first frame or person that says something; an empty list is one of results, which list people only."""
-    if not isinstance(content, list):
-        return None
-    first = next((entry for entry in content if entry), None)
-    if not content or (isinstance(first, dict) and "image_id" in first):
-        return "COCO or AlphaPose results"
-    if mmpose.is_instances(content):
-        return "one image of MMPose"
-    if mmpose.is_instances(first) or (isinstance(first, dict) and "instances" in first):
-        return "MMPose"
-    if first is None or any(mediapipe_json.is_frame(entry) for entry in content):
-        return "MediaPipe landmarks"
-    return None
-
-
-def _read_folder(path: Path, hints: Hints, max_bytes: int) -> People:
+def _read_folder(path: Path, hints: Hints, max_bytes: int) -> RawDetections:
     """A folder with one JSON file for each frame, of OpenPose, AlphaPose ("open", "cmu") or MMPose."""
     files = sorted((file for file in path.glob("*.json") if file.is_file()), key=lambda file: natural(file.name))
     if not files:
-        raise DataError(f"{path}: no .json files in this folder; known: {FORMATS}")
+        raise DataError(f"{path}: no .json files in this folder; known: {KNOWN}")
     check_size(path, sum(file.stat().st_size for file in files), max_bytes)
     frames = {file.stem: read_json(file, max_bytes) for file in files}
-    if any(mmpose.is_instances(frame) for frame in frames.values()):
+    if any(mmpose.is_image(frame) for frame in frames.values()):
         return mmpose.read_images(frames, path, hints)
     if not any(openpose.is_frame(frame) for frame in frames.values()):
-        raise DataError(f"{path}: the .json files are not one frame each of OpenPose or MMPose; known: {FORMATS}")
+        raise DataError(f"{path}: the .json files are not one frame each of OpenPose or MMPose; known: {KNOWN}")
     return openpose.read_frames(frames, path, hints)
-
-
-def _check_arguments(
-    fps: float | None, image_size: tuple[int, int] | None, n_frames: int | None, score_scale: float
-) -> None:
-    if fps is not None and not (0 < fps < math.inf):
-        raise ConfigError(f"fps={fps}: must be a number above 0, the frames per second of the video")
-    if image_size is not None and (len(image_size) != 2 or not all(side > 0 for side in image_size)):
-        raise ConfigError(f"image_size={list(image_size)}: must be [width, height] in px, both above 0")
-    if n_frames is not None and n_frames < 1:
-        raise ConfigError(f"n_frames={n_frames}: must be at least 1; leave it out to take it from the file")
-    if not (0 < score_scale < math.inf):
-        raise ConfigError(f"score_scale={score_scale}: must be above 0; 1 leaves the scores as they are")

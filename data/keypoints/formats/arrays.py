@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from data.keypoints.coco19 import People
+from data.keypoints.coco19 import RawDetections
 from data.keypoints.parsing import Hints, check_size, joints_of
 from fileio.arrays import read_npz, require
 from fileio.limits import reading
@@ -18,7 +18,7 @@ _REMEDY = "docs/inputs.md says what the arrays are"
 _KEYS = {"keypoints", "confidence", "frame", "box_score", "n_frames", "fps", "image_size", "joint_set"}
 
 
-def read_arrays(path: Path, hints: Hints, max_bytes: int) -> People:
+def read_arrays(path: Path, hints: Hints, max_bytes: int) -> RawDetections:
     """keypoints (N, K, 2 | 3) with frame (N), or (T, P, K, 2 | 3); confidence without the last axis if it is 2.
 
     NaN is a missing joint. Raises DataError naming the key.
@@ -38,7 +38,7 @@ def read_arrays(path: Path, hints: Hints, max_bytes: int) -> People:
     size = _numbers(arrays, "image_size", path, 2, whole=True)
     fps = _numbers(arrays, "fps", path, 1)
     count = _numbers(arrays, "n_frames", path, 1, whole=True)
-    return People(
+    return RawDetections(
         number=frame,
         keypoints=np.where(missing[..., None], 0.0, keypoints),
         confidence=np.where(missing, 0.0, confidence),

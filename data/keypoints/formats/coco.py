@@ -13,61 +13,62 @@ from typing import Any
 
 import numpy as np
 
-from data.keypoints.coco19 import ALPHAPOSE_MAX_SCORE, MAX_SCORE, People
+from data.keypoints.coco19 import ALPHAPOSE_MAX_SCORE, MAX_SCORE, RawDetections
 from data.keypoints.parsing import (
     REMEDY,
     Hints,
+    Reader,
     array_of,
-    box_scores,
+    box_score,
+    first_entry,
     frame_numbers,
     is_numbering,
     joints_of,
+    people_of,
     split_triples,
 )
 from pose.errors import DataError
 
 
-def read_results(content: Any, path: Path, hints: Hints) -> People:
+def reader_of(content: Any) -> Reader | None:
+    if isinstance(content, dict):
+        by_image = isinstance(next(iter(content.values()), None), list)
+        return read_annotations if "annotations" in content else read_keyed if by_image else None
+    first = first_entry(content)  # an empty list is one of results, as only these list no frames
+    return read_results if not content or (isinstance(first, dict) and "image_id" in first) else None
+
+
+def read_results(content: Any, path: Path, hints: Hints) -> RawDetections:
     """`[{"image_id": number or text, "keypoints": [x, y, score, ...], "score": ...}, ...]`, COCO's or AlphaPose's."""
-    where = [f"entry {index}" for index in range(len(content))]
-    image_ids = [_member(entry, "image_id", path, where[index]) for index, entry in enumerate(content)]
-    number = _numbers_of_ids(image_ids, path)
+    where = [f"{path}: entry {index}" for index in range(len(content))]
+    number = _numbers_of_ids([_id(entry, "image_id", at) for entry, at in zip(content, where, strict=True)], path)
     by_alphapose = any(_is_alphapose(entry) for entry in content[:1])
-    return _people(content, where, number, path, hints, ALPHAPOSE_MAX_SCORE if by_alphapose else MAX_SCORE)
+    return _read(content, where, number, path, hints, ALPHAPOSE_MAX_SCORE if by_alphapose else MAX_SCORE)
 
 
-def read_keyed(content: Any, path: Path, hints: Hints) -> People:
+def read_keyed(content: Any, path: Path, hints: Hints) -> RawDetections:
     """`keypoints.json`: `{image name: [{"keypoints": [x, y, score, ...], "score": ...}, ...]}`, every image listed."""
-    number_of = frame_numbers(list(content), path)
-    entries, where, number = [], [], []
-    for image, people in content.items():
-        if not isinstance(people, list):
-            raise DataError(f"{path}: {image}: a list of people is expected, found {type(people).__name__}; {REMEDY}")
-        entries += people
-        where += [f"{image}, person {index}" for index in range(len(people))]
-        number += [number_of[image]] * len(people)
-    listed = np.array(list(number_of.values()), dtype=np.int64)
-    return _people(entries, where, np.array(number, dtype=np.int64), path, hints, listed=listed)
+    people, where, number, listed = people_of(content, path)
+    return _read(people, where, number, path, hints, listed=listed)
 
 
-def read_annotations(content: Any, path: Path, hints: Hints) -> People:
+def read_annotations(content: Any, path: Path, hints: Hints) -> RawDetections:
     """`{"images": [...], "annotations": [...]}`: frames in the order of the images, visibility 0, 1, 2 as 0, 0.5, 1."""
     images, entries = (_list_member(content, key, path) for key in ("images", "annotations"))
     name_of = {}
     for index, image in enumerate(images):
-        at = f"images, entry {index}"
-        number = _id(_member(image, "id", path, at), path, at)
+        number = _id(image, "id", f"{path}: images, entry {index}")
         name_of[number] = str(image.get("file_name", number))
     number_of = frame_numbers(list(name_of.values()), path)
-    where = [f"annotations, entry {index}" for index in range(len(entries))]
+    where = [f"{path}: annotations, entry {index}" for index in range(len(entries))]
     number = []
-    for index, entry in enumerate(entries):
-        image_id = _id(_member(entry, "image_id", path, where[index]), path, where[index])
+    for entry, at in zip(entries, where, strict=True):
+        image_id = _id(entry, "image_id", at)
         if image_id not in name_of:
-            raise DataError(f"{path}: {where[index]}: image_id {image_id!r} is not among the images; {REMEDY}")
+            raise DataError(f"{at}: image_id {image_id!r} is not among the images; {REMEDY}")
         number.append(number_of[name_of[image_id]])
     listed = np.array(list(number_of.values()), dtype=np.int64)
-    people = _people(entries, where, np.array(number, dtype=np.int64), path, hints, 2.0, listed)
+    people = _read(entries, where, np.array(number, dtype=np.int64), path, hints, 2.0, listed)
     if (people.confidence == 2).any() and set(np.unique(people.confidence)) <= {0.0, 1.0, 2.0}:
         return replace(people, confidence=people.confidence / 2)
     if people.confidence.max(initial=0.0) > MAX_SCORE:
@@ -75,7 +76,7 @@ def read_annotations(content: Any, path: Path, hints: Hints) -> People:
     return people
 
 
-def _people(
+def _read(
     entries: Sequence[Any],
     where: Sequence[str],
     number: np.ndarray,
@@ -83,15 +84,14 @@ def _people(
     hints: Hints,
     max_score: float = MAX_SCORE,
     listed: np.ndarray | None = None,
-) -> People:
-    flat = [_member(entry, "keypoints", path, where[index]) for index, entry in enumerate(entries)]
-    triples = array_of(flat, lambda index: f"{path}: {where[index]}: keypoints")
-    keypoints, confidence = split_triples(triples, f"{path}: keypoints")
-    return People(
+) -> RawDetections:
+    triples = array_of([_member(entry, "keypoints", at) for entry, at in zip(entries, where, strict=True)], where)
+    keypoints, confidence = split_triples(triples, where)
+    return RawDetections(
         number=number,
         keypoints=keypoints,
         confidence=confidence,
-        box_score=box_scores([entry.get("score") for entry in entries]),
+        box_score=np.array([box_score(entry.get("score")) for entry in entries]),
         joints=joints_of(keypoints.shape[1], path, hints.joint_set),
         listed=np.empty(0, dtype=np.int64) if listed is None else listed,
         complete=listed is not None,
@@ -99,9 +99,8 @@ def _people(
     )
 
 
-def _numbers_of_ids(image_ids: Sequence[Any], path: Path) -> np.ndarray:
+def _numbers_of_ids(ids: Sequence[int | str], path: Path) -> np.ndarray:
     """Frame numbers: the numbers themselves, the digits of the names, or the place in sorted order."""
-    ids = [_id(value, path, f"entry {index}") for index, value in enumerate(image_ids)]
     numbers = [value for value in ids if isinstance(value, int)]
     if len(numbers) == len(ids) and is_numbering(sorted(set(numbers)), from_zero=True):
         return np.array(numbers, dtype=np.int64)
@@ -109,9 +108,10 @@ def _numbers_of_ids(image_ids: Sequence[Any], path: Path) -> np.ndarray:
     return np.array([number_of[str(value)] for value in ids], dtype=np.int64)
 
 
-def _id(value: Any, path: Path, where: str) -> int | str:
+def _id(entry: Any, key: str, where: str) -> int | str:
+    value = _member(entry, key, where)
     if isinstance(value, bool) or not isinstance(value, (int, str)) or (isinstance(value, int) and value < 0):
-        raise DataError(f"{path}: {where}: image_id: a frame number or an image name is expected, found {value!r:.40}")
+        raise DataError(f"{where}: {key}: a frame number or an image name is expected, found {value!r:.40}")
     return value
 
 
@@ -120,10 +120,10 @@ def _is_alphapose(entry: dict[str, Any]) -> bool:
     return "box" in entry or "idx" in entry or (isinstance(entry["image_id"], str) and "." in entry["image_id"])
 
 
-def _member(entry: Any, key: str, path: Path, where: str) -> Any:
+def _member(entry: Any, key: str, where: str) -> Any:
     if not isinstance(entry, dict) or key not in entry:
         found = f"one with {', '.join(entry)[:80]}" if isinstance(entry, dict) else f"a {type(entry).__name__}"
-        raise DataError(f"{path}: {where}: an object with {key!r} is expected, found {found}; {REMEDY}")
+        raise DataError(f"{where}: an object with {key!r} is expected, found {found}; {REMEDY}")
     return entry[key]
 
 

@@ -1,8 +1,8 @@
 """MediaPipe Pose landmarks saved as JSON: a list over frames of 33 landmarks {x, y, z, visibility}.
 
-x and y are shares of the image's width and height (MediaPipe's documentation, "Pose landmark detection"), so pixels
+x and y are fractions of the image's width and height (MediaPipe's documentation, "Pose landmark detection"), so pixels
 need the image size. A frame is the list of landmarks itself, an object with it as "landmarks" or "pose_landmarks"
-(there also a list of people), or null or empty where nobody was found. The list may lie in an object:
+(there also a list of people), or null or empty where no person was found. The list may lie in an object:
 `{"fps": 30, "image_size": [width, height], "frames": [...]}`.
 """
 
@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from data.keypoints.coco19 import People
-from data.keypoints.parsing import REMEDY, Hints, array_of
+from data.keypoints.coco19 import RawDetections
+from data.keypoints.parsing import REMEDY, Hints, Reader, array_of, first_entry, people_of
 from pose.errors import DataError, MismatchError
 from pose.joint_sets import MEDIAPIPE_33
 
@@ -22,15 +22,23 @@ _KEYS = ("pose_landmarks", "landmarks")
 
 
 def is_frame(content: Any) -> bool:
-    """Whether `content` is the landmarks of one frame: an object that says so, or a list with somebody in it."""
+    """Whether `content` is the landmarks of one frame: an object that says so, or a list with people in it."""
     if isinstance(content, dict) and any(key in content for key in _KEYS):
         return True
     people = _unpacked(content)
-    return bool(people) and isinstance(people[0], list) and bool(people[0]) and _is_landmark(people[0][0])
+    first = people[0] if isinstance(people, list) and people else None
+    return isinstance(first, list) and bool(first) and isinstance(first[0], dict) and {"x", "y"} <= set(first[0])
 
 
-def read_frames(content: Any, path: Path, hints: Hints) -> People:
-    """The frames of a video, every frame listed. Raises DataError if nobody says how large the image is."""
+def reader_of(content: Any) -> Reader | None:
+    if isinstance(content, dict):
+        return read_frames if "frames" in content else None
+    without_people = isinstance(content, list) and len(content) > 0 and first_entry(content) is None
+    return read_frames if without_people or any(is_frame(entry) for entry in content) else None
+
+
+def read_frames(content: Any, path: Path, hints: Hints) -> RawDetections:
+    """The frames of a video, every frame listed. Raises DataError if the image size is not known."""
     fps, image_size = None, hints.image_size
     if hints.joint_set not in (None, MEDIAPIPE_33.name):
         raise MismatchError(f"{path}: MediaPipe landmarks are {MEDIAPIPE_33.name}, joint_set={hints.joint_set} given")
@@ -40,51 +48,35 @@ def read_frames(content: Any, path: Path, hints: Hints) -> People:
         content = content["frames"]
     if image_size is None:
         raise DataError(
-            f"{path}: MediaPipe landmarks are shares of the image; give its size in px as image_size=[width, height]"
+            f"{path}: MediaPipe landmarks are fractions of the image; give its size in px as image_size=[width, height]"
         )
     if not isinstance(content, list):
         raise DataError(f"{path}: frames: a list is expected, found {type(content).__name__}; {REMEDY}")
-    rows, where, number = [], [], []
-    for frame, entry in enumerate(content):
-        people = _unpacked(entry)
-        if people is None:
-            raise DataError(f"{path}: frame {frame}: a list of landmarks is expected; {REMEDY}")
-        for person, landmarks in enumerate(people):
-            where.append(f"{path}: frame {frame}, person {person}")
-            rows.append(_row(landmarks, where[-1]))
-            number.append(frame)
-    values = array_of(rows, lambda index: where[index], 2) if rows else np.zeros((0, len(MEDIAPIPE_33), 3))
-    return People(
-        number=np.array(number, dtype=np.int64),
+    frames = {f"frame {number}": _unpacked(entry) for number, entry in enumerate(content)}
+    people, where, number, listed = people_of(frames, path, range(len(content)))
+    rows = [_row(landmarks, at) for landmarks, at in zip(people, where, strict=True)]
+    values = array_of(rows, where, 2, "landmarks") if rows else np.zeros((0, len(MEDIAPIPE_33), 3))
+    return RawDetections(
+        number=number,
         keypoints=values[..., :2] * np.array(image_size, dtype=np.float64),
         confidence=values[..., 2],
         box_score=np.full(len(rows), np.nan),
         joints=MEDIAPIPE_33,
-        listed=np.arange(len(content)),
+        listed=listed,
         complete=True,
         fps=fps,
         image_size=image_size,
     )
 
 
-def _unpacked(entry: Any) -> list[Any] | None:
-    """A frame as a list of people; None if it is none."""
-    if isinstance(entry, dict):
-        key = next((key for key in _KEYS if key in entry), None)
-        if key is None:
-            return None
-        entry = entry[key]
-        if isinstance(entry, dict):  # the protocol buffer's own JSON: {"landmark": [...]}
-            entry = entry.get("landmark")
-    if entry is None or entry == []:
+def _unpacked(entry: Any) -> Any:
+    """A frame as a list of people; itself if it is none."""
+    inner = next((entry[key] for key in _KEYS if key in entry), entry) if isinstance(entry, dict) else entry
+    if isinstance(inner, dict):  # the protocol buffer's own JSON: {"landmark": [...]}
+        inner = inner.get("landmark", inner)
+    if inner is None or inner == []:
         return []
-    if not isinstance(entry, list):
-        return None
-    return [entry] if isinstance(entry[0], dict) else entry
-
-
-def _is_landmark(value: Any) -> bool:
-    return isinstance(value, dict) and "x" in value and "y" in value
+    return [inner] if isinstance(inner, list) and isinstance(inner[0], dict) else inner
 
 
 def _row(landmarks: Any, where: str) -> list[list[Any]]:

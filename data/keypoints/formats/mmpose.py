@@ -7,19 +7,29 @@ joints. Source: MMPose 1.x, user guide "Inference with existing models".
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from data.keypoints.coco19 import MMPOSE_MAX_SCORE, People
-from data.keypoints.parsing import REMEDY, Hints, array_of, box_scores, frame_numbers, joints_of
+from data.keypoints.coco19 import MMPOSE_MAX_SCORE, RawDetections
+from data.keypoints.parsing import (
+    REMEDY,
+    Frames,
+    Hints,
+    Reader,
+    array_of,
+    box_score,
+    first_entry,
+    joints_of,
+    people_of,
+)
 from pose.errors import DataError
 from pose.joint_sets import JointSet
 
 
-def is_instances(content: Any) -> bool:
+def is_image(content: Any) -> bool:
     """Whether `content` is the list of people of one image."""
     return isinstance(content, list) and bool(content) and _is_instance(content[0])
 
@@ -28,13 +38,21 @@ def _is_instance(value: Any) -> bool:
     return isinstance(value, dict) and "keypoints" in value and "keypoint_scores" in value
 
 
-def read_video(content: Any, path: Path, hints: Hints) -> People:
-    """A list over the frames of a video, alone or in "instance_info"; every frame listed."""
+def reader_of(content: Any) -> Reader | None:
+    if isinstance(content, dict):
+        return read_video if "instance_info" in content else None
+    first = first_entry(content)
+    video = is_image(first) or (isinstance(first, dict) and "instances" in first)
+    return read_video if video or is_image(content) else None
+
+
+def read_video(content: Any, path: Path, hints: Hints) -> RawDetections:
+    """A list over the frames of a video, alone or in "instance_info", every frame listed; or a single image."""
     names = None
     if isinstance(content, dict):
         names = _joint_names(content.get("meta_info")) if hints.joint_set is None else None
         content = content["instance_info"]
-    if is_instances(content):
+    if is_image(content):
         content = [{"frame_id": 0, "instances": content}]
     if not isinstance(content, list):
         raise DataError(f"{path}: instance_info: a list is expected, found {type(content).__name__}; {REMEDY}")
@@ -51,39 +69,21 @@ def read_video(content: Any, path: Path, hints: Hints) -> People:
     if len(frames) and max(frames) >= 1000 * (len(frames) + 10):
         raise DataError(f"{path}: frame_id {max(frames)} in a file of {len(frames)} frames; {REMEDY}")
     by_name = {f"frame {number}": people for number, people in frames.items()}
-    return _people(by_name, list(frames), path, hints, names)
+    return _read(people_of(by_name, path, list(frames)), path, hints, names)
 
 
-def read_image(content: Any, path: Path, hints: Hints) -> People:
-    """A single image."""
-    return read_images({path.stem: content}, path, hints)
-
-
-def read_images(content: Mapping[str, Any], path: Path, hints: Hints) -> People:
+def read_images(content: Mapping[str, Any], path: Path, hints: Hints) -> RawDetections:
     """`{file name: people of one image}`; every frame listed."""
-    number_of = frame_numbers(list(content), path)
-    return _people(content, [number_of[name] for name in content], path, hints, None)
+    return _read(people_of(content, path), path, hints)
 
 
-def _people(
-    content: Mapping[str, Any], numbers: Sequence[int], path: Path, hints: Hints, names: JointSet | None
-) -> People:
-    instances, where, number = [], [], []
-    for frame_number, (name, people) in zip(numbers, content.items(), strict=True):
-        if not isinstance(people, list):
-            raise DataError(f"{path}: {name}: a list of people is expected, found {type(people).__name__}; {REMEDY}")
-        for index, person in enumerate(people):
-            if not _is_instance(person):
-                raise DataError(
-                    f"{path}: {name}, person {index}: 'keypoints' and 'keypoint_scores' are expected; {REMEDY}"
-                )
-            instances.append(person)
-            where.append(f"{path}: {name}, person {index}")
-            number.append(frame_number)
-    points = [person["keypoints"] for person in instances]
-    scores = [person["keypoint_scores"] for person in instances]
-    keypoints = array_of(points, lambda index: f"{where[index]}: keypoints", 2, "x, y of each joint")
-    confidence = array_of(scores, lambda index: f"{where[index]}: keypoint_scores")
+def _read(frames: Frames, path: Path, hints: Hints, names: JointSet | None = None) -> RawDetections:
+    instances, where = frames.people, frames.where
+    for instance, at in zip(instances, where, strict=True):
+        if not _is_instance(instance):
+            raise DataError(f"{at}: 'keypoints' and 'keypoint_scores' are expected; {REMEDY}")
+    keypoints = array_of([one["keypoints"] for one in instances], where, 2, what="x, y of each joint")
+    confidence = array_of([one["keypoint_scores"] for one in instances], where, key="keypoint_scores")
     if instances and keypoints.shape != (*confidence.shape, 2):
         raise DataError(
             f"{path}: keypoints {keypoints.shape[1:]} and keypoint_scores {confidence.shape[1:]} do not agree: "
@@ -91,13 +91,13 @@ def _people(
         )
     count = confidence.shape[1]
     joints = names if names is not None and len(names) == count else joints_of(count, path, hints.joint_set)
-    return People(
-        number=np.array(number, dtype=np.int64),
+    return RawDetections(
+        number=frames.number,
         keypoints=keypoints,
         confidence=confidence,
-        box_score=box_scores([person.get("bbox_score") for person in instances]),
+        box_score=np.array([box_score(person.get("bbox_score")) for person in instances]),
         joints=joints,
-        listed=np.array(numbers, dtype=np.int64),
+        listed=frames.listed,
         complete=True,
         max_score=MMPOSE_MAX_SCORE,
     )

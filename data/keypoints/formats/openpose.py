@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from data.keypoints.coco19 import ALPHAPOSE_MAX_SCORE, MMPOSE_MAX_SCORE, People
-from data.keypoints.parsing import REMEDY, Hints, array_of, frame_numbers, joints_of, split_triples
+from data.keypoints.coco19 import ALPHAPOSE_MAX_SCORE, MMPOSE_MAX_SCORE, RawDetections
+from data.keypoints.parsing import REMEDY, Hints, Reader, array_of, joints_of, people_of, split_triples
 from pose.errors import DataError
 
 _LISTS = {"people": ("pose_keypoints_2d", "pose_keypoints"), "bodies": ("joints",)}
@@ -24,39 +24,42 @@ def is_frame(content: Any) -> bool:
     return isinstance(content, dict) and any(isinstance(content.get(key), list) for key in _LISTS)
 
 
-def read_frame(content: Any, path: Path, hints: Hints) -> People:
+def reader_of(content: Any) -> Reader | None:
+    if is_frame(content):
+        return read_frame
+    first = next(iter(content.values()), None) if isinstance(content, dict) else None
+    return read_alphapose if is_frame(first) else None
+
+
+def read_frame(content: Any, path: Path, hints: Hints) -> RawDetections:
     """A single frame."""
     return read_frames({path.stem: content}, path, hints)
 
 
-def read_alphapose(content: Any, path: Path, hints: Hints) -> People:
+def read_alphapose(content: Any, path: Path, hints: Hints) -> RawDetections:
     """AlphaPose's file of `{image name: frame}`."""
     return read_frames(content, path, hints, ALPHAPOSE_MAX_SCORE)
 
 
-def read_frames(content: Mapping[str, Any], path: Path, hints: Hints, max_score: float = MMPOSE_MAX_SCORE) -> People:
+def read_frames(
+    content: Mapping[str, Any], path: Path, hints: Hints, max_score: float = MMPOSE_MAX_SCORE
+) -> RawDetections:
     """`{name of the frame's image or file: its object}`; every frame listed.
 
     max_score: of RTMPose's networks, whose joints Sports2D writes.
     """
-    number_of = frame_numbers(list(content), path)
-    flat, where, number = [], [], []
-    for name, frame in content.items():
-        for index, keypoints in enumerate(_keypoints(frame, path, name)):
-            if keypoints == []:  # only a face or a hand was found
-                continue
-            flat.append(keypoints)
-            where.append(f"{path}: {name}, person {index}: keypoints")
-            number.append(number_of[name])
-    triples = array_of(flat, lambda index: where[index])
-    keypoints, confidence = split_triples(triples, f"{path}: keypoints")
-    return People(
-        number=np.array(number, dtype=np.int64),
+    frames = people_of({name: _keypoints(frame, path, name) for name, frame in content.items()}, path)
+    flat, where = frames.people, frames.where
+    body = [index for index, keypoints in enumerate(flat) if keypoints != []]  # else only a face or a hand was found
+    triples = array_of([flat[index] for index in body], [where[index] for index in body])
+    keypoints, confidence = split_triples(triples, where)
+    return RawDetections(
+        number=frames.number[body],
         keypoints=keypoints,
         confidence=confidence,
-        box_score=np.full(len(number), np.nan),
+        box_score=np.full(len(body), np.nan),
         joints=joints_of(keypoints.shape[1], path, hints.joint_set),
-        listed=np.array(list(number_of.values()), dtype=np.int64),
+        listed=frames.listed,
         complete=True,
         max_score=max_score,
     )

@@ -120,7 +120,9 @@ def test_scores_of_another_scale_are_refused(content, tmp_path):
         read_detections(write(tmp_path, content), **arguments)
 
 
-@pytest.mark.parametrize(("factor", "message"), [(1 / 640, "shares of the image"), (1e5, "a coordinate of 3.6e.06 px")])
+@pytest.mark.parametrize(
+    ("factor", "message"), [(1 / 640, "fractions of the image"), (1e5, "a coordinate of 3.6e.06 px")]
+)
 def test_coordinates_that_are_no_pixels(factor, message, tmp_path):
     content = results(0)
     content[0]["keypoints"] = (np.array(person()).reshape(17, 3) * [factor, factor, 1]).ravel().tolist()
@@ -134,12 +136,12 @@ def test_coordinates_that_are_no_pixels(factor, message, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"fps": 0}, "fps=0: must be a number above 0"),
+        ({"fps": 0}, "fps=0: must be a number > 0"),
         ({"fps": float("nan")}, "fps=nan"),
         ({"image_size": (0, 10)}, r"image_size=\[0, 10\]: must be"),
         ({"image_size": (5,)}, r"image_size=\[5\]: must be"),
-        ({"n_frames": 0}, "n_frames=0: must be at least 1"),
-        ({"score_scale": 0}, "score_scale=0: must be above 0"),
+        ({"n_frames": 0}, "n_frames=0: must be a whole number >= 1"),
+        ({"score_scale": 0}, "score_scale=0: must be a number > 0"),
     ],
 )
 def test_arguments(arguments, message, tmp_path):
@@ -208,10 +210,10 @@ UNREADABLE = {
     ),
     "mmpose info": ({"instance_info": 3}, "instance_info: a list is expected, found int"),
     "mediapipe count": (mediapipe(21), "frame 1, person 0: 33 landmarks are expected, found 21"),
-    "mediapipe text": (mediapipe(x="a"), "frame 1, person 0: x, y of each joint|frame 1, person 0: numbers"),
+    "mediapipe text": (mediapipe(x="a"), "frame 1, person 0: landmarks: numbers are expected"),
     "mediapipe size": ({**mediapipe(), "image_size": [640]}, r"image_size: \[width, height\] in px is expected"),
     "mediapipe fps": ({**mediapipe(), "fps": 0}, "fps: a number above 0 is expected, found 0"),
-    "mediapipe frame": ({**mediapipe(), "frames": [3]}, "frame 0: a list of landmarks is expected"),
+    "mediapipe frame": ({**mediapipe(), "frames": [3]}, "frame 0: a list of people is expected, found int"),
 }
 
 

@@ -176,7 +176,7 @@ def npz_rows(folder: Path) -> Path:
 
 
 def npz_frames(folder: Path) -> Path:
-    """(T, P, K, 3); nobody is NaN or zeros."""
+    """(T, P, K, 3); a missing person is NaN or zeros."""
     people, score = np.full((N_FRAMES, 2, 17, 3), np.nan), np.zeros((N_FRAMES, 2))
     for row, (frame, person) in enumerate(zip(FRAME, [0, 1, 1, 0, 1], strict=True)):
         people[frame, person], score[frame, person] = PEOPLE[row], SCORE[row]
@@ -268,7 +268,9 @@ def test_mediapipe_says_its_own_size_and_rate_or_asks_for_it(tmp_path: Path):
     found = read_detections(write(tmp_path / "pose.json", content))
     assert_the_people(found, ONE_EACH)
     assert (found.fps, found.image_size) == (30.0, SIZE)
-    with pytest.raises(DataError, match=r"pose.json: MediaPipe landmarks are shares .* image_size=\[width, height\]"):
+    with pytest.raises(
+        DataError, match=r"pose.json: MediaPipe landmarks are fractions .* image_size=\[width, height\]"
+    ):
         read_detections(write(tmp_path / "pose.json", landmarks()))
 
 
@@ -317,7 +319,7 @@ def test_missing_joints_stay_missing(tmp_path: Path):
     people[3, COCO_17.index("left_wrist"), 2] = 0.01
     np.savez(tmp_path / "k.npz", keypoints=people, frame=FRAME)
     found = read_detections(tmp_path / "k.npz")
-    assert found.frame.tolist() == [0, 0, 3, 3]  # nobody is no detection
+    assert found.frame.tolist() == [0, 0, 3, 3]  # without a joint, no detection
     for row, joints in {0: ("left_hip", "hip"), 1: ("right_shoulder", "neck")}.items():
         missing = [COCO_19.index(joint) for joint in joints]
         assert not found.keypoints_2d[row, missing].any()
