@@ -10,7 +10,6 @@ A joint is named after the bone that ends there; `root` is the root.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -158,60 +157,39 @@ def _in_tree_order(path: Path | str, bones: dict[str, Bone], parents: dict[str, 
 def _read_frames(text: TextFile, skeleton: Skeleton) -> dict[str, np.ndarray]:
     """For each bone that moves its values, (T, degrees of freedom), angles in degrees."""
     sizes = {name: len(bone.dof) for name, bone in skeleton.bones.items() if bone.dof}
-    rows: dict[str, list[list[str]]] = {name: [] for name in sizes}
-    where: list[int] = []
+    rows: dict[str, list[list[float]]] = {name: [] for name in sizes}
+    frames, expected = 0, -1
     radians = False
-    expected = -1
     for number, words in text.lines():
         name = words[0]
         if name.startswith(":"):
             radians = radians or name.upper() == ":RADIANS"
         elif len(words) == 1 and name.isdecimal() and len(name) < 10:
-            _check_complete(text, number, rows, len(where))
-            if where and int(name) != expected:
+            _check_complete(text, number, rows, frames)
+            if frames and int(name) != expected:
                 raise text.error(number, f"frame {expected} is expected")
-            expected = int(name) + 1
-            where.append(number)
+            frames, expected = frames + 1, int(name) + 1
         elif name not in sizes or len(words) != sizes[name] + 1:
             wanted = f"{sizes[name]} values" if name in sizes else "a bone that the skeleton lets move"
             raise text.error(number, f"{wanted} expected")
-        elif len(rows[name]) != len(where) - 1:
+        elif len(rows[name]) != frames - 1:
             raise text.error(number, f"{name} once per frame is expected")
         else:
-            rows[name].append(words[1:])
-    if not where:
+            rows[name].append(text.numbers(number, words[1:], sizes[name]))
+    if not frames:
         raise DataError(f"{text.path}: no frames, an AMC trial is expected; {FETCH}")
-    _check_complete(text, len(text.content) + 1, rows, len(where))
-    return {name: _values(text, name, found, radians, skeleton, where) for name, found in rows.items()}
-
-
-def _check_complete(text: TextFile, number: int, rows: dict[str, list[list[str]]], frames: int) -> None:
-    if missing := [name for name, found in rows.items() if len(found) != frames]:
-        raise text.error(number, f"frame {frames} lacks {', '.join(missing[:4])}, every bone is expected")
-
-
-def _values(
-    text: TextFile, name: str, rows: list[list[str]], radians: bool, skeleton: Skeleton, where: list[int]
-) -> np.ndarray:
-    try:
-        values = np.array([[float(word) for word in row] for row in rows])
-        bad = ~np.isfinite(values).all(axis=1)
-    except ValueError:
-        values, bad = np.zeros(0), np.array([not _are_numbers(row) for row in rows])
-    if bad.any():
-        frame = int(np.flatnonzero(bad)[0])
-        raise text.error(where[frame], f"finite numbers are expected for {name} in the frame that begins here")
+    _check_complete(text, len(text.content) + 1, rows, frames)
+    values = {name: np.array(found) for name, found in rows.items()}
     if radians:
-        turns = [i for i, dof in enumerate(skeleton.bones[name].dof) if dof.startswith("r")]
-        values[:, turns] = np.degrees(values[:, turns])
+        for name, found in values.items():
+            turns = [i for i, dof in enumerate(skeleton.bones[name].dof) if dof.startswith("r")]
+            found[:, turns] = np.degrees(found[:, turns])
     return values
 
 
-def _are_numbers(words: list[str]) -> bool:
-    try:
-        return all(math.isfinite(float(word)) for word in words)
-    except ValueError:
-        return False
+def _check_complete(text: TextFile, number: int, rows: dict[str, list[list[float]]], frames: int) -> None:
+    if missing := [name for name, found in rows.items() if len(found) != frames]:
+        raise text.error(number, f"frame {frames} lacks {', '.join(missing[:4])}, every bone is expected")
 
 
 def _local_rotation(bone: Bone, degrees: np.ndarray | None) -> np.ndarray | None:

@@ -19,7 +19,7 @@ import numpy as np
 from data.mocap.kinematics import Motion, check_size, forward, rotations
 from fileio.limits import FETCH
 from fileio.text_lines import TextFile
-from pose.errors import ConfigError, DataError
+from pose.errors import DataError
 from pose.joint_sets import MUPOTS_17
 
 logger = logging.getLogger(__name__)
@@ -75,23 +75,14 @@ def read_bvh(path: Path | str) -> tuple[Motion, float]:
     return Motion(names, forward([node.parent for node in nodes], local, vectors, own=False)), fps
 
 
-def to_world_mm(
-    poses: np.ndarray, fps: float, source: Path | str, mm_per_unit: float | None = None, up: str | None = None
-) -> np.ndarray:
+def to_world_mm(poses: np.ndarray, fps: float, source: Path | str) -> np.ndarray:
     """Poses (T, 17, 3), MuPoTS-17 in a file's own unit and frame -> the same in mm, y up, a lone first pose left out.
 
-    mm_per_unit: size of the unit, guessed from the length of the legs if None. up: `y` or `z`, from the direction in
-    which the person stands if None. Both guesses are logged. Raises DataError where no known unit makes the legs
-    plausible, ConfigError for arguments that are not allowed.
+    The unit is found by the length of the legs, the axis that points up by how the person stands; both are logged.
+    Raises DataError where no known unit makes the legs plausible.
     """
-    if up not in (None, "y", "z"):
-        raise ConfigError(f"up={up}: must be y or z; leave it out to find it from the way the person stands")
-    if mm_per_unit is not None and not 0 < mm_per_unit < float("inf"):
-        raise ConfigError(f"mm_per_unit={mm_per_unit}: must be a positive number; 10 for a file in cm")
-    if mm_per_unit is None:
-        mm_per_unit = _guess_unit(poses, source)
-    poses = poses * mm_per_unit
-    if (up or _guess_up(poses, source)) == "z":
+    poses = poses * _guess_unit(poses, source)
+    if _guess_up(poses, source) == "z":
         poses = np.stack([poses[..., 0], poses[..., 2], -poses[..., 1]], axis=-1)
     if _first_pose_is_apart(poses, fps):
         logger.info("%s: the first frame is left out, it is a pose apart (a T-pose before the motion)", source)
@@ -211,7 +202,7 @@ def _guess_unit(poses: np.ndarray, source: Path | str) -> float:
             return size
     raise DataError(
         f"{source}: legs {leg:.4g} units long; in {', '.join(UNITS)} they are {LEG_MM[0]:g} to {LEG_MM[1]:g} mm; "
-        "give the unit's size by mm_per_unit"
+        "bring the file to one of these units"
     )
 
 
@@ -222,7 +213,7 @@ def _guess_up(poses: np.ndarray, source: Path | str) -> str:
     mean = (trunk / np.maximum(length, 1e-9)).mean(axis=0)
     if mean[2] < 0.7:
         return "y"
-    logger.info("%s: the person stands along z: taken as up (give up: y if they lie)", source)
+    logger.info("%s: the person stands along z: taken as up", source)
     return "z"
 
 

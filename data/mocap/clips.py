@@ -7,7 +7,6 @@ MuPoTS-17 ends here.
 from __future__ import annotations
 
 import logging
-import math
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -17,9 +16,9 @@ import numpy as np
 
 from data.mocap.asf_amc import CMU_FPS, read_amc, read_asf
 from data.mocap.bvh import read_bvh, to_world_mm
-from data.mocap.joint_maps import JointMap, to_mupots
+from data.mocap.joint_maps import to_mupots
 from fileio.arrays import read_npz, require
-from pose.errors import ConfigError, DataError
+from pose.errors import DataError
 from pose.joint_sets import MUPOTS_17
 
 logger = logging.getLogger(__name__)
@@ -28,7 +27,7 @@ logger = logging.getLogger(__name__)
 ACCEPTED = {
     ".npz": "arrays (T, 17, 3) in mm, MuPoTS-17 order, y up, one clip per key",
     ".amc": "trials of the CMU database, with the skeleton SS.asf of SS_TT.amc in the same folder",
-    ".bvh": "one person each, joints named as in data/mocap/joint_maps.py or by joint_map",
+    ".bvh": "one person each, joints named as in data/mocap/joint_maps.py",
 }
 #: Frames per second that a recording can have. Others are damage, and make gigabytes when brought to a usual rate.
 MIN_FPS, MAX_FPS = 0.1, 1e5
@@ -91,19 +90,11 @@ def motion_files(folder: Path | str) -> list[Path]:
     return sorted({*files, *(path for path in skeletons if path is not None)})
 
 
-def read_clips(
-    folder: Path | str,
-    fps: float | None = None,
-    joint_map: JointMap | None = None,
-    mm_per_unit: float | None = None,
-    up: str | None = None,
-) -> list[Clip]:
+def read_clips(folder: Path | str, fps: float | None = None) -> list[Clip]:
     """Every clip of the motion capture files below `folder`, sorted by name.
 
     fps: the rate of files that do not state it: npz files without a key `fps` and without `NNfps` in their name, and
-    AMC files (120 if None). joint_map: which joints make up MuPoTS-17 where they are not named as one of the tables of
-    joint_maps expects. mm_per_unit, up: unit and upward axis (`y`, `z`) of BVH files, guessed if None (see
-    bvh.to_world_mm).
+    AMC files (120 if None).
 
     BVH files of one name in several folders become clips FOLDER_NAME. Of clips of one name that of the first kind in
     ACCEPTED is kept, and what was skipped is logged. Raises DataError naming the file, and the line where there is one.
@@ -119,41 +110,12 @@ def read_clips(
                 if not _known(clips, clip.name, path):
                     clips[clip.name] = clip
             continue
-        shared = _kind(path) == ".bvh" and stems[path.stem] > 1
-        name = f"{path.parent.name}_{path.stem}" if shared else path.stem
+        ambiguous = _kind(path) == ".bvh" and stems[path.stem] > 1
+        name = f"{path.parent.name}_{path.stem}" if ambiguous else path.stem
         if not _known(clips, name, path):
-            if _kind(path) == ".amc":
-                poses, rate = _read_amc(path, fps, joint_map)
-            else:
-                poses, rate = _read_bvh(path, joint_map, mm_per_unit, up)
+            poses, rate = _read_amc(path, fps) if _kind(path) == ".amc" else _read_bvh(path)
             clips[name] = Clip(name, subject_of(path.stem, path, folder), rate, poses, str(path))
     return [clips[name] for name in sorted(clips)]
-
-
-def resample(clip: Clip, fps: float) -> Clip:
-    """The clip at another rate, from the same first frame on; unchanged where the rates are equal.
-
-    To half the rate or less: low-passed below the new Nyquist frequency first (zero-phase Butterworth, cut-off at
-    0.8 of it). Between frames: linear interpolation. Raises ConfigError unless fps is positive.
-    """
-    if not 0 < fps < math.inf:
-        raise ConfigError(f"fps={fps}: a positive number of frames per second is expected")
-    if fps == clip.fps:
-        return clip
-    poses = clip.poses_3d.astype(np.float64)
-    if clip.fps / fps >= 2 and len(clip) > 1:
-        import scipy.signal  # takes a second to import
-
-        sos = scipy.signal.butter(4, 0.8 * fps / clip.fps, output="sos")
-        padding = min(len(clip) - 1, math.ceil(10 * clip.fps / fps))
-        poses = scipy.signal.sosfiltfilt(sos, poses, axis=0, padlen=padding)
-    step = clip.fps / fps
-    at = np.arange(math.floor((len(clip) - 1) / step + 1e-6) + 1) * step
-    first = np.minimum(at.astype(np.int64), max(len(clip) - 2, 0))
-    second = np.minimum(first + 1, len(clip) - 1)
-    weight = np.minimum(at - first, 1.0)[:, None, None]
-    between = (1 - weight) * poses[first] + weight * poses[second]
-    return Clip(clip.name, clip.subject, fps, between.astype(np.float32), clip.source)
 
 
 def subject_of(name: str, path: Path, folder: Path) -> str:
@@ -189,20 +151,18 @@ def _skeleton_of(trial: Path) -> Path | None:
     return others[0] if len(others) == 1 else None
 
 
-def _read_amc(path: Path, fps: float | None, joint_map: JointMap | None) -> tuple[np.ndarray, float]:
+def _read_amc(path: Path, fps: float | None) -> tuple[np.ndarray, float]:
     asf = _skeleton_of(path)
     if asf is None:
         raise DataError(f"{path}: its skeleton is not there; put {path.stem.split('_')[0]}.asf into the same folder")
     skeleton = read_asf(asf)
-    poses = to_mupots(read_amc(path, skeleton), path, joint_map)
+    poses = to_mupots(read_amc(path, skeleton), path)
     return poses * skeleton.mm_per_unit, CMU_FPS if fps is None else fps
 
 
-def _read_bvh(
-    path: Path, joint_map: JointMap | None, mm_per_unit: float | None, up: str | None
-) -> tuple[np.ndarray, float]:
+def _read_bvh(path: Path) -> tuple[np.ndarray, float]:
     motion, fps = read_bvh(path)
-    return to_world_mm(to_mupots(motion, path, joint_map), fps, path, mm_per_unit, up), fps
+    return to_world_mm(to_mupots(motion, path), fps, path), fps
 
 
 def _read_npz(path: Path, folder: Path, fps: float | None) -> list[Clip]:

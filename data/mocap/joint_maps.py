@@ -1,9 +1,9 @@
 """Which joints of a motion capture skeleton make up MuPoTS-17: one table per naming convention.
 
-A table gives for each MuPoTS-17 joint a source joint, several to choose from (the first that is there), or a weighted
-mix of joints. `{side}` stands for left and right in the convention's spelling. Names are compared without case,
-spaces, punctuation and namespace (`mixamorig:LeftUpLeg` is `leftupleg`). The head's top is the head's end site; where
-a file has none, or one of no length, it is put on the line from neck to head.
+A table gives for each MuPoTS-17 joint a source joint, or several of which the first that is there counts. `{side}`
+stands for left and right in the convention's spelling. Names are compared without case, spaces, punctuation and
+namespace (`mixamorig:LeftUpLeg` is `leftupleg`). The head's top is the head's end site; where a file has none, or one
+of no length, it is put on the line from neck to head. Another convention is one more table.
 
 The CMU table is exact: it is the one by which the clips in MuPoTS-17 that this project was developed with were made.
 The others follow it: `spine` two thirds of the way from hip to neck, `head` where the head bone starts.
@@ -11,7 +11,6 @@ The others follow it: `spine` two thirds of the way from hip to neck, `head` whe
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,18 +18,15 @@ from pathlib import Path
 import numpy as np
 
 from data.mocap.kinematics import Motion
-from pose.errors import ConfigError, DataError
+from pose.errors import DataError
 from pose.joint_sets import MUPOTS_17
 
-logger = logging.getLogger(__name__)
+#: A source joint, or several of which the first that is there counts.
+Source = str | tuple[str, ...]
 
-#: A source joint, several of which the first that is there counts, or weights of joints that sum to 1.
-Source = str | tuple[str, ...] | Mapping[str, float]
-JointMap = Mapping[str, Source]
-
-#: From the head joint to its top, as a share of the leg's length, where the file does not say.
+#: From the head joint to its top, as a fraction of the leg's length, where the file does not say.
 _HEAD_OF_LEG = 0.22
-#: An end site nearer to the head than this share of the leg says nothing.
+#: An end site nearer to the head than this fraction of the leg says nothing.
 _NO_LENGTH = 0.05
 
 
@@ -96,35 +92,27 @@ for _one in TABLES.values():
     _one.setdefault("head_top", "Head end")
 
 
-def to_mupots(motion: Motion, source: Path | str, joint_map: JointMap | None = None) -> np.ndarray:
+def to_mupots(motion: Motion, source: Path | str) -> np.ndarray:
     """Poses (T, 17, 3), MuPoTS-17, in the motion's own unit and frame.
 
-    joint_map: a table of the user's own instead of the known ones; `head_top` may be left out of it. Raises DataError,
-    listing the file's joints and the known tables, where none fits; ConfigError for a `joint_map` that is not one.
+    Raises DataError, listing the file's joints and the known tables, where none fits.
     """
     index: dict[str, int] = {}
     for i, name in enumerate(motion.names):
         index.setdefault(_plain(name), i)
-    if joint_map is not None:
-        _check(joint_map)
-        table, missing = joint_map, _missing(joint_map, index)
-        if missing:
-            raise DataError(f"{source}: has no {', '.join(missing)}, which joint_map names; {_joints(motion)}")
+    for table in TABLES.values():
+        columns = {joint: _column(source_joint, index) for joint, source_joint in table.items()}
+        if all(column is not None for joint, column in columns.items() if joint != "head_top"):
+            break
     else:
-        convention = next((name for name, table in TABLES.items() if not _missing(table, index)), None)
-        if convention is None:
-            raise DataError(
-                f"{source}: joints of no known naming ({'; '.join(TABLES)}); give joint_map, which names for each "
-                f"joint of MuPoTS-17 ({', '.join(MUPOTS_17.names)}) one of the file's or weights of several; "
-                f"{_joints(motion)}"
-            )
-        logger.debug("%s: joints named as by %s", source, convention)
-        table = TABLES[convention]
+        raise DataError(
+            f"{source}: joints of no known naming ({'; '.join(TABLES)}); rename them as one of the tables of "
+            f"data/mocap/joint_maps.py; the file's joints: {', '.join(motion.names[:200])}"
+        )
     poses = np.full((len(motion.positions), len(MUPOTS_17), 3), np.nan)
-    for j, joint in enumerate(MUPOTS_17.names):
-        if weights := _weights(table.get(joint, ()), index):
-            parts = [motion.positions[:, index[_plain(name)]] * weight for name, weight in weights.items()]
-            poses[:, j] = np.sum(parts, axis=0)
+    for joint, column in columns.items():
+        if column is not None:
+            poses[:, MUPOTS_17.index(joint)] = motion.positions[:, column]
     return _with_head_top(poses)
 
 
@@ -133,38 +121,10 @@ def _plain(name: str) -> str:
     return re.sub(r"^mixamorig\d*", "", plain)
 
 
-def _joints(motion: Motion) -> str:
-    return f"the file's joints: {', '.join(motion.names[:200])}"
-
-
-def _weights(source: Source, index: Mapping[str, int]) -> Mapping[str, float]:
-    """Weights of the source joints; none if none of the choices is there."""
-    if isinstance(source, Mapping):
-        return source
+def _column(source: Source, index: Mapping[str, int]) -> int | None:
+    """Where the first source joint that is there is; None if there is none."""
     choices = (source,) if isinstance(source, str) else source
-    return next(({name: 1.0} for name in choices if _plain(name) in index), {})
-
-
-def _missing(table: JointMap, index: Mapping[str, int]) -> list[str]:
-    """The source joints that the table needs and the file does not have. The head's top is never needed."""
-    missing = []
-    for joint, source in table.items():
-        if isinstance(source, Mapping):
-            missing += [name for name in source if _plain(name) not in index]
-        elif joint != "head_top" and not _weights(source, index):
-            missing.append(source if isinstance(source, str) else " or ".join(source))
-    return missing
-
-
-def _check(joint_map: JointMap) -> None:
-    known = set(MUPOTS_17.names)
-    if unknown := sorted(set(joint_map) - known):
-        raise ConfigError(f"joint_map: {', '.join(unknown)}: must be joints of MuPoTS-17: {', '.join(MUPOTS_17.names)}")
-    if missing := sorted(known - set(joint_map) - {"head_top"}):
-        raise ConfigError(f"joint_map: lacks {', '.join(missing)}; name a source joint or weights for each")
-    for joint, source in joint_map.items():
-        if isinstance(source, Mapping) and not abs(sum(source.values()) - 1) < 1e-6:
-            raise ConfigError(f"joint_map.{joint}: weights sum to {sum(source.values()):g}; they must sum to 1")
+    return next((index[_plain(name)] for name in choices if _plain(name) in index), None)
 
 
 def _with_head_top(poses: np.ndarray) -> np.ndarray:

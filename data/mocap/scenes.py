@@ -15,9 +15,9 @@ from data.synthetic.motions import KINDS, procedural_motion
 from data.synthetic.scenes import SeenPerson, View, compose_scene, look_at, render_scene
 from pose.cameras import Camera
 
-#: Shares of scenes with one, two, three and four people.
+#: Fractions of scenes with one, two, three and four people.
 _PEOPLE = (0.3, 0.3, 0.25, 0.15)
-#: Longest share of a scene that somebody may stand right behind somebody else.
+#: Largest fraction of a scene that a person may stand right behind another one.
 _BEHIND = 0.25
 #: Width and height of the pictures.
 PICTURES = ((1920, 1080), (1280, 720), (1080, 1920), (2048, 2048), (640, 480))
@@ -40,7 +40,7 @@ class Take:
 class Cast:
     """What a scene is made of, before anything moves.
 
-    takes: of each person; None for one who moves as the stand-in's people do. others: takes whose upper bodies may be
+    takes: of each person; None for one who moves as in the synthetic data. others: takes whose upper bodies may be
     used instead, one per person, or none: the captured people as they are. farthest: limits of the distance of the
     person farthest away, mm.
     """
@@ -56,7 +56,7 @@ class Cast:
 def training_cast(
     clips: Sequence[Clip], n_frames: int, fps: float, procedural: float, rng: np.random.Generator
 ) -> Cast:
-    """A scene to learn from: any people, camera and detector. procedural: share of those who move as the stand-in's."""
+    """A scene to learn from: any people, camera and detector. procedural: fraction of procedural people."""
     n_people = _number_of_people(rng)
     takes: list[Take | None] = [_take(clips, n_frames, fps, _speed(rng), rng) for _ in range(n_people)]
     others = [_take(clips, n_frames, fps, _speed(rng), rng) for _ in range(n_people)]

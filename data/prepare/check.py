@@ -1,7 +1,7 @@
 """What of every data set is there, what is missing, and what it takes for each command; `prepare=check`.
 
 Files are looked for, not opened: a table in a moment, also over a network. The readers say which files they need.
-Nobody knows the number of frames without the annotations, so frames are counted, and only folders without any are
+The number of frames is not known without the annotations, so frames are counted, and only folders without any are
 missing.
 """
 

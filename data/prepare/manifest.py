@@ -1,7 +1,7 @@
 """`manifest.json`: what the preparations in a folder have finished, with sizes and hashes.
 
-Several programs may prepare into one folder at once, so nobody owns the file: who has news takes a lock, reads it
-again, adds the news and puts the whole in its place in one move. A program that is killed leaves the last whole version
+Several programs may prepare into one folder at once, so no one owns the file: to add entries a program takes a lock,
+reads the file again, adds them and puts the whole in its place in one move. A program that is killed leaves the last whole version
 (the lock goes with its process), and what it had not yet recorded is done again.
 """
 

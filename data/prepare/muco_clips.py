@@ -128,9 +128,9 @@ def choose_clips(
     for person in list(range(len(clips))) * _ROUNDS:
         clips[person] = best(clips[:person] + clips[person + 1 :], known=[clips[person]])
     tracks = [track(clip) for clip in clips]
-    if (share := _share_too_close(tracks)) > MANY_TOO_CLOSE:
+    if (fraction := _fraction_too_close(tracks)) > MANY_TOO_CLOSE:
         logger.warning(
-            "%s: people are within %.0f mm of each other in %.0f %% of frames", clips, TOO_CLOSE, 100 * share
+            "%s: people are within %.0f mm of each other in %.0f %% of frames", clips, TOO_CLOSE, 100 * fraction
         )
     return clips
 
@@ -151,7 +151,7 @@ def _cross(a: np.ndarray, b: np.ndarray) -> bool:
     return bool((order[1:] * order[:-1] < 0).any())
 
 
-def _share_too_close(tracks: Sequence[np.ndarray]) -> float:
+def _fraction_too_close(tracks: Sequence[np.ndarray]) -> float:
     """The part of frames in which any two people are too close."""
     pairs = [_distance(a, b) < TOO_CLOSE for i, a in enumerate(tracks) for b in tracks[:i]]
     return float(np.any(pairs, axis=0).mean())

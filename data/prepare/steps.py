@@ -100,7 +100,7 @@ def _check(root: Path, steps: Sequence[Step]) -> None:
             raise ConfigError(f"step {step.name!r} is given twice; names must be unique")
         known.add(step.name)
         if not step.outputs:
-            raise ConfigError(f"step {step.name!r} has no outputs; without any nobody can tell that it is done")
+            raise ConfigError(f"step {step.name!r} has no outputs; without any it is not known when it is done")
         for path in (step.outputs[0], step.outputs[-1]):
             if not path.is_relative_to(root) or ".." in path.parts:
                 raise ConfigError(f"step {step.name!r} writes {path}, which is not below {root}")

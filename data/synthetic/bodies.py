@@ -1,4 +1,4 @@
-"""People for the stand-in: bone lengths that vary by person, and the posing of a skeleton from joint angles.
+"""People of the synthetic data: bone lengths that vary by person, and the posing of a skeleton from joint angles.
 
 World coordinates: mm, right-handed, y up, floor at y = 0. A person's own axes are x left, y up, z forward, so a
 person at heading 0 faces +z. Every bone keeps its length exactly: the upper body is posed by forward kinematics, the
@@ -45,8 +45,8 @@ def random_body(rng: np.random.Generator) -> Body:
     """An adult between about 1.5 and 1.95 m whose limbs each deviate a few per cent from the average proportions."""
     height = float(np.clip(rng.normal(1720, 95), 1500, 1950))
 
-    def part(share: float, spread: float = 0.03) -> float:
-        return height * share * float(np.clip(rng.normal(1, spread), 1 - 2 * spread, 1 + 2 * spread))
+    def part(fraction: float, spread: float = 0.03) -> float:
+        return height * fraction * float(np.clip(rng.normal(1, spread), 1 - 2 * spread, 1 + 2 * spread))
 
     head_top = part(0.160)
     return Body(

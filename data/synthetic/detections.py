@@ -46,8 +46,8 @@ class Detector:
     each joint of each person, as detectors and capture systems place joints differently. tail: spread of the errors'
     logarithm over time, 0 for Gaussian errors. score: factor on the scores of what is in sight; spread: of these.
     guess_score, guess_spread: scores of what is hidden. swaps: how often left and right of arms or legs that lie close
-    together in the image are exchanged, as part of that time. lapses: share of frames in which somebody is not found
-    for no reason. The values of HR-Net are the defaults.
+    together in the image are exchanged, as part of that time. lapses: fraction of frames in which a person is
+    undetected for no reason. The values of HR-Net are the defaults.
     """
 
     lasting: float = 0.006
@@ -69,7 +69,7 @@ HRNET = Detector()
 _HEIGHT = 1700.0
 #: The own body hides a joint less thoroughly than another person does.
 _SELF_SEVERITY = 0.55
-#: Nobody is found where more of the twelve limb joints than this are hidden by others (varied over time).
+#: A person is undetected where more of the twelve limb joints than this are hidden by others (varied over time).
 _MISSED_HIDDEN = 0.72
 
 
@@ -186,13 +186,13 @@ _MISTAKEN_WITHIN = 0.12
 
 
 def _exchange_sides(
-    keypoints: np.ndarray, scores: np.ndarray, height_px: np.ndarray, fps: float, rng: np.random.Generator, share: float
+    keypoints: np.ndarray, scores: np.ndarray, height_px: np.ndarray, fps: float, rng: np.random.Generator, part: float
 ) -> None:
     """In place: for spells of about 0.3 s left and right limbs (P, T, 17, 2) change places; scores (P, T, 17) sink."""
     for left in (_ARM, _LEG):
         right = [COCO_17.flip[joint] for joint in left]
         apart = np.linalg.norm(keypoints[:, :, left] - keypoints[:, :, right], axis=-1).mean(-1)
-        spell = autoregressive(apart.shape, 1, 0.3 * fps, rng) > -ndtri(share)
+        spell = autoregressive(apart.shape, 1, 0.3 * fps, rng) > -ndtri(part)
         person, frame = np.nonzero(spell & (apart < _MISTAKEN_WITHIN * height_px))
         for a, b in zip(left, right, strict=True):
             for values in (keypoints, scores):

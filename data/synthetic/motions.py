@@ -1,4 +1,4 @@
-"""Procedural motions: walking, turning, sitting, reaching, waving and crossing, for the stand-in data.
+"""Procedural motions: walking, turning, sitting, reaching, waving and crossing, for synthetic data.
 
 A motion is planned in continuous time and then sampled, so the same person moves alike at 25 and at 60 frames per
 second. The plan is a list of events, each ramped in and out smoothly. Walking follows an ellipse, slower where it

@@ -1,6 +1,6 @@
 """Scenes: people placed so that they pass in front of each other, cameras, and what is seen of them.
 
-Takes any motions, (T, 17, 3) mm in world coordinates with y up: the stand-in's own or captured ones. `compose_scene`
+Takes any motions, (T, 17, 3) mm in world coordinates with y up: procedural or captured ones. `compose_scene`
 places them, a `View` brings them into camera coordinates, `render_scene` annotates and detects.
 """
 
@@ -85,8 +85,8 @@ def compose_scene(
     motions: each (T, 17, 3) mm, world, y up. The first is the farthest; each later one stands on the line from the
     camera to an earlier person at some moment of the middle half, and walks across that line if it walks then.
     farthest: limits of the first person's distance in mm, 4.3 to 5 m and more for more than two people unless given.
-    behind: share of the time that somebody may stand right behind another: more of it counts as a fault, and who does
-    not walk is placed a little aside.
+    behind: fraction of the time that a person may stand right behind another: more of it counts as a fault, and people
+    who do not walk are placed a little aside.
     Of the arrangements tried, the one with the fewest collisions and people out of the picture is returned.
     """
     _check_motions(motions)

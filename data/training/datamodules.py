@@ -26,8 +26,7 @@ from data.synthetic.generate import ensure_synthetic
 from data.synthetic.settings import SyntheticSettings, synthetic_fingerprint
 from data.training.windows import EpochSampler, FrameTable, training_loader, window_offsets
 from pose.coordinates import Coordinates, check_coordinates
-from pose.errors import ConfigError
-from pose.features import Standardiser
+from pose.errors import ConfigError, check_number
 from pose.sequence import PoseSequence
 
 MPI_FOLDER = "Mpi3DHP"
@@ -45,7 +44,7 @@ class LifterDataModule(pl.LightningDataModule, ABC):
     seed: of order, flips and depth augmentation.
     augment_depth: double the set by copies at other distances; flip: mirror each window with probability 0.5.
     undetected: learn frames without a detection too, where a frame of their window has one.
-    windows_per_epoch: at most so many windows in an epoch, drawn anew each time; None: every one.
+    windows_per_epoch: at most so many windows in an epoch, drawn again each time; None: every one.
     device_resident: keep the table of frames on the training device: true, false, or "auto", if it takes at most half
     of the device's free memory.
     cache: the folder where what was read is kept for the next run (`data.sets.cache`); None: read the files each time.
@@ -71,12 +70,10 @@ class LifterDataModule(pl.LightningDataModule, ABC):
         cache: str | Path | None = None,
     ):
         super().__init__()
-        wanted = [("batch_size", batch_size, 1), ("seed", seed, 0)]
+        check_number("batch_size", batch_size, 1, whole=True)
+        check_number("seed", seed, 0, whole=True)
         if windows_per_epoch is not None:
-            wanted.append(("windows_per_epoch", windows_per_epoch, 1))
-        for key, value, least in wanted:
-            if not isinstance(value, int) or value < least:
-                raise ConfigError(f"{key}={value}: must be a whole number, {least} or more")
+            check_number("windows_per_epoch", windows_per_epoch, 1, whole=True)
         if device_resident not in (True, False, "auto"):
             raise ConfigError(f"device_resident={device_resident}: must be true, false or auto")
         if receptive_field is not None:
@@ -129,10 +126,8 @@ class LifterDataModule(pl.LightningDataModule, ABC):
             raise ConfigError("receptive_field=null: must be that of the network before the training set is read")
         readers = self.train_readers()
         sequences = [s for reader in readers for s in read_sequences(reader, self.coordinates, self.cache)]
-        frames_at: Counter[float] = Counter()
-        for sequence in sequences:
-            frames_at[sequence.fps] += len(sequence)
-        self._fps = frames_at.most_common(1)[0][0] if frames_at else None
+        rates = Counter(sequence.fps for sequence in sequences for _ in range(len(sequence)))
+        self._fps = rates.most_common(1)[0][0] if rates else None
         return FrameTable(
             sequences, self.receptive_field, self.causal, self.augment_depth, self.flip, self.seed, self.undetected
         )
@@ -143,14 +138,6 @@ class LifterDataModule(pl.LightningDataModule, ABC):
         if self._table is None:
             raise ConfigError(f"data={self.train_name}: call setup('fit') before using the training set")
         return self._table
-
-    @property
-    def feature_standardiser(self) -> Standardiser:
-        return self.table.feature_standardiser
-
-    @property
-    def target_standardiser(self) -> Standardiser:
-        return self.table.target_standardiser
 
     @property
     def fps(self) -> float | None:
@@ -195,7 +182,7 @@ class MpiInf3dhpDataModule(LifterDataModule):
 
 
 class MuCoTempDataModule(LifterDataModule):
-    """MuCo-Temp, two to four people who hide each other."""
+    """MuCo-Temp, two to four people who occlude each other."""
 
     train_name = MuCoTemp.name
 
@@ -213,7 +200,7 @@ class BothDataModule(LifterDataModule):
 
 
 class SyntheticDataModule(LifterDataModule):
-    """The embedded stand-in for MPI-INF-3DHP and MuCo-Temp, generated into `cache` when it is first needed.
+    """Synthetic data in place of MPI-INF-3DHP and MuCo-Temp, generated into `cache` when it is first needed.
 
     settings: what is generated. parts: mpi_inf_3dhp, muco_temp or both: which of the two to train on. root: where real
     data sets are; not used, accepted because every set is built with it. Further arguments are those of
@@ -237,12 +224,9 @@ class SyntheticDataModule(LifterDataModule):
 
     def train_readers(self) -> list[Reader]:
         folder = ensure_synthetic(self.cache, self.settings)
-        mpi, muco, videos = folder / MPI_FOLDER, folder / MUCO_FOLDER, range(self.settings.muco_videos)
-        readers: dict[str, Reader] = {
-            "mpi_inf_3dhp": MpiInf3dhpTrain(mpi),
-            "muco_temp": MuCoTemp(muco, mpi, videos=videos),
-        }
-        return list(readers.values()) if self.parts == "both" else [readers[self.parts]]
+        mpi, videos = folder / MPI_FOLDER, range(self.settings.muco_videos)
+        readers = [MpiInf3dhpTrain(mpi), MuCoTemp(folder / MUCO_FOLDER, mpi, videos=videos)]
+        return [reader for reader in readers if self.parts in (reader.name, "both")]
 
     def validation_reader(self) -> Reader:
         return MpiInf3dhpTest(ensure_synthetic(self.cache, self.settings) / MPI_FOLDER)

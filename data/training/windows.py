@@ -58,7 +58,7 @@ class FrameTable(Dataset):
     feature_standardiser, target_standardiser: fitted to the N plain rows, undetected ones included.
     centres (M,): rows with an annotation and a valid detection, the windows' target frames.
 
-    Raises DataError for no or unusable sequences, MismatchError for mixed variants or other joint sets.
+    Raises DataError for no or unusable sequences, MismatchError for mixed coordinates or other joint sets.
     """
 
     def __init__(
@@ -167,7 +167,7 @@ class EpochSampler(DistributedSampler):
 
     Whole batches only; every rank gets its own part of each global batch of world_size * batch_size windows. Being a
     DistributedSampler tells Lightning to call `set_epoch` and not to split the batches again. windows: at most so many
-    in an epoch, drawn anew each time; None: all.
+    in an epoch, drawn again each time; None: all.
 
     Raises ConfigError if there are fewer windows than one global batch.
     """

@@ -184,8 +184,8 @@ def _fit(cfg: DictConfig, split: Plan, module: Any, folder: Path, logger: Any, r
         fps=module.fps,
         seed=cfg.seed,
         training={"data": module.train_name, "epochs": cfg.trainer.max_epochs, "batch_size": cfg.data.batch_size},
-        features=module.feature_standardiser,
-        targets=module.target_standardiser,
+        features=module.table.feature_standardiser,
+        targets=module.table.target_standardiser,
     )
     log.info(
         "training on %s: %d frames, %d epochs%s, in %s",

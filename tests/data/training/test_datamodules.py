@@ -63,8 +63,8 @@ def test_windows_of_the_reference_sets(conformance: Path, monkeypatch) -> None:
     first = torch.tensor([starts[name] for name in reference["window_sequence"].tolist()])
     centres = first + torch.from_numpy(reference["window_position"])
     batch = module.table.gather(centres, torch.zeros(len(centres), dtype=torch.bool))
-    assert_agrees(module.feature_standardiser.invert(batch["features"]), reference["window_features"])
-    assert_agrees(module.target_standardiser.invert(batch["targets"]), reference["window_target"])
+    assert_agrees(module.table.feature_standardiser.invert(batch["features"]), reference["window_features"])
+    assert_agrees(module.table.target_standardiser.invert(batch["targets"]), reference["window_target"])
 
 
 @pytest.mark.parametrize("coordinates", COORDINATES)
@@ -79,7 +79,7 @@ def test_counts_and_statistics_of_the_whole_reference_sets(repo: Path, coordinat
     assert (module.table.n_frames, module.fps) == (reference["n_mpi"] + reference["n_muco"], 25.0)
     assert len(module.table) == reference["n_valid"]
     assert sum(int((s.annotated & s.detected).sum()) for s in module.validation_sequences) == reference["n_test_scored"]
-    for fitted, name in ((module.feature_standardiser, "2d"), (module.target_standardiser, "3d")):
+    for fitted, name in ((module.table.feature_standardiser, "2d"), (module.table.target_standardiser, "3d")):
         assert_agrees(fitted.mean, reference[f"{coordinates}_mean{name}"])
         assert_agrees(fitted.std, reference[f"{coordinates}_std{name}"])
 
