@@ -48,9 +48,9 @@ class MocapSettings:
     """What decides the content of a set.
 
     seed: the same seed gives the same files. videos: training scenes of each of the 11 cameras, `frames` frames long,
-    at `fps`. procedural: fraction of the people in them who move as in the synthetic data. test_frames: of each of the 20 + 6
-    test sequences. held_out: a subject left out of the training scenes, the only one in the test sets. clip_fps: rate
-    of files that do not say theirs. Raises ConfigError for values out of range.
+    at `fps`. procedural: fraction of the people in them who move as in the synthetic data. test_frames: of each of the
+    20 + 6 test sequences. held_out: a subject left out of the training scenes, the only one in the test sets. clip_fps:
+    rate of files that do not say theirs. Raises ConfigError for values out of range.
     """
 
     seed: int = 0
@@ -151,8 +151,9 @@ def _read(mocap: str, clip_fps: float | None) -> list[Clip]:
 def _origins(source: _Source) -> list[list[list[tuple[int, int, int]]]]:
     """sequence_meta.pkl: for each camera and video (subject, sequence, first frame) of the people.
 
-    Subjects are numbered from 1 in the order of their names, people who move as in the synthetic data have the number after the last.
-    `sequence` is the number of the video, from 1, for all of them: the calibration of that name holds its cameras.
+    Subjects are numbered from 1 in the order of their names; people who move as in the synthetic data have the number
+    after the last. `sequence` is the number of the video, from 1, for all of them: the calibration of that name holds
+    its cameras.
     """
     subjects, clips = source.subjects, source.training_clips
 

@@ -1,8 +1,8 @@
 """`manifest.json`: what the preparations in a folder have finished, with sizes and hashes.
 
 Several programs may prepare into one folder at once, so no one owns the file: to add entries a program takes a lock,
-reads the file again, adds them and puts the whole in its place in one move. A program that is killed leaves the last whole version
-(the lock goes with its process), and what it had not yet recorded is done again.
+reads the file again, adds them and puts the whole in its place in one move. A program that is killed leaves the last
+whole version (the lock goes with its process), and what it had not yet recorded is done again.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Detections of MuCo-Temp's composed frames made without a detector, out of those of the single-person clips.
 
-Composing hides people but does not move them, so a person's keypoints are those that were found in the clip, except where
-a nearer person was pasted over them. Such joints get a score below the least that the features keep; a person hidden
-nearly whole is not detected. What hides a joint is read from the masks, or, without images, judged by capsules.
+Composing hides people but does not move them, so a person's keypoints are those that were found in the clip, except
+where a nearer person was pasted over them. Such joints get a score below the least that the features keep; a person
+hidden nearly whole is not detected. What hides a joint is read from the masks, or, without images, judged by capsules.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def _made(path: Path) -> Path:
 
 
 def stacked(people: Sequence[SeenPerson]) -> dict[str, np.ndarray]:
-    """Arrays (T, P, ...) of a scene; `universal_3d` is the annotation with everybody at one height."""
+    """Arrays (T, P, ...) of a scene; `universal_3d` is the annotation with all people at one height."""
     arrays = {
         field.name: np.stack([getattr(person, field.name) for person in people], axis=1) for field in fields(SeenPerson)
     }
