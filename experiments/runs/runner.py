@@ -30,6 +30,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationToMissingValueError, MissingMandatoryValue
 
 from experiments.results.table import check_table
 from experiments.runs.run_dir import owned, run_folder
@@ -126,6 +127,9 @@ def _user_error(error: BaseException, cfg: DictConfig) -> PoseError | None:
         return error
     if isinstance(error, InstantiationException) and error.__cause__ is not None:
         return _unfit_setting(error, cfg) or _user_error(error.__cause__, cfg)
+    if isinstance(error, MissingMandatoryValue | InterpolationToMissingValueError):
+        missing = sorted(OmegaConf.missing_keys(cfg)) or [str(error.full_key)]
+        return ConfigError(f"{missing[0]}: has no value; give {missing[0]}=VALUE")
     if isinstance(error, OSError) and error.errno in _REFUSALS:
         place = error.filename or f"a file, perhaps in {run_folder()}"
         return DataError(f"{place}: {os.strerror(error.errno)}; repair this and give the same command again")
@@ -143,23 +147,21 @@ def _unfit_setting(error: InstantiationException, cfg: DictConfig) -> ConfigErro
     taken = [name for name in inspect.signature(get_object(called[1])).parameters if name != "self"]
     if (unfit[1] in taken) if unfit[1] else (unfit[2] not in taken):
         return None  # of another call, inside the constructor
-    where = _key_of(cfg, called[1])
-    option = HydraConfig.get().runtime.choices.get(where) or called[1]
+    where = _key_of(cfg, called[1].rpartition(".")[2])
+    option = HydraConfig.get().runtime.choices.get(where)
+    said = f"{where}={option}" if option else where
     if unfit[1]:
-        return ConfigError(
-            f"{where}.{unfit[1]}: {where}={option} has no such setting; its settings are {', '.join(taken)}"
-        )
-    return ConfigError(f"{where}.{unfit[2]}: {where}={option} needs this setting; give {where}.{unfit[2]}=VALUE")
+        known = [key for key in OmegaConf.select(cfg, where) or taken if key not in (unfit[1], "_target_", "name")]
+        return ConfigError(f"{where}.{unfit[1]}: {said} has no such setting; its settings are {', '.join(known)}")
+    return ConfigError(f"{where}.{unfit[2]}: {said} needs this setting; give {where}.{unfit[2]}=VALUE")
 
 
-def _key_of(node: DictConfig, target: str, key: str = "") -> str:
-    """The dotted key of the part of a configuration that has this `_target_`; empty if none has."""
-    if node.get("_target_") == target:
+def _key_of(node: DictConfig, name: str, key: str = "") -> str:
+    """The dotted key of the part of a configuration whose `_target_` ends in `name`; empty if none has."""
+    if str(node.get("_target_")).rpartition(".")[2] == name:
         return key
-    below = ((f"{key}.{name}".lstrip("."), node._get_node(name)) for name in node)
-    found = (
-        _key_of(inner, target, name) for name, inner in below if isinstance(inner, DictConfig) and not inner._is_none()
-    )
+    below = {f"{key}.{inner}".lstrip("."): node._get_node(inner) for inner in node}
+    found = (_key_of(inner, name, at) for at, inner in below.items() if OmegaConf.is_dict(inner) and inner._content)
     return next(filter(None, found), "")
 
 

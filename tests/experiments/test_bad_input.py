@@ -139,6 +139,32 @@ def test_missing_files_are_listed_with_their_source(run_here, datasets: Path, go
         (["experiment=mupots_mm", "size=tiny", "data.batch_size=100000"], "batch_size=100000"),
         (["experiment=mupots_mm", "size=tiny", "refinement.smoothness_weight_hip=-1"], "smoothness_weight_hip=-1"),
         (["experiment=mupots_mm", "size=tiny", "model.network.filter_widths=[2]"], "receptive_field=2"),
+        (
+            ["experiment=mupots_mm", "size=tiny", "table.columns=[mpjpe]"],
+            "table.columns: mpjpe is not known; known are",
+        ),
+        (
+            ["experiment=quickstart", "size=tiny", "+refinement.x=1"],
+            "refinement.x: refinement=occlusion has no such setting; its settings are root_side_",
+        ),
+        (
+            ["experiment=quickstart", "size=tiny", "+refinement.l2_cap=3"],
+            "refinement.l2_cap: refinement=occlusion has no",
+        ),
+        (["experiment=predict", "input=a.json", "+tracker.foo=1"], "tracker.foo: tracker=offline has no such setting"),
+        (
+            ["experiment=predict", "input=a.json", "+exporter.bvh.x=1"],
+            "exporter.bvh.x: exporter.bvh has no such setting",
+        ),
+        (["experiment=prepare", "prepare=mupots_3d", "detector=plugin"], "detector.name"),
+        (
+            ["experiment=train", "size=tiny", "data=synthetic", "~data.settings"],
+            "data.settings: data=synthetic needs this",
+        ),
+        (
+            ["experiment=train", "size=tiny", "data=synthetic", "+data.y=1"],
+            "data.y: data=synthetic has no such setting",
+        ),
     ],
 )
 def test_values_that_cannot_be_used(run_here, words: list[str], says: str) -> None:

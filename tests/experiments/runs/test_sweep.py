@@ -134,6 +134,12 @@ def test_rows_that_share_a_folder_are_refused(sweep) -> None:
     assert not (done.folder / "table.md").exists()
 
 
+def test_an_unknown_column_ends_a_sweep_before_its_first_job(sweep) -> None:
+    done = sweep("-m", "experiment=mupots_mm", "table.columns=[mpjpe]", "seed=1,2")
+    assert done.returncode == 2 and "table.columns: mpjpe is not known" in done.output
+    assert not done.folder.exists() or not list(done.folder.glob("*seed*"))
+
+
 def test_killed_halfway_it_goes_on_and_ends_with_the_same_table(
     sweep, repo: Path, workdir: Path, tmp_path: Path
 ) -> None:
