@@ -52,8 +52,9 @@ def test_golden_people_together_in_float64(golden: Path, coordinates: str) -> No
 
 
 def test_the_converged_energy_lowers_mrpe_and_mpjpe(conformance: Path) -> None:
-    people = MuPoTS3D(conformance / "MuPoTS", fps=30).sequences("normal")
-    noisy = np.split(np.load(conformance / "expected/noisy_pred.npz")["pred"], np.cumsum([len(p) for p in people])[:-1])
+    people = MuPoTS3D(conformance / "MuPoTS", sequences=range(1, 6), fps=30).sequences("normal")
+    ends = np.cumsum([len(person) for person in people])
+    noisy = np.split(np.load(conformance / "expected/noisy_pred.npz")["pred"][: ends[-1]], ends[:-1])
     errors = {"lifted": [], "refined": []}
     for person, lifted in zip(people, noisy, strict=True):
         truth, counts = person.poses_3d.numpy(), person.annotated.numpy()

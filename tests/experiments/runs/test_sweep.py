@@ -143,7 +143,7 @@ def test_an_unknown_column_ends_a_sweep_before_its_first_job(sweep) -> None:
 def test_killed_halfway_it_goes_on_and_ends_with_the_same_table(
     sweep, repo: Path, workdir: Path, tmp_path: Path
 ) -> None:
-    words = [*TERMS, "terms=all,no_median_filter,no_robust_cap,capped_euclidean"]
+    words = [*TERMS, "terms=all,no_median_filter,no_robust_cap"]
     whole = sweep(*words, folder="whole")
     assert whole.returncode == 0, whole.output
 
@@ -154,7 +154,7 @@ def test_killed_halfway_it_goes_on_and_ends_with_the_same_table(
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     deadline = time.monotonic() + 120
-    while len(list(folder.glob("*/metrics.json"))) < 2:
+    while not list(folder.glob("*/metrics.json")):
         assert process.poll() is None and time.monotonic() < deadline, "it ended before it could be killed"
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
@@ -164,7 +164,7 @@ def test_killed_halfway_it_goes_on_and_ends_with_the_same_table(
 
     again = sweep(*words, folder="killed")
     assert again.returncode == 0, again.output
-    assert counts(again.output) == (4, before, 4 - before, 0)
+    assert counts(again.output) == (3, before, 3 - before, 0)
     for name in ("table.md", "table.csv", "table.tex"):
         assert (folder / name).read_text() == (whole.folder / name).read_text(), name
 
