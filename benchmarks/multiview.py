@@ -24,10 +24,11 @@ from data.keypoints import read_detections
 from data.keypoints.detections import VideoDetections
 from inference.cameras.camera import CameraSettings
 from inference.pipeline import DEFAULT_LIFTER, Pipeline
-from inference.scene import PredictedPerson
+from inference.scene import array_of
 from lightning_modules.checkpoint import load_lifter
 from lightning_modules.lifter import Lifter
 from pose.joint_sets import COCO_17, MUPOTS_17
+from pose.sequence import PoseSequence
 from refinement import Refiner
 from refinement.occlusion.model import OcclusionRefinement
 
@@ -94,27 +95,27 @@ def without_distortion(pixels: np.ndarray, K: np.ndarray, distortion: np.ndarray
     return ideal * K[[0, 1], [0, 1]] + K[:2, 2]
 
 
-def _the_person(people: Sequence[PredictedPerson], found: VideoDetections, matched: np.ndarray) -> PredictedPerson:
+def _the_person(people: Sequence[PoseSequence], found: VideoDetections, matched: np.ndarray) -> PoseSequence:
     """matched (T,): which of a frame's detections is the person, -1 none."""
     starts = np.searchsorted(found.frame, np.arange(len(matched)))
     frames = np.flatnonzero(matched >= 0)
     hips = {frame: found.keypoints_2d[starts[frame] + matched[frame], 17] for frame in frames.tolist()}
 
-    def covered(person: PredictedPerson) -> int:
+    def covered(person: PoseSequence) -> int:
         return sum(
             np.array_equal(own, hips[frame])
-            for frame, own in zip(person.frame.tolist(), person.keypoints_2d[:, 17], strict=True)
+            for frame, own in zip(person.frame.tolist(), array_of(person, "keypoints_2d")[:, 17], strict=True)
             if frame in hips
         )
 
     return max(people, key=covered)
 
 
-def _score(camera: str, people: int, person: PredictedPerson, target: np.ndarray) -> CameraScore:
-    here = target[person.frame]
+def _score(camera: str, people: int, person: PoseSequence, target: np.ndarray) -> CameraScore:
+    here = target[array_of(person, "frame")]
     good = np.isfinite(here[:, _HIPS]).all(axis=(1, 2))
     errors = []
-    for poses in (person.poses_3d_plain, person.poses_3d):
+    for poses in (array_of(person, "lifted_3d"), array_of(person, "poses_3d")):
         own, want = poses[good][:, _OF_MUPOTS], here[good]
         own_hip, want_hip = (points[:, _HIPS].mean(axis=1, keepdims=True) for points in (own, want))
         relative = np.linalg.norm((own - own_hip) - (want - want_hip), axis=-1)

@@ -1,231 +1,334 @@
-"""`predictions.npz`: the file in which 3D poses pass between this project and other programs (docs/formats.md).
+"""`predictions.npz`: the file in which people's 3D poses pass between programs, a list of `PoseSequence` in code.
 
-`evaluate` and `refine` read it, every run writes it. One row is one person in one frame; a missing row is a person not
-detected.
+Every run writes one; `evaluate` and `refine` read one. docs/formats.md lists its keys. A row is one person in a frame;
+a missing row is a person not detected. What is true of a whole person (frame rate, camera, coordinates, joint sets) is
+one value for the file, or one for each row.
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from fileio.arrays import read_npz, require, require_mask
 from fileio.atomic import atomic_path
-from pose.coordinates import COORDINATES
-from pose.errors import DataError
-from pose.joint_sets import COCO_19, MUPOTS_17
+from pose.cameras import Camera
+from pose.coordinates import COORDINATES, Coordinates
+from pose.errors import DataError, MismatchError
+from pose.joint_sets import COCO_19, JOINT_SETS, MUPOTS_17, JointSet
+from pose.sequence import PoseSequence
+
+Shape = tuple[int | str, ...]
 
 logger = logging.getLogger(__name__)
 
-VERSION = 1
+VERSION = 2
+DEFAULT_FPS = 30.0
 REQUIRED = ("sequence", "frame", "person", "poses_3d")
+_ROWS = ("lifted_3d", "keypoints_2d", "confidence", "detected", "observed", "std_mm")
+_FACTS = ("fps", "K", "image_size", "coordinates", "joints_2d", "joints_3d")
+KEYS = (*REQUIRED, *_ROWS, *_FACTS, "n_frames", "notes")
+_OLD_NAMES = {  # version 1 -> 2; observed (N,) became detected
+    "observed_joints": "observed",
+    "poses_3d_plain": "lifted_3d",
+    "keypoints_coco19": "keypoints_2d",
+    "score": "confidence",
+    "variant": "coordinates",
+}
+_WHOLE = ("frame", "person", "n_frames", "image_size")
+_NO_CAMERA = np.full((3, 3), np.nan)
 _REMEDY = "see docs/formats.md"
-_J = len(MUPOTS_17)
 
 
-@dataclass(frozen=True, eq=False)
-class Predictions:
-    """N rows, NumPy arrays.
+def read_predictions(
+    path: Path | str, coordinates: Coordinates | None = None, fps: float | None = None
+) -> list[PoseSequence]:
+    """The people of a file in the order of their first rows, each with the frames that it has, in order.
 
-    sequence (N,) text: the sequence's name; a whole number n stands for TSn. frame (N,) and person (N,): from 0.
-    poses_3d (N, 17, 3) mm in camera coordinates, MuPoTS-17; poses_3d_plain: the same before refinement.
-    keypoints_2d (N, 17, 2) px, MuPoTS-17. score (N,) or (N, J): confidence of the row's detection, or of its J joints.
-    fps: frames per second. K (3, 3): intrinsics in px. observed (N,): the frame held a detection.
-    What `predict` adds: observed_joints (N, 17): the joint rests on what was seen in that frame. std_mm (N, 17):
-    standard deviation of a joint's place. keypoints_coco19 (N, 19, 2) px: the detection itself, COCO-19.
-    confidence (N,): of the row's detection. n_frames: frames of the video. image_size (2,): width and height in px.
-    coordinates: normal or universal. notes (M,) text: what a user must know.
-    source: what error messages call it; not written.
+    coordinates: what is wanted; taken where the file does not say its own. fps: replaces the file's; without either
+    30 are assumed, with a warning. Without keypoints_2d or confidence these are zero.
 
-    Raises DataError for shapes that do not agree, values that are not finite, frames or people that are not whole
-    numbers from 0, and (sequence, frame, person) given twice.
-    """
-
-    sequence: np.ndarray
-    frame: np.ndarray
-    person: np.ndarray
-    poses_3d: np.ndarray
-    poses_3d_plain: np.ndarray | None = None
-    keypoints_2d: np.ndarray | None = None
-    score: np.ndarray | None = None
-    fps: float | None = None
-    K: np.ndarray | None = None
-    observed: np.ndarray | None = None
-    observed_joints: np.ndarray | None = None
-    std_mm: np.ndarray | None = None
-    keypoints_coco19: np.ndarray | None = None
-    confidence: np.ndarray | None = None
-    n_frames: int | None = None
-    image_size: np.ndarray | None = None
-    coordinates: str | None = None
-    notes: np.ndarray | None = None
-    source: str = "predictions"
-
-    def __post_init__(self) -> None:
-        def put(key: str, value: Any) -> None:
-            object.__setattr__(self, key, value)
-
-        put("sequence", self._text("sequence"))
-        sizes = {"N": len(self.sequence)}
-        put("frame", self._whole_numbers("frame", sizes))
-        put("person", self._whole_numbers("person", sizes))
-        per_row = {
-            "poses_3d": ("N", _J, 3),
-            "poses_3d_plain": ("N", _J, 3),
-            "keypoints_2d": ("N", _J, 2),
-            "score": ("N", "J") if np.ndim(self.score) == 2 else ("N",),  # type: ignore[arg-type]
-            "std_mm": ("N", _J),
-            "keypoints_coco19": ("N", len(COCO_19), 2),
-            "confidence": ("N",),
-        }
-        for key, pattern in per_row.items():
-            if key == "poses_3d" or getattr(self, key) is not None:
-                put(key, self._finite_rows(key, pattern, sizes))
-        for key, pattern in {"observed": ("N",), "observed_joints": ("N", _J)}.items():
-            if (mask := getattr(self, key)) is not None:
-                put(key, require_mask(np.asarray(mask), self.source, key, pattern, sizes, _REMEDY))
-        if self.fps is not None:
-            put("fps", self._frame_rate())
-        if self.n_frames is not None:
-            put("n_frames", int(self._whole("n_frames", 1)[0]))
-        if self.image_size is not None:
-            put("image_size", self._whole("image_size", 2))
-        if self.coordinates is not None:
-            put("coordinates", self._variant())
-        if self.notes is not None:
-            put("notes", self._notes())
-        if self.K is not None:
-            put("K", self._intrinsics())
-        self._check_unique()
-
-    def __len__(self) -> int:
-        return len(self.sequence)
-
-    def __repr__(self) -> str:
-        return f"Predictions({self.source}, {len(self)} rows)"
-
-    def row(self, index: int) -> str:
-        """How messages name a row."""
-        return f"row {index} ({self.sequence[index]}, frame {self.frame[index]}, person {self.person[index]})"
-
-    def _fail(self, message: str) -> DataError:
-        return DataError(f"{self.source}: {message}; {_REMEDY}")
-
-    def _text(self, key: str) -> np.ndarray:
-        value = np.asarray(getattr(self, key))
-        if value.ndim != 1 or value.dtype.kind not in "USiu":
-            raise self._fail(f"{key}: text of shape (N,) is expected, found {value.dtype}, shape {value.shape}")
-        if not len(value):
-            raise self._fail(f"{key}: no rows, at least one is expected")
-        try:
-            if value.dtype.kind in "iu":
-                return np.char.add("TS", value.astype(str))
-            return np.char.decode(value, "utf-8") if value.dtype.kind == "S" else value.astype(str)
-        except UnicodeDecodeError:
-            raise self._fail(f"{key}: bytes that are not UTF-8 text") from None
-
-    def _whole_numbers(self, key: str, sizes: dict[str, int]) -> np.ndarray:
-        value = require(np.asarray(getattr(self, key)), self.source, key, ("N",), sizes, _REMEDY)
-        bad = ~((value >= 0) & (value < 2**53) & (value == np.floor(value)))
-        if bad.any():
-            index = int(np.flatnonzero(bad)[0])
-            raise self._fail(f"{key}: whole numbers from 0 are expected, found {value[index]} in row {index}")
-        return value.astype(np.int64)
-
-    def _finite_rows(self, key: str, pattern: tuple[int | str, ...], sizes: dict[str, int]) -> np.ndarray:
-        value = require(np.asarray(getattr(self, key)), self.source, key, pattern, sizes, _REMEDY)
-        bad = ~np.isfinite(value).reshape(len(value), -1).all(axis=1)
-        if bad.any():
-            row = self.row(int(np.flatnonzero(bad)[0]))
-            raise self._fail(
-                f"{key}: {int(bad.sum())} rows hold NaN or infinity, the first is {row}; leave out a row where nothing "
-                "was predicted"
-            )
-        return value.astype(np.float32 if value.dtype in (np.float16, np.float32) else np.float64)
-
-    def _frame_rate(self) -> float:
-        value = require(np.asarray(self.fps).reshape(-1), self.source, "fps", (1,), None, _REMEDY)
-        if not 0 < value[0] < float("inf"):
-            raise self._fail(f"fps: a positive number is expected, found {value[0]}")
-        return float(value[0])
-
-    def _whole(self, key: str, count: int) -> np.ndarray:
-        value = require(np.asarray(getattr(self, key)).reshape(-1), self.source, key, (count,), None, _REMEDY)
-        if not ((value > 0) & (value < 2**53) & (value == np.floor(value))).all():
-            raise self._fail(f"{key}: {count} positive whole number(s) expected, found {value.tolist()}")
-        return value.astype(np.int64)
-
-    def _variant(self) -> str:
-        value = np.asarray(self.coordinates)
-        if value.shape != () or str(value) not in COORDINATES:
-            raise self._fail(f"coordinates: {' or '.join(COORDINATES)} is expected, found {str(value)[:40]!r}")
-        return str(value)
-
-    def _notes(self) -> np.ndarray:
-        value = np.asarray(self.notes)
-        if value.ndim != 1 or value.dtype.kind not in "US":
-            raise self._fail(f"notes: text of shape (M,) is expected, found {value.dtype}, shape {value.shape}")
-        return value.astype(str)
-
-    def _intrinsics(self) -> np.ndarray:
-        K = require(np.asarray(self.K), self.source, "K", (3, 3), None, _REMEDY).astype(np.float64)
-        if not (np.isfinite(K).all() and K[0, 0] > 0 and K[1, 1] > 0 and (K[2] == (0, 0, 1)).all()):
-            raise self._fail(f"K: [[fx, 0, cx], [0, fy, cy], [0, 0, 1]] in pixels is expected, found {K.tolist()}")
-        return K
-
-    def _check_unique(self) -> None:
-        _, sequence = np.unique(self.sequence, return_inverse=True)
-        order = np.lexsort((self.person, self.frame, sequence))
-        keys = np.stack([sequence, self.frame, self.person], axis=1)[order]
-        twice = (keys[1:] == keys[:-1]).all(axis=1)
-        if twice.any():
-            first = int(np.flatnonzero(twice)[0])
-            one, other = sorted((int(order[first]), int(order[first + 1])))
-            raise self._fail(f"{self.row(one)} is given again in row {other}, each person once per frame is expected")
-
-
-def read_predictions(path: Path | str) -> Predictions:
-    """The predictions of a file. DataError of one line for whatever cannot be used in it.
+    Raises DataError of one line for whatever cannot be used in the file, MismatchError for other coordinates.
 
     >>> from tempfile import TemporaryDirectory
-    >>> made = Predictions(
-    ...     sequence=np.repeat(["TS1"], 60),
-    ...     frame=np.arange(60),
-    ...     person=np.zeros(60, dtype=int),
-    ...     poses_3d=np.zeros((60, 17, 3)) + [0, 0, 4000],  # mm
-    ...     fps=30.0,
+    >>> poses_3d = torch.zeros(60, 17, 3) + torch.tensor([0.0, 0.0, 4000.0])  # mm
+    >>> person = PoseSequence(
+    ...     "TS1", 0, None, 30.0, torch.zeros(60, 19, 2), torch.ones(60, 19), poses_3d=poses_3d, coordinates="normal"
     ... )
     >>> with TemporaryDirectory() as folder:
-    ...     write_predictions(f"{folder}/predictions.npz", made)
-    ...     read = read_predictions(f"{folder}/predictions.npz")
-    >>> read.poses_3d.shape, str(read.sequence[0]), read.fps
-    ((60, 17, 3), 'TS1', 30.0)
+    ...     write_predictions(f"{folder}/predictions.npz", [person])
+    ...     read_predictions(f"{folder}/predictions.npz")
+    [PoseSequence(TS1/0, 60 frames at 30 fps, COCO-19 -> MuPoTS-17, normal)]
     """
+    rows = _Rows(str(path), _load(path))
+    if fps is None and "fps" not in rows.values:
+        logger.warning("%s has no fps: %g frames per second are assumed; set fps=", path, DEFAULT_FPS)
+        fps = DEFAULT_FPS
+    return [_person(rows, own, coordinates, fps) for own in rows.people]
+
+
+def read_facts(path: Path | str) -> dict[str, Any]:
+    """What a file says of itself as a whole, as `write_predictions` takes it: `notes` and `n_frames`."""
+    values = _Rows(str(path), _load(path)).values
+    notes, n_frames = values.get("notes", np.array([])), values.get("n_frames")
+    return {"notes": notes.tolist(), "n_frames": None if n_frames is None else int(n_frames[0])}
+
+
+def write_predictions(
+    path: Path | str, people: Sequence[PoseSequence], notes: Sequence[str] = (), n_frames: int | None = None
+) -> None:
+    """Write all people as an uncompressed npz, which appears only when complete. Annotations are not written.
+
+    notes: what a user must know, one sentence each. n_frames: of the video. Frames without a pose (all NaN) are left
+    out, and so are lifted_3d, observed and std_mm unless everybody has them.
+
+    Raises DataError without a pose, for one that is partly NaN, for a frame given twice; MismatchError for joint sets
+    that are not in `pose.joint_sets`, or of different sizes.
+    """
+    people = [person.selected(~person.require("poses_3d").isnan().flatten(1).all(1)) for person in people]
+    lengths = [len(person) for person in people]
+    if not sum(lengths):
+        raise DataError(f"{path}: no 3D pose to write")
+    content: dict[str, Any] = {
+        "sequence": np.repeat([person.sequence for person in people], lengths),
+        "person": np.repeat([person.person for person in people], lengths),
+        **{key: _stacked(people, key) for key in ("frame", "poses_3d", *_ROWS)},
+    }
+    facts = {
+        "fps": [person.fps for person in people],
+        "coordinates": [person.coordinates for person in people],
+        "joints_2d": [_name(person.joints_2d) for person in people],
+        "joints_3d": [_name(person.joints_3d) for person in people],
+    }
+    if cameras := [person.camera for person in people if person.camera is not None]:
+        facts["K"] = [_NO_CAMERA if person.camera is None else person.camera.K.numpy() for person in people]
+        facts["image_size"] = [((c := person.camera or cameras[0]).width, c.height) for person in people]
+    for key, values in facts.items():
+        same = all(np.array_equal(value, values[0]) for value in values)
+        content[key] = values[0] if same else np.repeat(np.array(values), lengths, axis=0)
+    content |= {"notes": np.array(notes, str) if notes else None, "n_frames": n_frames}
+    content = {key: np.asarray(value) for key, value in content.items() if value is not None}
+    _Rows(str(path), content)
+    with atomic_path(path) as partial, open(partial, "wb") as file:
+        np.savez(file, version=np.array(VERSION), **content)
+
+
+# --- one person ------------------------------------------------------------------------------------------------------
+
+
+def _person(rows: _Rows, own: np.ndarray, coordinates: Coordinates | None, fps: float | None) -> PoseSequence:
+    """The sequence of the rows `own`, which are one person's in the order of frames."""
+    values, first = rows.values, int(own[0])
+    held = str(rows.fact("coordinates", first, coordinates or ""))
+    if not held:
+        raise rows.fail("does not say its coordinates; add coordinates, normal or universal")
+    if coordinates not in (None, held):
+        raise MismatchError(
+            f"coordinates={coordinates}: {rows.path} holds {held} poses; set coordinates={held}, or give another file"
+        )
+    return PoseSequence(
+        sequence=str(values["sequence"][first]),
+        person=int(values["person"][first]),
+        camera=_camera(rows, first),
+        fps=float(rows.fact("fps", first)) if fps is None else fps,
+        coordinates=held,  # type: ignore[arg-type]  # checked to be one of COORDINATES
+        joints_2d=_joints(str(rows.fact("joints_2d", first, "")), values["keypoints_2d"].shape[1]),
+        joints_3d=_joints(str(rows.fact("joints_3d", first, "")), len(MUPOTS_17)),
+        **{key: torch.from_numpy(values[key][own]) for key in ("frame", "poses_3d", *_ROWS) if key in values},
+    )
+
+
+def _camera(rows: _Rows, row: int) -> Camera | None:
+    """Without an image size it is taken to be what has its centre at (cx, cy)."""
+    K = rows.fact("K", row, _NO_CAMERA)
+    if np.isnan(K).any():
+        return None
+    (fx, _, cx), (_, fy, cy), _ = K.tolist()
+    width, height = rows.fact("image_size", row, np.array([max(1, round(2 * cx)), max(1, round(2 * cy))])).tolist()
+    return Camera(fx, fy, cx, cy, int(width), int(height))
+
+
+def _stacked(people: list[PoseSequence], key: str) -> np.ndarray | None:
+    arrays = [getattr(person, key) for person in people]
+    if any(array is None for array in arrays):
+        return None
+    if len({array.shape[1:] for array in arrays}) > 1:
+        raise MismatchError(f"{key}: people of different joint sets do not go into one file; write one for each")
+    return torch.cat([array.cpu() for array in arrays]).numpy()
+
+
+def _joints(name: str, count: int) -> JointSet:
+    """The joint set of that name; without one the usual set of so many joints, or numbered ones."""
+    usual = {len(MUPOTS_17): MUPOTS_17, len(COCO_19): COCO_19}
+    return JOINT_SETS.get(name) or usual.get(count) or JointSet(f"{count} joints", tuple(map(str, range(count))))
+
+
+def _name(joints: JointSet) -> str | None:
+    """Its name in a file, None for numbered joints."""
+    if _joints(joints.name, len(joints)) == joints:
+        return joints.name if joints.name in JOINT_SETS else None
+    raise MismatchError(f"joint set {joints.name}: a file can hold only {', '.join(JOINT_SETS)}")
+
+
+# --- what is in a file -----------------------------------------------------------------------------------------------
+
+
+def _load(path: Path | str) -> dict[str, np.ndarray]:
+    """The arrays under today's names."""
     arrays = read_npz(path)
     missing = [key for key in REQUIRED if key not in arrays]
     if missing:
         raise DataError(f"{path}: has no {', '.join(missing)}, found {', '.join(arrays) or 'nothing'}; {_REMEDY}")
     version = arrays.pop("version", np.array(VERSION))
-    if version.shape != () or version != VERSION:
+    if version.shape != () or version not in range(1, VERSION + 1):
         raise DataError(
             f"{path}: version {str(version)[:40]} of the format, {VERSION} is expected; update this program"
         )
-    known = [field.name for field in fields(Predictions) if field.name != "source"]
-    if unknown := sorted(set(arrays) - set(known)):
-        logger.warning("%s: %s not used; known are %s", path, ", ".join(unknown), ", ".join(known))
-    return Predictions(**{key: arrays[key] for key in known if key in arrays}, source=str(path))  # type: ignore[arg-type]
+    of_frames = arrays.get("observed", np.zeros((0, 0))).ndim == 1
+    old_scores = "score" in arrays  # of version 1; `confidence` beside them was their mean
+    for old, new in {**({"observed": "detected"} if of_frames else {}), **_OLD_NAMES}.items():
+        if old in arrays:
+            arrays[new] = arrays.pop(old)
+    if old_scores:
+        _agree(arrays)
+    if unknown := sorted(set(arrays) - set(KEYS)):
+        logger.warning("%s: %s not used; known are %s", path, ", ".join(unknown), ", ".join(KEYS))
+    return {key: arrays[key] for key in KEYS if key in arrays}
 
 
-def write_predictions(path: Path | str, predictions: Predictions) -> None:
-    """Write the fields that are not None as an uncompressed npz. The file appears only when complete."""
-    content = {
-        field.name: getattr(predictions, field.name)
-        for field in fields(predictions)
-        if field.name != "source" and getattr(predictions, field.name) is not None
-    }
-    with atomic_path(path) as partial, open(partial, "wb") as file:
-        np.savez(file, version=np.array(VERSION), **content)
+def _agree(arrays: dict[str, np.ndarray]) -> None:
+    """Version 1: keypoints_2d of MuPoTS-17 beside scores of other joints -> both of the same joints."""
+    points, scores = arrays.get("keypoints_2d"), arrays["confidence"]
+    if points is None or points.ndim != 3 or scores.ndim != 2 or points.shape[1] == scores.shape[1]:
+        return
+    if (points.shape[1], scores.shape[1]) == (len(MUPOTS_17), len(COCO_19)):
+        known = [(i, MUPOTS_17.index(name)) for i, name in enumerate(COCO_19.names) if name in MUPOTS_17.names]
+        arrays["keypoints_2d"] = np.zeros((len(points), len(COCO_19), points.shape[2]), points.dtype)
+        for joint, source in known:
+            arrays["keypoints_2d"][:, joint] = points[:, source]
+    elif scores.dtype.kind in "fiub" and scores.size:
+        arrays["confidence"] = scores.mean(axis=1)
+
+
+class _Rows:
+    """The checked arrays of a file; DataErrors name the file and the row.
+
+    values: those of KEYS that are there, facts with one entry or N; keypoints_2d and confidence (N, K) always are.
+    people: the rows of each person in the order of frames, people in the order of their first rows.
+    """
+
+    def __init__(self, path: str, arrays: dict[str, np.ndarray]) -> None:
+        self.path, self.given = path, arrays
+        self.values: dict[str, np.ndarray] = {}
+        self.sizes: dict[str, int] = {}
+        self._text("sequence")
+        self.sizes["N"] = len(self.values["sequence"])
+        self._numbers("frame", ("N",), _whole(0), "whole numbers from 0 are")
+        self._numbers("person", ("N",), _whole(0), "whole numbers from 0 are")
+        self._text("notes")
+        self._numbers("n_frames", (), _whole(1), "a positive whole number is")
+        self._numbers("fps", (), lambda fps: (fps > 0) & (fps < np.inf), "a positive number is")
+        self._numbers("K", (3, 3), _is_camera, "[[fx, 0, cx], [0, fy, cy], [0, 0, 1]] in pixels is")
+        self._numbers("image_size", (2,), _whole(1), "positive whole numbers are")
+        for key, allowed in {"coordinates": COORDINATES, "joints_2d": JOINT_SETS, "joints_3d": JOINT_SETS}.items():
+            self._text(key, tuple(allowed))
+        for key, size, usual in (("joints_2d", "K", []), ("joints_3d", "J", [MUPOTS_17.name])):
+            self.sizes.update((size, len(JOINT_SETS[name])) for name in self.values.get(key, usual))
+        finite = "numbers without NaN or infinity (leave out a row where nothing was predicted) are"
+        for key, shape in {"poses_3d": ("J", 3), "lifted_3d": ("J", 3), "std_mm": ("J",)}.items():
+            self._numbers(key, ("N", *shape), np.isfinite, finite)
+        self._numbers("keypoints_2d", ("N", "K", 2), np.isfinite, finite)
+        flat = self.given.get("confidence", np.zeros((0, 0))).ndim != 2
+        self._numbers("confidence", ("N",) if flat else ("N", "K"), np.isfinite, finite)
+        for key, pattern in {"detected": ("N",), "observed": ("N", "J")}.items():
+            if key in self.given:
+                self.values[key] = require_mask(self.given[key], path, key, pattern, self.sizes, _REMEDY)
+        N, K = self.sizes["N"], self.sizes.get("K", len(MUPOTS_17))
+        self.values.setdefault("keypoints_2d", np.zeros((N, K, 2), np.float32))
+        confidence = self.values.get("confidence", np.zeros((N, K), np.float32))
+        self.values["confidence"] = np.repeat(confidence[:, None], K, axis=1) if flat else confidence
+        self.people = self._grouped()
+
+    def fail(self, message: str) -> DataError:
+        return DataError(f"{self.path}: {message}; {_REMEDY}")
+
+    def row(self, index: int) -> str:
+        """How messages name a row."""
+        known = [f"{key} {self.values[key][index]}" for key in REQUIRED[:3] if key in self.values]
+        return f"row {index} ({', '.join(known)})"
+
+    def fact(self, key: str, row: int, unknown: Any = None) -> Any:
+        values = self.values.get(key)
+        return unknown if values is None else values[row if len(values) > 1 else 0]
+
+    def _numbers(self, key: str, shape: Shape, good: Callable[[np.ndarray], np.ndarray], expected: str) -> None:
+        """Put numbers that are all good; a fact may be given for each row."""
+        if key not in self.given:
+            return
+        value = self.given[key]
+        value = value.reshape(()) if shape == () and value.shape == (1,) else value
+        each = shape[:1] == ("N",) or (key in _FACTS and value.ndim > len(shape))
+        pattern = ("N", *shape) if each and shape[:1] != ("N",) else shape
+        value = require(value, self.path, key, pattern, self.sizes, _REMEDY)
+        value = value if each else value[None]
+        bad = np.argwhere(~good(value))
+        if len(bad):
+            found, where = value[tuple(bad[0])].tolist(), f" in {self.row(int(bad[0][0]))}" if each else ""
+            raise self.fail(f"{key}: {expected} expected, found {found}{where}")
+        single = value.dtype in (np.float16, np.float32)
+        self.values[key] = value.astype(np.int64 if key in _WHOLE else np.float32 if single else np.float64)
+
+    def _text(self, key: str, allowed: Sequence[str] = ()) -> None:
+        """Put text: the rows' sequences, which may be whole numbers too, the notes, or a fact."""
+        if key not in self.given:
+            return
+        value = self.given[key]
+        if key in _FACTS:
+            good, shape = value.shape in ((), (self.sizes["N"],)), f"() or ({self.sizes['N']},)"
+        else:
+            good = value.ndim == 1 and (len(value) > 0 or key == "notes")
+            shape = "(M,)" if key == "notes" else "(N,), at least one row,"
+        if not good or value.dtype.kind not in ("USiu" if key == "sequence" else "US"):
+            raise self.fail(f"{key}: text of shape {shape} is expected, found {value.dtype}, shape {value.shape}")
+        value = np.atleast_1d(value)
+        try:
+            value = np.char.add("TS", value.astype(str)) if value.dtype.kind in "iu" else value
+            value = np.char.decode(value, "utf-8") if value.dtype.kind == "S" else value.astype(str)
+        except UnicodeDecodeError:
+            raise self.fail(f"{key}: bytes that are not UTF-8 text") from None
+        if allowed and (odd := sorted(set(value.tolist()) - set(allowed))):
+            raise self.fail(f"{key}: {' or '.join(allowed)} is expected, found {odd[0][:40]!r}")
+        self.values[key] = value
+
+    def _grouped(self) -> list[np.ndarray]:
+        """`people`; checks that nobody is in a frame twice, and that a person has one value of each fact."""
+        sequence = np.unique(self.values["sequence"], return_inverse=True)[1]
+        keys = np.stack([sequence, self.values["person"]], axis=1)
+        first, group = np.unique(keys, axis=0, return_index=True, return_inverse=True)[1:]
+        group, frame = group.reshape(-1), self.values["frame"]
+        order = np.lexsort((frame, group))
+        twice = np.flatnonzero((np.diff(group[order]) == 0) & (np.diff(frame[order]) == 0))
+        if len(twice):
+            one, other = sorted(order[twice[0] : twice[0] + 2].tolist())
+            raise self.fail(f"{self.row(one)} is given again in row {other}, each person once per frame is expected")
+        for key in _FACTS:
+            values = np.nan_to_num(self.values.get(key, np.zeros(1)))
+            if len(values) > 1 and len(bad := np.argwhere(values != values[first[group]])):
+                raise self.fail(f"{key}: one value for each person is expected, {self.row(int(bad[0][0]))} has another")
+        people = np.split(order, np.flatnonzero(np.diff(group[order])) + 1)
+        return [people[number] for number in np.argsort(first)]
+
+
+def _whole(low: int) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda values: (values >= low) & (values < 2**53) & (values == np.floor(values))
+
+
+def _is_camera(K: np.ndarray) -> np.ndarray:
+    """(N,): intrinsics; of several, all NaN where they are not known."""
+    known = np.isfinite(K).all((1, 2)) & (K[:, 0, 0] > 0) & (K[:, 1, 1] > 0) & (K[:, 2] == (0, 0, 1)).all(1)
+    return known | (np.isnan(K).all((1, 2)) & (len(K) > 1))

@@ -15,8 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from data.keypoints import is_keypoints_input, read_detections
 from data.keypoints.detections import VideoDetections
 from data.keypoints.detector import Detector, detect_video
@@ -24,7 +22,7 @@ from inference.cameras.camera import CameraEstimate, CameraSettings, KnownHeight
 from inference.detectors import load_detector
 from inference.lifting import lift_tracks
 from inference.resampling import check_rate, same_rate
-from inference.scene import PredictedPerson, PredictedScene
+from inference.scene import Scene
 from inference.tracking import OfflineTracker, Tracker, sequences
 from lightning_modules.checkpoint import load_lifter
 from lightning_modules.prediction import check_precision
@@ -47,7 +45,7 @@ DEFAULT_FPS = 30.0
 class Prediction:
     """scene: the result. camera: how it was found. stage_seconds: wall time of each stage, in order."""
 
-    scene: PredictedScene
+    scene: Scene
     camera: CameraEstimate
     stage_seconds: dict[str, float]
 
@@ -118,11 +116,10 @@ class Pipeline:
         with clock("refinement"):
             refined = self.refinement(lifted)
         with clock("result"):
-            people = _people(lifted, refined.sequences)
+            name = Path(detections.source).name
+            people = [dataclasses.replace(person, sequence=name) for person in refined.sequences]
             people = _scaled(people, heights, notes)
-        scene = PredictedScene(
-            people, fps, detections.n_frames, camera.camera, lifter.coordinates, Path(detections.source).name, notes
-        )
+        scene = Scene(people, fps, detections.n_frames, camera.camera, lifter.coordinates, name, notes)
         clock.log(sum(map(len, people)), len(people))
         return Prediction(scene, camera, clock.seconds)
 
@@ -165,7 +162,7 @@ class Pipeline:
         return float(fps)
 
 
-def predict(source: str | Path | VideoDetections, **settings: Any) -> PredictedScene:
+def predict(source: str | Path | VideoDetections, **settings: Any) -> Scene:
     """Everybody's 3D trajectory in a video.
 
     source: a video file, a folder of images, a file or folder of 2D keypoints (docs/inputs.md), or detections.
@@ -173,6 +170,7 @@ def predict(source: str | Path | VideoDetections, **settings: Any) -> PredictedS
 
     Raises ConfigError for a setting and DataError for a source that cannot be used, DataError if nobody is found.
 
+    >>> import numpy as np
     >>> step = np.arange(60)[:, None, None]
     >>> walk = np.array([400.0, 500.0]) + 4.0 * step * [1, 0] + np.random.default_rng(0).uniform(-80, 80, (1, 19, 2))
     >>> found = VideoDetections(
@@ -181,38 +179,16 @@ def predict(source: str | Path | VideoDetections, **settings: Any) -> PredictedS
     >>> scene = predict(found, lifter="builtin:mocap_normal", camera=CameraSettings(fx=1500.0))
     >>> person = scene.people[0]
     >>> person.poses_3d.shape, person.observed.shape, person.std_mm.shape  # mm, camera coordinates
-    ((60, 17, 3), (60, 17), (60, 17))
+    (torch.Size([60, 17, 3]), torch.Size([60, 17]), torch.Size([60, 17]))
     """
     return Pipeline(**settings).run(source).scene
 
 
-def _people(lifted: list[PoseSequence], refined: list[PoseSequence]) -> list[PredictedPerson]:
-    people = []
-    for number, (plain, final) in enumerate(zip(lifted, refined, strict=True)):
-        if plain.poses_3d is None or final.poses_3d is None or final.observed is None:
-            raise MismatchError(f"{plain.name}: the refinement gave no poses")
-        scores = plain.confidence.numpy()
-        people.append(
-            PredictedPerson(
-                person=number,
-                frame=plain.frame.numpy(),
-                poses_3d=final.poses_3d.float().numpy(),
-                poses_3d_plain=plain.poses_3d.float().numpy(),
-                observed=final.observed.numpy(),
-                confidence=scores.mean(axis=1),
-                keypoints_2d=plain.keypoints_2d.numpy(),
-                scores=scores,
-                std_mm=None if final.std_mm is None else final.std_mm.float().numpy(),
-            )
-        )
-    return people
-
-
-def _scaled(people: list[PredictedPerson], heights: KnownHeights, notes: list[str]) -> list[PredictedPerson]:
+def _scaled(people: list[PoseSequence], heights: KnownHeights, notes: list[str]) -> list[PoseSequence]:
     """Everybody at the scale of the known statures: moved along the line of sight, so that the picture stays."""
     if not heights.heights:
         return people
-    factors = heights.factors([(person.poses_3d, person.observed) for person in people])
+    factors = heights.factors(people)
     given = ", ".join(f"{mm:g} mm for person {person}" for person, mm in sorted(heights.heights.items()))
     notes.append(
         f"Scale: fixed by the given stature, {given}; positions were multiplied by "
@@ -223,13 +199,10 @@ def _scaled(people: list[PredictedPerson], heights: KnownHeights, notes: list[st
     return [_times(person, factor) for person, factor in zip(people, factors.tolist(), strict=True)]
 
 
-def _times(person: PredictedPerson, factor: float) -> PredictedPerson:
-    return dataclasses.replace(
-        person,
-        poses_3d=person.poses_3d * np.float32(factor),
-        poses_3d_plain=person.poses_3d_plain * np.float32(factor),
-        std_mm=None if person.std_mm is None else person.std_mm * np.float32(factor),
-    )
+def _times(person: PoseSequence, factor: float) -> PoseSequence:
+    lengths = {key: getattr(person, key) for key in ("poses_3d", "lifted_3d", "std_mm")}
+    scaled = {key: value * factor for key, value in lengths.items() if value is not None}
+    return dataclasses.replace(person, **scaled)
 
 
 class _Clock:

@@ -124,16 +124,22 @@ class PoseSequence:
         """The same person with other 3D poses (a prediction, a refinement); masks and detections are kept."""
         return dataclasses.replace(self, poses_3d=poses_3d, coordinates=coordinates)
 
+    def require(self, key: str) -> Tensor:
+        """The array of that name, such as poses_3d; MismatchError naming the person if there is none."""
+        value = getattr(self, key)
+        if value is None:
+            raise MismatchError(f"{self.name}: has no {key}")
+        return value
+
+    def selected(self, frames: Tensor | slice) -> PoseSequence:
+        """Only these frames: a mask (T,), indices or a slice."""
+        arrays = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        chosen = {name: value[frames] for name, value in arrays.items() if isinstance(value, Tensor)}
+        return dataclasses.replace(self, **chosen)
+
     def decimated(self, step: int) -> PoseSequence:
         """Every `step`-th frame from frame 0, at fps / step."""
-        if step == 1:
-            return self
-        per_frame = {
-            f.name: getattr(self, f.name)[::step]
-            for f in dataclasses.fields(self)
-            if isinstance(getattr(self, f.name), Tensor)
-        }
-        return dataclasses.replace(self, fps=self.fps / step, **per_frame)
+        return self if step == 1 else dataclasses.replace(self.selected(slice(None, None, step)), fps=self.fps / step)
 
 
 def one_coordinates(sequences: list[PoseSequence]) -> Coordinates | None:
@@ -142,6 +148,6 @@ def one_coordinates(sequences: list[PoseSequence]) -> Coordinates | None:
         if sequence.coordinates != sequences[0].coordinates:
             raise MismatchError(
                 f"{sequences[0].name} is {sequences[0].coordinates}, {sequence.name} is {sequence.coordinates}: "
-                "variants cannot be mixed"
+                "coordinates cannot be mixed"
             )
     return sequences[0].coordinates if sequences else None

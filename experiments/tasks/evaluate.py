@@ -1,30 +1,31 @@
 """`experiment=mupots_pck`, `mupots_mm`, `mpii_3dhp`, `quickstart`: test a lifter, lifted and refined.
-`experiment=evaluate`: test somebody else's predictions.
+`experiment=evaluate`: test the predictions of a file.
 
 In the former a lifter (given, reused or trained) makes the predictions and the refinement refines them.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import logging
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from data.predictions import Predictions, read_predictions, write_predictions
+from data.predictions import read_facts, read_predictions, write_predictions
 from data.sets.cache import read_sequences
 from experiments import datasets
 from experiments.loggers import logging_to
 from experiments.progress import stage
 from experiments.results.report import publish
-from experiments.results.rows import rows_of, scenes_of_file
 from experiments.results.scoring import check_protocol, score_mpi_inf_3dhp, score_mupots
 from experiments.runs.run_dir import run_folder
 from experiments.runs.runner import settle
 from experiments.training import lifters
-from pose.errors import ConfigError
+from pose.errors import ConfigError, DataError
+from pose.metrics.mupots import AnnotatedScene, PredictedScene, check_sequences
 from pose.sequence import PoseSequence
 from refinement.refiner import Refiner
 
@@ -53,13 +54,13 @@ def evaluate_predictions(cfg: DictConfig) -> None:
         raise ConfigError("predictions=null: give the file to evaluate, predictions=FILE.npz (docs/formats.md)")
     if protocol_of(cfg) != "mupots_3d":
         raise ConfigError(f"test={cfg.test.name}: predictions= is for the MuPoTS-3D protocol; use test=mupots_3d")
-    predictions = read_predictions(cfg.predictions)
-    if cfg.protocol.pairing == "by2d" and predictions.keypoints_2d is None:
+    people = read_predictions(cfg.predictions, cfg.coordinates, cfg.fps)
+    if cfg.protocol.pairing == "by2d" and not _have_keypoints(people):
         raise ConfigError(f"protocol.pairing=by2d: {cfg.predictions} has no keypoints_2d; add it or use given")
     cfg = datasets.resolve(cfg, trains=False, tests=True)
     settle(cfg)
     with logging_to(cfg) as logger:
-        publish(cfg, _evaluate_file(cfg, read_test_set(cfg), predictions), logger)
+        publish(cfg, _evaluate_file(cfg, read_test_set(cfg), people), logger)
 
 
 def read_test_set(cfg: DictConfig) -> list[PoseSequence]:
@@ -73,10 +74,10 @@ def _evaluate_lifter(cfg: DictConfig, annotated: list[PoseSequence], method: Ref
     check_precision(cfg.precision)
     lifter, train_data = lifters.obtain(cfg, logger)
     predictions, scores = lift_and_score(cfg, lifter, annotated, method)
-    lifted, final = predictions["lifted"], predictions.get("refined", predictions["lifted"])
-    write_predictions(run_folder() / "predictions.npz", rows_of(final, lifted))
+    lifted, people = predictions["lifted"], predictions.get("refined", predictions["lifted"])
+    write_predictions(run_folder() / "predictions.npz", people)
     if cfg.pictures:
-        _draw(cfg, annotated, lifted, final)
+        _draw(cfg, annotated, lifted, people)
     return {**_about(cfg, train_data, method.name), **scores}
 
 
@@ -108,24 +109,56 @@ def refine_and_score(
     return predictions, score_mupots(truth, {"given": scenes, "by2d": scenes}, **cfg.protocol)
 
 
-def _evaluate_file(cfg: DictConfig, annotated: list[PoseSequence], predictions: Predictions) -> dict[str, Any]:
-    from pose.metrics.scenes import scenes_from_sequences
+def _evaluate_file(cfg: DictConfig, annotated: list[PoseSequence], people: list[PoseSequence]) -> dict[str, Any]:
+    from pose.metrics.scenes import predicted_scenes, scenes_from_sequences
 
-    kinds = {"lifted": predictions.poses_3d}
-    if predictions.poses_3d_plain is not None:
-        kinds = {"lifted": predictions.poses_3d_plain, "refined": predictions.poses_3d}
+    kinds = {"lifted": people}
+    if all(person.lifted_3d is not None for person in people):
+        lifted = [dataclasses.replace(person, poses_3d=person.lifted_3d) for person in people]
+        kinds = {"lifted": lifted, "refined": people}
     truth = scenes_from_sequences(annotated)
-    pairings = {cfg.protocol.pairing} | ({"by2d"} if predictions.keypoints_2d is not None else set())
-    people = {name: scene.valid.shape[1] for name, scene in truth.items()}
-    names, indices = np.unique(predictions.sequence, return_inverse=True)
-    if (predictions.person < np.array([people.get(str(name), 0) for name in names])[indices]).all():
-        pairings.add("given")
-    scenes = {
-        pairing: {kind: scenes_of_file(predictions, truth, pairing, poses) for kind, poses in kinds.items()}
-        for pairing in sorted(pairings, reverse=True)
-    }
-    write_predictions(run_folder() / "predictions.npz", predictions)
+    check_sequences(dict.fromkeys(person.sequence for person in people), truth)
+    given, by2d = _fits(cfg.predictions, people, truth, cfg.protocol.pairing), _have_keypoints(people)
+
+    def scenes_of(number: Callable[[list[PoseSequence]], list[PoseSequence]]) -> dict[str, dict[str, PredictedScene]]:
+        return {kind: predicted_scenes(number(sequences), truth, by2d) for kind, sequences in kinds.items()}
+
+    scenes = {"given": scenes_of(list)} if given else {}
+    if by2d:
+        scenes["by2d"] = scenes.get("given") or scenes_of(_renumbered)
+    write_predictions(run_folder() / "predictions.npz", people, **read_facts(cfg.predictions))
     return {**_about(cfg, None, "none"), **score_mupots(truth, scenes, **cfg.protocol)}
+
+
+def _have_keypoints(people: list[PoseSequence]) -> bool:
+    return any(bool(person.keypoints_2d.any()) for person in people)
+
+
+def _fits(path: str, people: list[PoseSequence], truth: Mapping[str, AnnotatedScene], pairing: str) -> bool:
+    """Whether all have numbers of annotated people; DataError where `pairing` needs that, and for frames beyond."""
+    fits = True
+    for person in people:
+        (frames, count), last = truth[person.sequence].valid.shape, int(person.frame.max())
+        if last >= frames:
+            raise DataError(
+                f"{path}: {person.sequence} has frame {last}, the annotation has frames 0 to {frames - 1}; "
+                "number frames from 0 as in the data set"
+            )
+        if pairing == "given" and person.person >= count:
+            raise DataError(
+                f"{path}: {person.sequence} has person {person.person}, the annotation has people 0 to {count - 1}; "
+                "number people as annotated, or use protocol.pairing=by2d with keypoints_2d"
+            )
+        fits = fits and person.person < count
+    return fits
+
+
+def _renumbered(people: list[PoseSequence]) -> list[PoseSequence]:
+    """The people of each sequence numbered from 0 in the order of their numbers, as `by2d` takes them."""
+    numbers: dict[str, list[int]] = {}
+    for person in sorted(people, key=lambda person: person.person):
+        numbers.setdefault(person.sequence, []).append(person.person)
+    return [dataclasses.replace(p, person=numbers[p.sequence].index(p.person)) for p in people]
 
 
 def protocol_of(cfg: DictConfig) -> str:

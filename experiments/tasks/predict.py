@@ -111,16 +111,18 @@ def _pictures(scene: Any, video: str | None, fps: float | None, folder: Path, sk
 
 
 def _report(source: str, refinement: str, prediction: Any, files: list[Path], skipped: list[str]) -> None:
+    from inference.scene import array_of, hip_offset_px
+
     scene, hip = prediction.scene, MUPOTS_17.index("hip")
     people = [
         {
             "person": person.person,
             "first_frame": int(person.frame[0]),
             "last_frame": int(person.frame[-1]),
-            "detected": int((person.confidence > 0).sum()),
-            "observed_pct": round(100 * float(person.observed.mean()), 1),
-            "distance_m": round(float(np.median(person.poses_3d[:, hip, 2])) / 1000, 2),
-            "hips_off_pct": _most_pct(person.hip_offset_px(scene.camera), scene.camera.width),
+            "detected": int(person.detected.sum()),
+            "observed_pct": round(100 * float(person.require("observed").float().mean()), 1),
+            "distance_m": round(float(np.median(array_of(person, "poses_3d")[:, hip, 2])) / 1000, 2),
+            "hips_off_pct": _most_pct(hip_offset_px(person, scene.camera).numpy(), scene.camera.width),
         }
         for person in scene.people
     ]

@@ -1,114 +1,115 @@
-"""`experiment=refine`: somebody else's 3D trajectories through a refinement; no network, no data set.
+"""`experiment=refine`: the 3D trajectories of a file through a refinement; no network, no data set.
 
-The rows of one (sequence, person) are a track. The written file holds the given rows in their order, then a row for
-each frame that was missing inside a track (`observed` false), placed by the refinement.
+Where the file has `lifted_3d` these are refined, so that another refinement can be tried on what a run has left. The
+written file also has the frames that were missing inside a track (`detected` false), placed by the refinement.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 
-import numpy as np
+import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from data.predictions import Predictions, read_predictions, write_predictions
+from data.predictions import read_facts, read_predictions, write_predictions
 from experiments.progress import stage
-from experiments.results.rows import Track, tracks_of
 from experiments.results.table import text_table
 from experiments.results.writers import markdown_text
 from experiments.runs.run_dir import run_folder
 from experiments.runs.runner import settle
 from fileio.json_yaml import write_json, write_text
-from pose.errors import ConfigError, DataError
+from pose.errors import ConfigError, DataError, check_number
 from pose.sequence import PoseSequence
+from refinement.gaps import filled, given_joints
 from refinement.refiner import RefinementResult
 
 log = logging.getLogger(__name__)
 
-DEFAULT_FPS = 30.0
+#: Frames of all tracks, the missing included: as many, or as many for each frame of the file, are an honest file's.
+MAX_FRAMES, MAX_FRAMES_TIMES = 100_000, 100
 
 
 def refine(cfg: DictConfig) -> None:
     """Refine the tracks of `predictions=FILE.npz`; leave predictions.npz, metrics.json and table.md."""
     if cfg.predictions is None:
         raise ConfigError("predictions=null: give the file to refine, predictions=FILE.npz (docs/formats.md)")
+    if cfg.fps is not None:
+        check_number("fps", cfg.fps, above=0, hint="frames per second")
     method = instantiate(cfg.refinement)
-    given = read_predictions(cfg.predictions)
+    given = read_predictions(cfg.predictions, cfg.coordinates, cfg.fps)
     settle(cfg)
-    if given.score is None:
+    if not any(bool(person.confidence.any()) for person in given):
         raise DataError(
-            f"{cfg.predictions}: has no score, which tells where a person was seen; add score (N,) or (N, J) in 0..1"
+            f"{cfg.predictions}: has no confidence, which tells where a person was seen; add confidence (N,) or (N, K) "
+            "in 0..1"
         )
-    tracks = tracks_of(given, _frame_rate(cfg, given), cfg.coordinates, given.score)
-    with stage(f"refining {len(tracks)} people, {sum(len(t.rows) for t in tracks)} frames, by {method.name}"):
-        result = method([track.sequence for track in tracks])
-    write_predictions(run_folder() / "predictions.npz", _merge(given, tracks, result.sequences))
+    tracks = tracks_of(given, cfg.predictions)
+    with stage(f"refining {len(tracks)} people, {sum(map(len, tracks))} frames, by {method.name}"):
+        result = method(tracks)
+    write_predictions(run_folder() / "predictions.npz", result.sequences, **read_facts(cfg.predictions))
     _report(cfg, method.name, given, tracks, result)
 
 
-def _frame_rate(cfg: DictConfig, given: Predictions) -> float:
-    fps = cfg.fps if cfg.fps is not None else given.fps
-    if fps is None:
-        log.warning("%s has no fps: %g frames per second are assumed; set fps=", cfg.predictions, DEFAULT_FPS)
-        return DEFAULT_FPS
-    if not fps > 0:
-        raise ConfigError(f"fps={fps}: must be a positive number of frames per second")
-    return float(fps)
+def tracks_of(people: list[PoseSequence], source: str) -> list[PoseSequence]:
+    """Each person with every frame from its first to its last and its lifted poses as `poses_3d`.
+
+    Frames that are missing inside are undetected, with poses on the straight line between their neighbours. Raises
+    DataError, naming `source`, where these are so many that the frame numbers must be wrong.
+    """
+    total, rows = 0, sum(map(len, people))
+    for person in people:
+        total += int(person.frame[-1] - person.frame[0]) + 1
+        if total > MAX_FRAMES and total > MAX_FRAMES_TIMES * rows:
+            raise DataError(
+                f"{source}: {rows} rows over {total} frames, the last of {person.name} is {int(person.frame[-1])}; "
+                "number frames from 0, and give people who come back after a long time a new number"
+            )
+    tracks = []
+    for person in people:
+        if person.lifted_3d is not None:
+            person = dataclasses.replace(person, poses_3d=person.lifted_3d)
+        tracks.append(_gapless(person))
+    return tracks
 
 
-def _merge(given: Predictions, tracks: list[Track], refined: list[PoseSequence]) -> Predictions:
-    """The given rows with refined poses, then the rows of the frames that were missing."""
-    poses_3d = np.array(given.poses_3d, dtype=np.float32)
-    new: dict[str, list[np.ndarray]] = {key: [] for key in ("sequence", "frame", "person", "poses_3d", "start")}
-    for track, sequence in zip(tracks, refined, strict=True):
-        poses, start = sequence.poses_3d, track.sequence.poses_3d
-        if poses is None or start is None:
-            raise DataError(f"{sequence.name}: the refinement returned no poses")
-        known = track.rows >= 0
-        poses_3d[track.rows[known]] = poses.numpy()[known]
-        count = int((~known).sum())
-        new["sequence"].append(np.repeat(sequence.sequence, count))
-        new["frame"].append(sequence.frame.numpy()[~known])
-        new["person"].append(np.repeat(sequence.person, count))
-        new["poses_3d"].append(poses.numpy()[~known])
-        new["start"].append(start.numpy()[~known])
-    added = sum(map(len, new["frame"]))
-
-    def joined(values: np.ndarray, key: str) -> np.ndarray:
-        return np.concatenate([values, *new[key]])
-
-    def padded(values: np.ndarray | None) -> np.ndarray | None:
-        return None if values is None else np.concatenate([values, np.zeros((added, *values.shape[1:]), values.dtype)])
-
-    observed = np.ones(len(given), dtype=bool) if given.observed is None else given.observed
-    return Predictions(
-        sequence=joined(given.sequence, "sequence"),
-        frame=joined(given.frame, "frame"),
-        person=joined(given.person, "person"),
-        poses_3d=joined(poses_3d, "poses_3d"),
-        poses_3d_plain=joined(given.poses_3d, "start"),
-        keypoints_2d=padded(given.keypoints_2d),
-        score=padded(given.score),
-        fps=given.fps,
-        K=given.K,
-        observed=padded(observed),
+def _gapless(person: PoseSequence) -> PoseSequence:
+    first, last = int(person.frame[0]), int(person.frame[-1])
+    if last - first + 1 == len(person):
+        return person
+    frame = torch.arange(first, last + 1)
+    known = torch.isin(frame, person.frame)
+    # Every frame, the missing ones as copies of the one before, then without what was seen in that.
+    every = dataclasses.replace(person.selected(known.cumsum(0) - 1), frame=frame)
+    poses_3d = every.require("poses_3d").masked_fill(~known[:, None, None], torch.nan)
+    undetected = dataclasses.replace(
+        every,
+        poses_3d=poses_3d,
+        lifted_3d=None,
+        keypoints_2d=every.keypoints_2d * known[:, None, None],
+        confidence=every.confidence * known[:, None],
+        detected=every.detected & known,
+        observed=None if every.observed is None else every.observed & known[:, None],
     )
+    return filled(undetected, given_joints(undetected))
 
 
-def _report(cfg: DictConfig, name: str, given: Predictions, tracks: list[Track], result: RefinementResult) -> None:
+def _report(
+    cfg: DictConfig, name: str, given: list[PoseSequence], tracks: list[PoseSequence], result: RefinementResult
+) -> None:
     rows = []
-    for i, (track, sequence) in enumerate(zip(tracks, result.sequences, strict=True)):
-        moved = (sequence.poses_3d - track.sequence.poses_3d).norm(dim=-1).mean(dim=1)  # type: ignore[operator]
+    for i, (person, track, refined) in enumerate(zip(given, tracks, result.sequences, strict=True)):
+        moved = (refined.require("poses_3d") - track.require("poses_3d")).norm(dim=-1).mean(dim=1)
         energies = {}
         if found := result.energies:
             energies = {"energy_before": float(found.before[i]), "energy_after": float(found.after[i])}
         rows.append(
             {
-                "sequence": sequence.sequence,
-                "person": sequence.person,
-                "frames": len(sequence),
-                "filled": int((track.rows < 0).sum()),
+                "sequence": refined.sequence,
+                "person": refined.person,
+                "frames": len(refined),
+                "filled": len(refined) - len(person),
                 "moved_mean_mm": float(moved.mean()),
                 "moved_max_mm": float(moved.max()),
                 **energies,

@@ -142,18 +142,21 @@ class KnownHeights:
                     f"heights[{person}]={height}: must be between {SHORTEST_MM:g} and {TALLEST_MM:g}, in mm"
                 )
 
-    def factors(self, people: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    def factors(self, people: list[PoseSequence]) -> np.ndarray:
         """By what to multiply each person's positions, (P,).
 
-        people: for each person poses (T, 17, 3) mm and where they rest on what was seen, (T, 17) bool. A person with a
-        known height gets its own factor, everybody else the mean of those. Raises ConfigError for an unknown person.
+        people: with `poses_3d` and `observed`. A person with a known height gets its own factor, everybody else the
+        mean of those. Raises ConfigError for an unknown person.
         """
         unknown = [person for person in self.heights if not 0 <= person < len(people)]
         if unknown:
             raise ConfigError(f"heights[{unknown[0]}]: there is no such person; people are 0 to {len(people) - 1}")
         if not self.heights:
             return np.ones(len(people))
-        own = {person: height / stature(*people[person]) for person, height in self.heights.items()}
+        own = {}
+        for number, height in self.heights.items():
+            poses_3d, observed = (people[number].require(key).numpy() for key in ("poses_3d", "observed"))
+            own[number] = height / stature(poses_3d, observed)
         mean = math.exp(float(np.mean(np.log(list(own.values())))))
         return np.array([own.get(person, mean) for person in range(len(people))])
 

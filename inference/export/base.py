@@ -8,36 +8,33 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from inference.scene import PredictedPerson, PredictedScene
+from inference.scene import Scene
 from pose.errors import ConfigError, DataError
 from pose.joint_sets import COCO_19, MUPOTS_17
+from pose.sequence import PoseSequence
 
 
 class Exporter(Protocol):
     """Writes one format.
 
+    >>> import torch
     >>> from tempfile import TemporaryDirectory
     >>> from inference.export.json_csv import CsvExporter
     >>> from pose.cameras import Camera
-    >>> person = PredictedPerson(
-    ...     person=0,
-    ...     frame=np.arange(60),
-    ...     poses_3d=np.zeros((60, 17, 3)) + [0, 0, 4000],
-    ...     poses_3d_plain=np.zeros((60, 17, 3)) + [0, 0, 4000],
-    ...     observed=np.ones((60, 17), dtype=bool),
-    ...     confidence=np.full(60, 0.9),
-    ...     keypoints_2d=np.full((60, 19, 2), 500.0),
-    ...     scores=np.full((60, 19), 0.9),
-    ... )
+    >>> poses_3d = torch.zeros(60, 17, 3) + torch.tensor([0.0, 0.0, 4000.0])
     >>> camera = Camera(1500.0, 1500.0, 960.0, 540.0, 1920, 1080)
-    >>> scene = PredictedScene([person], 30.0, 60, camera, "normal", "clip.mp4")
+    >>> person = PoseSequence(
+    ...     "clip.mp4", 0, camera, 30.0, torch.full((60, 19, 2), 500.0), torch.full((60, 19), 0.9),
+    ...     poses_3d=poses_3d, lifted_3d=poses_3d, observed=torch.ones(60, 17, dtype=torch.bool), coordinates="normal",
+    ... )
+    >>> scene = Scene([person], 30.0, 60, camera, "normal", "clip.mp4")
     >>> with TemporaryDirectory() as folder:
     ...     (path,) = CsvExporter().write(scene, Path(folder))
     ...     path.name, path.read_text().splitlines()[1]
     ('predictions.csv', '0,0.0,0,head_top,0.0,0.0,4000.0,1,,960.0,540.0')
     """
 
-    def write(self, scene: PredictedScene, folder: Path) -> list[Path]:
+    def write(self, scene: Scene, folder: Path) -> list[Path]:
         """Write the scene's file or files into `folder`, each complete or not at all; return their paths.
 
         An older file of the same name is replaced, nothing else is touched. Raises DataError for a scene that the
@@ -46,7 +43,7 @@ class Exporter(Protocol):
         ...
 
 
-def check_scene(scene: PredictedScene) -> None:
+def check_scene(scene: Scene) -> None:
     """Raise DataError without people, ConfigError for a frame rate that is not positive."""
     if not scene.people or not all(len(person) for person in scene.people):
         raise DataError(f"{scene.source}: no person to write; check that the detector found people in this video")
@@ -66,16 +63,16 @@ def to_y_up(points: np.ndarray) -> np.ndarray:
     return points * np.array([1.0, -1.0, -1.0])
 
 
-def person_path(folder: Path, person: PredictedPerson, suffix: str) -> Path:
+def person_path(folder: Path, person: PoseSequence, suffix: str) -> Path:
     """The file of one person, in formats that hold one."""
     return Path(folder) / f"person_{person.person}{suffix}"
 
 
-def scene_facts(scene: PredictedScene) -> dict[str, Any]:
+def scene_facts(scene: Scene) -> dict[str, Any]:
     """All but the people, in plain types: the head of the .json file."""
     camera = scene.camera
     return {
-        "version": 1,
+        "version": 2,
         "source": scene.source,
         "fps": float(scene.fps),
         "n_frames": int(scene.n_frames),

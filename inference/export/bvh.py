@@ -19,7 +19,7 @@ from scipy.spatial.transform import Rotation
 from fileio.atomic import atomic_path
 from inference.export.base import check_scene, person_path, to_y_up
 from inference.export.bvh_pose import SEGMENTS, BonePose, bone_pose
-from inference.scene import PredictedScene
+from inference.scene import Scene, array_of
 from pose.errors import ConfigError, DataError
 
 logger = logging.getLogger(__name__)
@@ -44,16 +44,16 @@ class BvhExporter:
             raise ConfigError(f"exporter.bvh.unit={unit}: must be one of {', '.join(_PER_MM)}")
         self.unit = unit
 
-    def write(self, scene: PredictedScene, folder: Path) -> list[Path]:
+    def write(self, scene: Scene, folder: Path) -> list[Path]:
         check_scene(scene)
         paths = []
         for person in scene.people:
-            if not np.isfinite(person.poses_3d).all():
+            poses = to_y_up(array_of(person, "poses_3d").astype(np.float64))
+            if not np.isfinite(poses).all():
                 raise DataError(
                     f"{scene.source}: person {person.person} has positions that are NaN or infinite, a BVH file needs "
                     "all; leave bvh out of the exporters"
                 )
-            poses = to_y_up(person.poses_3d.astype(np.float64))
             skeleton = bone_pose(poses, scene.fps)
             moved = np.linalg.norm(skeleton.positions() - poses, axis=2)
             logger.info(

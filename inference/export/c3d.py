@@ -14,7 +14,7 @@ import numpy as np
 
 from fileio.atomic import atomic_path
 from inference.export.base import check_scene, to_y_up
-from inference.scene import PredictedScene
+from inference.scene import Scene, array_of
 from pose.errors import ConfigError, DataError
 from pose.joint_sets import MUPOTS_17
 
@@ -35,7 +35,7 @@ class C3dExporter:
     def __init__(self, observed_only: bool = False):
         self.observed_only = observed_only
 
-    def write(self, scene: PredictedScene, folder: Path) -> list[Path]:
+    def write(self, scene: Scene, folder: Path) -> list[Path]:
         check_scene(scene)
         if scene.n_frames > MAX_FRAMES:
             raise DataError(
@@ -63,16 +63,16 @@ class C3dExporter:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return [path]
 
-    def _points(self, scene: PredictedScene) -> tuple[np.ndarray, np.ndarray]:
+    def _points(self, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
         """Homogeneous positions (4, people * 17, frames) and residuals (people * 17, frames)."""
         shape = (len(scene.people), len(MUPOTS_17), scene.n_frames)
         points, residuals = np.full((3, *shape), np.nan), np.full(shape, MISSING)
         for index, person in enumerate(scene.people):
-            poses = to_y_up(person.poses_3d)
-            known = np.isfinite(poses).all(axis=2) & (person.observed | (not self.observed_only))
-            points[:, index, :, person.frame] = np.where(known[..., None], poses, np.nan).transpose(0, 2, 1)
-            residual = np.where(known, np.where(person.observed, OBSERVED, INFERRED), MISSING)
-            residuals[index, :, person.frame] = residual
+            frame, observed = array_of(person, "frame"), array_of(person, "observed")
+            poses = to_y_up(array_of(person, "poses_3d"))
+            known = np.isfinite(poses).all(axis=2) & (observed | (not self.observed_only))
+            points[:, index, :, frame] = np.where(known[..., None], poses, np.nan).transpose(0, 2, 1)
+            residuals[index, :, frame] = np.where(known, np.where(observed, OBSERVED, INFERRED), MISSING)
         ones = np.ones((1, *shape))
         return np.concatenate([points, ones]).reshape(4, -1, scene.n_frames), residuals.reshape(-1, scene.n_frames)
 

@@ -16,9 +16,10 @@ import torch
 
 from fileio.atomic import atomic_path
 from inference.export.base import check_scene, scene_facts
-from inference.scene import PredictedPerson, PredictedScene
+from inference.scene import Scene, array_of
 from pose.cameras import Camera
 from pose.joint_sets import MUPOTS_17
+from pose.sequence import PoseSequence
 
 CSV_COLUMNS = ("frame", "time_s", "person", "joint", "x_mm", "y_mm", "z_mm", "observed", "std_mm", "u", "v")
 
@@ -26,14 +27,14 @@ CSV_COLUMNS = ("frame", "time_s", "person", "joint", "x_mm", "y_mm", "z_mm", "ob
 class JsonExporter:
     """Writes `predictions.json`: facts of the scene, then people, then one line per frame; NaN becomes null."""
 
-    def write(self, scene: PredictedScene, folder: Path) -> list[Path]:
+    def write(self, scene: Scene, folder: Path) -> list[Path]:
         check_scene(scene)
         path = Path(folder) / "predictions.json"
         with atomic_path(path) as partial, open(partial, "w", encoding="utf-8") as file:
             head = json.dumps(scene_facts(scene), ensure_ascii=False, allow_nan=False, indent=1)
             file.write(head.removesuffix("\n}") + ',\n "people": [')
             for index, person in enumerate(scene.people):
-                file.write(("," if index else "") + f'\n  {{"person": {int(person.person)}, "frames": [')
+                file.write(("," if index else "") + f'\n  {{"person": {person.person}, "frames": [')
                 _write_lines(file, _frames(person, scene.fps))
                 file.write("\n  ]}")
             file.write("\n ]\n}\n")
@@ -46,22 +47,20 @@ def _write_lines(file: TextIO, records: Iterator[dict[str, Any]]) -> None:
         file.write(("," if index else "") + "\n   " + text)
 
 
-def _frames(person: PredictedPerson, fps: float) -> Iterator[dict[str, Any]]:
+def _frames(person: PoseSequence, fps: float) -> Iterator[dict[str, Any]]:
+    decimals = {"poses_3d": 2, "lifted_3d": 2, "std_mm": 2, "keypoints_2d": 2, "confidence": 4}
+    arrays = {key: None if getattr(person, key) is None else array_of(person, key) for key in decimals}
     for i, frame in enumerate(person.frame.tolist()):
         yield {
             "frame": frame,
             "time_s": round(frame / fps, 6),
-            "confidence": _plain(person.confidence[i], 4),
-            "observed": person.observed[i].tolist(),
-            "poses_3d": _plain(person.poses_3d[i], 2),
-            "poses_3d_plain": _plain(person.poses_3d_plain[i], 2),
-            "std_mm": None if person.std_mm is None else _plain(person.std_mm[i], 2),
-            "keypoints_2d": _plain(person.keypoints_2d[i], 2),
-            "scores": _plain(person.scores[i], 4),
+            "detected": bool(person.detected[i]),
+            "observed": person.require("observed")[i].tolist(),
+            **{key: None if array is None else _numbers(array[i], decimals[key]) for key, array in arrays.items()},
         }
 
 
-def _plain(values: np.ndarray, decimals: int) -> Any:
+def _numbers(values: np.ndarray, decimals: int) -> Any:
     """Numbers as nested lists, rounded; null for what is not finite."""
     rounded = np.asarray(np.round(np.asarray(values, dtype=np.float64), decimals))
     if np.isfinite(rounded).all():
@@ -77,7 +76,7 @@ class CsvExporter:
     u, v: where the joint lies in the image, px, projected by the camera of the scene.
     """
 
-    def write(self, scene: PredictedScene, folder: Path) -> list[Path]:
+    def write(self, scene: Scene, folder: Path) -> list[Path]:
         check_scene(scene)
         path = Path(folder) / "predictions.csv"
         with atomic_path(path) as partial, open(partial, "w", encoding="utf-8", newline="") as file:
@@ -88,16 +87,16 @@ class CsvExporter:
         return [path]
 
 
-def _rows(person: PredictedPerson, fps: float, camera: Camera) -> Iterator[list[Any]]:
-    pixels = _pixels(person.poses_3d, camera)
-    std = person.std_mm if person.std_mm is not None else np.full(person.observed.shape, np.nan)
+def _rows(person: PoseSequence, fps: float, camera: Camera) -> Iterator[list[Any]]:
+    poses, observed = array_of(person, "poses_3d"), array_of(person, "observed")
+    pixels = _pixels(poses, camera)
+    std = np.full(observed.shape, np.nan) if person.std_mm is None else array_of(person, "std_mm")
     for i, frame in enumerate(person.frame.tolist()):
         time = round(frame / fps, 6)
-        numbers = np.concatenate([person.poses_3d[i], std[i][:, None], pixels[i]], axis=1)
-        observed = person.observed[i].tolist()
-        for name, seen, row in zip(MUPOTS_17.names, observed, _plain(numbers, 2), strict=True):
-            x, y, z, deviation, u, v = row  # None is an empty cell
-            yield [frame, time, person.person, name, x, y, z, int(seen), deviation, u, v]
+        numbers = np.concatenate([poses[i], std[i][:, None], pixels[i]], axis=1)
+        for name, seen, row in zip(MUPOTS_17.names, observed[i].tolist(), _numbers(numbers, 2), strict=True):
+            x, y, z, std_mm, u, v = row  # None is an empty cell
+            yield [frame, time, person.person, name, x, y, z, int(seen), std_mm, u, v]
 
 
 def _pixels(poses: np.ndarray, camera: Camera) -> np.ndarray:

@@ -12,8 +12,9 @@ import numpy as np
 
 from fileio.atomic import atomic_path
 from inference.export.base import check_scene, person_path, to_y_up
-from inference.scene import PredictedPerson, PredictedScene
+from inference.scene import Scene, array_of
 from pose.joint_sets import MUPOTS_17
+from pose.sequence import PoseSequence
 
 
 class TrcExporter:
@@ -25,28 +26,29 @@ class TrcExporter:
     def __init__(self, observed_only: bool = False):
         self.observed_only = observed_only
 
-    def write(self, scene: PredictedScene, folder: Path) -> list[Path]:
+    def write(self, scene: Scene, folder: Path) -> list[Path]:
         check_scene(scene)
         paths = []
         for person in scene.people:
             path = person_path(folder, person, ".trc")
+            points, observed = to_y_up(array_of(person, "poses_3d")), array_of(person, "observed")
+            known = np.isfinite(points).all(axis=2) & (observed | (not self.observed_only))
             with atomic_path(path) as partial, open(partial, "w", encoding="utf-8", newline="") as file:
                 file.writelines(line + "\n" for line in _head(person, scene.fps, path.name))
                 for index, frame in enumerate(person.frame.tolist()):
-                    file.write(f"{frame + 1}\t{frame / scene.fps:.6f}\t{self._cells(person, index)}\t\n")
+                    file.write(f"{frame + 1}\t{frame / scene.fps:.6f}\t{_cells(points[index], known[index])}\t\n")
             paths.append(path)
         return paths
 
-    def _cells(self, person: PredictedPerson, index: int) -> str:
-        points = to_y_up(person.poses_3d[index])
-        known = np.isfinite(points).all(axis=1) & (person.observed[index] | (not self.observed_only))
-        return "\t".join(
-            f"{x:.4f}\t{y:.4f}\t{z:.4f}" if there else "\t\t"
-            for (x, y, z), there in zip(points.tolist(), known.tolist(), strict=True)
-        )
+
+def _cells(points: np.ndarray, known: np.ndarray) -> str:
+    return "\t".join(
+        f"{x:.4f}\t{y:.4f}\t{z:.4f}" if there else "\t\t"
+        for (x, y, z), there in zip(points.tolist(), known.tolist(), strict=True)
+    )
 
 
-def _head(person: PredictedPerson, fps: float, name: str) -> list[str]:
+def _head(person: PoseSequence, fps: float, name: str) -> list[str]:
     rate, frames, first = f"{fps:.10g}", len(person), int(person.frame[0]) + 1
     keys = "DataRate CameraRate NumFrames NumMarkers Units OrigDataRate OrigDataStartFrame OrigNumFrames"
     values = (rate, rate, frames, len(MUPOTS_17), "mm", rate, first, frames)

@@ -28,7 +28,7 @@ from inference.render.drawing import (
     people_at,
 )
 from inference.render.view import ON_FLOOR, View, World, corners, extent
-from inference.scene import PredictedScene
+from inference.scene import Scene, array_of
 
 PANEL_HEIGHT, HEADER, FOOTER = 440, 34, 30
 WIDEST, NARROWEST = 784, 280  # of the camera's panel; the other is SIDE_WIDTH wide
@@ -37,7 +37,7 @@ SWING_DEGREES, SWING_SECONDS, ELEVATION = (20, 75), 14.0, 17.0
 LIFTED_PX = 1.6
 
 
-def write_animation(scene: PredictedScene, path: Path | str) -> None:
+def write_animation(scene: Scene, path: Path | str) -> None:
     """Draw every frame of the scene as an mp4 video of two views at the scene's rate.
 
     Raises DataError where the file cannot be written or the scene has no frame.
@@ -51,13 +51,13 @@ def write_animation(scene: PredictedScene, path: Path | str) -> None:
 class Animation:
     """Draws frames of a scene."""
 
-    def __init__(self, scene: PredictedScene):
+    def __init__(self, scene: Scene):
         self.scene = scene
-        all_poses = [person.poses_3d for person in scene.people if len(person)]
+        all_poses = [array_of(person, "poses_3d") for person in scene.people if len(person)]
         poses = np.concatenate(all_poses) if all_poses else np.zeros((0, 17, 3))
         world = World.fit(poses)
-        self.refined = [world(person.poses_3d) for person in scene.people]
-        self.lifted = [world(person.poses_3d_plain) for person in scene.people]
+        self.refined = [world(array_of(person, "poses_3d")) for person in scene.people]
+        self.lifted = [world(array_of(person, "lifted_3d")) for person in scene.people]
         self.box = extent(world(poses))
         aspect = scene.camera.width / scene.camera.height
         self.camera_width = 2 * round(min(max(PANEL_HEIGHT * aspect, NARROWEST), WIDEST) / 2)
@@ -93,7 +93,7 @@ class Animation:
             colour, thin = colour_of(person.person), Sketch()
             thin.skeleton(view.pixels(lifted), LINE_BONES, LIFTED_PX)
             thin.paint(picture, paler(colour))
-            view.figure(refined, person.observed[row]).paint(picture, colour, "white", 1.2)
+            view.figure(refined, array_of(person, "observed")[row]).paint(picture, colour, "white", 1.2)
 
     def _side_view(self) -> View:
         """The view whose direction will change; its scale and place show the whole box from every direction."""

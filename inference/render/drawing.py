@@ -13,8 +13,9 @@ from functools import cache, lru_cache
 import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
-from inference.scene import PredictedPerson, PredictedScene
+from inference.scene import Scene
 from pose.joint_sets import COCO_19, MUPOTS_17
+from pose.sequence import PoseSequence
 
 # Colours that colour-blind readers can tell apart (Okabe and Ito, 2008).
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
@@ -58,7 +59,7 @@ def paler(colour: str) -> str:
     return "#" + "".join(f"{(value + 256) // 2:02x}" for value in ImageColor.getrgb(colour)[:3])
 
 
-def people_at(scene: PredictedScene, frame: int) -> Iterator[tuple[int, PredictedPerson, int]]:
+def people_at(scene: Scene, frame: int) -> Iterator[tuple[int, PoseSequence, int]]:
     """(index in scene.people, the person, the person's row) of all people who are in the scene at a frame."""
     for index, person in enumerate(scene.people):
         row = frame - int(person.frame[0]) if len(person) else -1

@@ -25,8 +25,9 @@ from inference.render.drawing import (
     write_plate,
 )
 from inference.render.view import View, World
-from inference.scene import PredictedPerson, PredictedScene
+from inference.scene import Scene, array_of
 from pose.errors import MismatchError, check_number
+from pose.sequence import PoseSequence
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ LEGEND = "thick: 3D, refined    dashed: inferred    white: detected"
 
 
 def write_overlay(
-    scene: PredictedScene,
+    scene: Scene,
     frames: Iterable[VideoFrame] | Iterable[np.ndarray] | None,
     path: Path | str,
     max_width: int | None = None,
@@ -59,36 +60,36 @@ def write_overlay(
         logger.warning("%s: the video ended after %d of %d frames", path, writer.n_frames, scene.n_frames)
 
 
-def draw_overlay(scene: PredictedScene, frame: int, picture: Image.Image) -> None:
+def draw_overlay(scene: Scene, frame: int, picture: Image.Image) -> None:
     """Draw one frame's people into its picture."""
     view = View.of_camera(scene.camera, World(np.eye(3), 0.0), picture.size)
     scale = picture.width / scene.camera.width
     side = min(picture.size)
     bone, thin, letters = max(2.0, BONE_PART * side), max(1.0, DETECTION_PART * side), max(11, round(side / 48))
     labels = []
-    far_to_near = sorted(people_at(scene, frame), key=lambda found: -found[1].poses_3d[found[2], :, 2].mean())
-    for _, person, row in far_to_near:
-        pixels, colour = view.pixels(person.poses_3d[row] / 1000.0), colour_of(person.person)
+    here = [(person, row, array_of(person, "poses_3d")[row]) for _, person, row in people_at(scene, frame)]
+    for person, row, pose in sorted(here, key=lambda one: -one[2][:, 2].mean()):  # far to near
+        pixels, colour = view.pixels(pose / 1000.0), colour_of(person.person)
         body = Sketch()
-        body.skeleton(pixels, LINE_BONES, bone, person.observed[row], dashed=True)
+        body.skeleton(pixels, LINE_BONES, bone, array_of(person, "observed")[row], dashed=True)
         body.paint(picture, colour, EDGE, 0.3 * bone)
         _detection(person, row, scale, thin).paint(picture, DETECTION, EDGE, 0.5 * thin)
         if np.isfinite(pixels).all(-1).any():
             labels.append((np.nanmean(pixels[:, 0]), np.nanmin(pixels[:, 1]) - 1.2 * letters, person, row))
     for x, y, person, row in labels:
-        text = f"{person.person}" if person.observed[row].any() else f"{person.person} inferred"
+        text = f"{person.person}" if array_of(person, "observed")[row].any() else f"{person.person} inferred"
         write_plate(picture, (x, max(y, 1.5 * letters)), text, colour_of(person.person), letters, (0.5, 1.0))
     _captions(picture, f"{frame / scene.fps:.2f} s   frame {frame}", letters)
 
 
-def _detection(person: PredictedPerson, row: int, scale: float, width: float) -> Sketch:
-    points, seen = (person.keypoints_2d[row] * scale).tolist(), person.scores[row] >= MIN_SCORE
+def _detection(person: PoseSequence, row: int, scale: float, width: float) -> Sketch:
+    points, seen = (person.keypoints_2d[row] * scale).tolist(), array_of(person, "confidence")[row] >= MIN_SCORE
     sketch = Sketch()
     for a, b in COCO_BONES:
         if seen[a] and seen[b]:
             sketch.line(points[a], points[b], width)
     for joint in np.flatnonzero(seen):
-        sketch.disc(points[joint], (0.9 + 1.1 * float(person.scores[row, joint])) * width)
+        sketch.disc(points[joint], (0.9 + 1.1 * float(person.confidence[row, joint])) * width)
     return sketch
 
 
@@ -100,7 +101,7 @@ def _captions(picture: Image.Image, time: str, letters: int) -> None:
 
 
 def _pictures(
-    scene: PredictedScene, frames: Iterable[VideoFrame] | Iterable[np.ndarray] | None, max_width: int | None
+    scene: Scene, frames: Iterable[VideoFrame] | Iterable[np.ndarray] | None, max_width: int | None
 ) -> Iterator[Image.Image]:
     camera = scene.camera
     if frames is None:

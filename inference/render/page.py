@@ -22,9 +22,10 @@ import numpy as np
 from fileio.atomic import atomic_path
 from inference.render.drawing import BALL_BONES, COCO_BONES, HEAD, HEAD_TOP, HIP, LINE_BONES, MIN_SCORE, colour_of
 from inference.render.view import World, extent
-from inference.scene import PredictedPerson, PredictedScene
+from inference.scene import Scene, array_of
 from pose.errors import check_number
 from pose.joint_sets import MUPOTS_17
+from pose.sequence import PoseSequence
 
 MAX_BYTES = 36e6  # of numbers; a longer scene is shown with fewer frames
 BYTES_PER_FRAME = 405  # of one person, in base64
@@ -32,7 +33,7 @@ MISSING = -32768
 PARTS = {"style": "page.css", "model": "page_scene.js", "views": "page_views.js", "player": "page_player.js"}
 
 
-def write_page(scene: PredictedScene, path: Path | str) -> None:
+def write_page(scene: Scene, path: Path | str) -> None:
     """Write the scene as one self-contained HTML file that any current browser opens from the disk.
 
     A scene too long for about 40 MB is decimated, and the page says so. Raises ConfigError for a scene without a frame
@@ -52,8 +53,8 @@ def write_page(scene: PredictedScene, path: Path | str) -> None:
         temporary.write_text(page, encoding="utf-8")
 
 
-def _content(scene: PredictedScene, stride: int) -> dict[str, Any]:
-    poses = [person.poses_3d for person in scene.people if len(person)]
+def _content(scene: Scene, stride: int) -> dict[str, Any]:
+    poses = [array_of(person, "poses_3d") for person in scene.people if len(person)]
     all_poses = np.concatenate(poses) if poses else np.zeros((0, len(MUPOTS_17), 3))
     world, camera = World.fit(all_poses), scene.camera
     notes = list(scene.notes)
@@ -77,20 +78,21 @@ def _content(scene: PredictedScene, stride: int) -> dict[str, Any]:
     }
 
 
-def _person(person: PredictedPerson, stride: int) -> dict[str, Any]:
+def _person(person: PoseSequence, stride: int) -> dict[str, Any]:
     """What the page needs of one person: rows whose frame is a multiple of `stride`, `start` counted in such frames."""
-    rows = np.flatnonzero(np.asarray(person.frame) % stride == 0)
-    same = np.array_equal(person.poses_3d, person.poses_3d_plain, equal_nan=True)
+    rows = np.flatnonzero(array_of(person, "frame") % stride == 0)
+    refined, lifted = array_of(person, "poses_3d"), array_of(person, "lifted_3d")
+    same = np.array_equal(refined, lifted, equal_nan=True)
     return {
         "number": person.person,
         "colour": colour_of(person.person),
         "start": math.ceil(int(person.frame[0]) / stride),
         "length": len(rows),
-        "refined": _packed(person.poses_3d[rows], finest=1.0),
-        "lifted": None if same else _packed(person.poses_3d_plain[rows], finest=1.0),
-        "keypoints_2d": _packed(person.keypoints_2d[rows], finest=0.25),
-        "confidence": _bytes(np.clip(np.nan_to_num(person.scores[rows]) * 255, 0, 255)),
-        "observed": _bytes(np.packbits(person.observed[rows], axis=-1, bitorder="little")),
+        "refined": _packed(refined[rows], finest=1.0),
+        "lifted": None if same else _packed(lifted[rows], finest=1.0),
+        "keypoints_2d": _packed(array_of(person, "keypoints_2d")[rows], finest=0.25),
+        "confidence": _bytes(np.clip(np.nan_to_num(array_of(person, "confidence")[rows]) * 255, 0, 255)),
+        "observed": _bytes(np.packbits(array_of(person, "observed")[rows], axis=-1, bitorder="little")),
     }
 
 

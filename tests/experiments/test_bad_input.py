@@ -38,7 +38,7 @@ def predictions(tmp_path: Path) -> dict[str, np.ndarray]:
         "frame": np.arange(frames),
         "person": np.zeros(frames, int),
         "poses_3d": np.random.default_rng(0).normal(0, 100, (frames, 17, 3)) + [0, 0, 4000],
-        "score": np.ones(frames),
+        "confidence": np.ones(frames),
     }
 
 
@@ -190,7 +190,7 @@ def test_a_test_set_without_training_data_is_an_error(run_here, datasets: Path) 
         (lambda rows: rows.update(poses_3d=rows["poses_3d"][:, :16]), "(24, 16, 3)"),
         (lambda rows: rows["poses_3d"].__setitem__((3, 4, 1), np.nan), "frame 3"),
         (lambda rows: rows.update(person=rows["person"][:-1]), "person"),
-        (lambda rows: rows.update({key: value[:0] for key, value in rows.items()}), "no rows"),
+        (lambda rows: rows.update({key: value[:0] for key, value in rows.items()}), "at least one row"),
         (lambda rows: rows["frame"].__setitem__(5, 4), "again"),
     ],
 )
@@ -205,16 +205,16 @@ def test_unusable_predictions(run_here, predictions: dict, tmp_path: Path, exper
     assert "given.npz" in error
 
 
-def test_predictions_that_are_no_npz_or_lack_a_score(run_here, predictions: dict, tmp_path: Path) -> None:
+def test_predictions_that_are_no_npz_or_lack_confidence(run_here, predictions: dict, tmp_path: Path) -> None:
     np.savez(tmp_path / "whole.npz", **predictions)
     (tmp_path / "half.npz").write_bytes((tmp_path / "whole.npz").read_bytes()[:900])
     done = run_here("experiment=refine", f"predictions={tmp_path / 'half.npz'}")
     assert done.returncode == 2
     assert "half.npz" in the_error(done.output)
-    np.savez(tmp_path / "scoreless.npz", **{key: value for key, value in predictions.items() if key != "score"})
-    done = run_here("experiment=refine", f"predictions={tmp_path / 'scoreless.npz'}", folder="second")
+    np.savez(tmp_path / "unseen.npz", **{key: value for key, value in predictions.items() if key != "confidence"})
+    done = run_here("experiment=refine", f"predictions={tmp_path / 'unseen.npz'}", folder="second")
     assert done.returncode == 2
-    assert "score" in the_error(done.output)
+    assert "has no confidence" in the_error(done.output)
 
 
 def test_short_and_single_frame_tracks_are_refined(run_here, predictions: dict, tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_help_is_light(repo: Path) -> None:
 def test_an_evaluation_and_a_refinement_import_no_lightning(repo: Path, workdir: Path, tmp_path: Path) -> None:
     poses = np.random.default_rng(0).normal(0, 100, (30, 17, 3)) + [0, 0, 4000]
     rows = {"sequence": np.repeat("TS1", 30), "frame": np.arange(30), "person": np.zeros(30, int)}
-    np.savez(tmp_path / "given.npz", **rows, poses_3d=poses, score=np.ones(30))
+    np.savez(tmp_path / "given.npz", **rows, poses_3d=poses, confidence=np.ones(30))
     for verb, place in (("evaluate", f"paths.outputs={workdir / 'outputs'}"), ("refine", "fps=30")):
         words = ["size=tiny", "logger=csv", f"predictions={tmp_path / 'given.npz'}", f"hydra.run.dir={tmp_path / verb}"]
         printed, imported = run_watched(repo, f"experiment={verb}", *words, place)

@@ -6,22 +6,24 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import torch
 from scipy.ndimage import gaussian_filter1d
 
 from data.synthetic.bodies import random_body
 from data.synthetic.motions import procedural_motion
 from data.synthetic.scenes import compose_scene, look_at, render_scene
-from inference.scene import PredictedPerson, PredictedScene
+from inference.scene import Scene
 from pose.cameras import Camera
+from pose.sequence import PoseSequence
 
 CAMERA = Camera(1500.0, 1500.0, 960.0, 540.0, 1920, 1080)
 KINDS = ("cross", "wave", "walk")
 
 
-def make_scene(n_frames: int = 60, n_people: int = 3, seed: int = 4, fps: float = 30.0) -> PredictedScene:
+def make_scene(n_frames: int = 60, n_people: int = 3, seed: int = 4, fps: float = 30.0) -> Scene:
     """People who cross before a camera, as the stand-in's detector sees them.
 
-    Plain: the truth with noise of a few cm, much more of it where nobody was detected. Refined: that, smoothed and
+    Lifted: the truth with noise of a few cm, much more of it in undetected frames. Refined: that, smoothed and
     nearer the truth. Person 1 comes late; the last one goes early and is lost for a while in between.
     """
     rng = np.random.default_rng(seed)
@@ -39,32 +41,36 @@ def make_scene(n_frames: int = 60, n_people: int = 3, seed: int = 4, fps: float 
         truth = one.annotation_3d
         jitter = np.where(detected, 25.0, 60.0)[:, None, None] * rng.standard_normal(truth.shape)
         along = np.where(detected, 60.0, 250.0)[:, None, None] * rng.standard_normal((n_frames, 1, 1)) * [0, 0, 1]
-        plain = truth + jitter + gaussian_filter1d(along, 2, axis=0, mode="nearest")
-        refined = gaussian_filter1d(plain, 5, axis=0, mode="nearest") * 0.3 + truth * 0.7
+        lifted = truth + jitter + gaussian_filter1d(along, 2, axis=0, mode="nearest")
+        refined = gaussian_filter1d(lifted, 5, axis=0, mode="nearest") * 0.3 + truth * 0.7
         here = slice(first, last)
         people.append(
-            PredictedPerson(
+            PoseSequence(
+                "three_people.mp4",
                 number,
-                np.arange(n_frames)[here],
-                refined[here],
-                plain[here],
-                (one.visible & detected[:, None])[here],
-                detection[here, :, 2].mean(-1),
-                detection[here, :, :2],
-                detection[here, :, 2],
+                CAMERA,
+                fps,
+                torch.from_numpy(detection[here, :, :2]).float(),
+                torch.from_numpy(detection[here, :, 2]).float(),
+                detected=torch.from_numpy(detected[here]),
+                poses_3d=torch.from_numpy(refined[here]),
+                lifted_3d=torch.from_numpy(lifted[here]),
+                observed=torch.from_numpy((one.visible & detected[:, None])[here]),
+                frame=torch.arange(n_frames)[here],
+                coordinates="normal",
             )
         )
     notes = ["camera: the focal length was estimated from the people (1500 px)."]
-    return PredictedScene(people, fps, n_frames, CAMERA, "normal", "three_people.mp4", notes)
+    return Scene(people, fps, n_frames, CAMERA, "normal", "three_people.mp4", notes)
 
 
 @pytest.fixture(scope="session")
-def made_scene() -> Callable[..., PredictedScene]:
+def made_scene() -> Callable[..., Scene]:
     """`make_scene`: builds a scene of any length and number of people."""
     return make_scene
 
 
 @pytest.fixture(scope="session")
-def scene() -> PredictedScene:
+def scene() -> Scene:
     """Three people over two seconds."""
     return make_scene()

@@ -6,7 +6,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,12 +13,12 @@ from data.keypoints.detections import VideoDetections
 from inference.cameras.camera import CameraSettings
 from inference.cameras.focal import estimate_focal
 from inference.pipeline import predict
-from inference.scene import PredictedPerson, PredictedScene
+from inference.scene import Scene
 from inference.tracking import OfflineTracker
 from pose.features import flip_2d, flip_3d
 from pose.joint_sets import COCO_19
 from pose.sequence import PoseSequence
-from tests.cases import cases
+from tests.cases import assert_same_people, cases
 from tests.inference.conftest import make_scene
 
 WIDTH, HEIGHT = 1920, 1080
@@ -75,7 +74,7 @@ def test_identities_depend_on_neither_rows_nor_mirror_nor_pixels(seed: int) -> N
     np.testing.assert_array_equal(tracker(larger).identity, expected)
 
 
-def by_place(scene: PredictedScene) -> list[PredictedPerson]:
+def by_place(scene: Scene) -> list[PoseSequence]:
     """People in an order of their own: of tracks of equal length the first row's has the lower number."""
     return sorted(scene.people, key=lambda person: float(person.keypoints_2d.sum()))
 
@@ -86,19 +85,18 @@ def found() -> VideoDetections:
 
 
 @pytest.fixture(scope="module")
-def scene(found: VideoDetections) -> PredictedScene:
+def scene(found: VideoDetections) -> Scene:
     return predict(found, camera=CAMERA)
 
 
-def test_a_prediction_is_the_same_bit_for_bit(found: VideoDetections, scene: PredictedScene) -> None:
+def test_a_prediction_is_the_same_bit_for_bit(found: VideoDetections, scene: Scene) -> None:
     again = predict(found, camera=CAMERA)
     assert len(scene.people) >= 3 and len(again.people) == len(scene.people)
     for one, two in zip(scene.people, again.people, strict=True):
-        for field in dataclasses.fields(PredictedPerson):
-            np.testing.assert_array_equal(getattr(one, field.name), getattr(two, field.name))
+        assert_same_people([one], [two])
 
 
-def test_the_order_of_a_frames_rows_does_not_matter(found: VideoDetections, scene: PredictedScene) -> None:
+def test_the_order_of_a_frames_rows_does_not_matter(found: VideoDetections, scene: Scene) -> None:
     other = predict(shuffled(found, 1)[0], camera=CAMERA)
     for one, two in zip(by_place(scene), by_place(other), strict=True):
         np.testing.assert_array_equal(one.frame, two.frame)
@@ -108,17 +106,18 @@ def test_the_order_of_a_frames_rows_does_not_matter(found: VideoDetections, scen
 def test_the_mirrored_video_is_the_mirrored_scene() -> None:
     """Of people found in every frame: the zeros of a missing detection are not mirrored (docs/method.md §4, §7)."""
     made = [person for seed in (1, 3) for person in make_scene(40, n_people=4, seed=seed).people]
-    whole = [person for person in made if (person.confidence > 0).all()]
+    whole = [person for person in made if bool(person.detected.all())]
     assert len(whole) == 2
     order = np.argsort(np.concatenate([person.frame for person in whole]), kind="stable")
     frame, points, scores = (
-        np.concatenate([getattr(person, key) for person in whole])[order] for key in ("frame", "keypoints_2d", "scores")
+        np.concatenate([getattr(person, key) for person in whole])[order]
+        for key in ("frame", "keypoints_2d", "confidence")
     )
     found = VideoDetections(frame, points, scores.clip(0, 1), scores.mean(1), 40, 30.0, (WIDTH, HEIGHT))
     scenes = [predict(rows, camera=CAMERA) for rows in (found, mirrored(found))]
     assert len(scenes[0].people) == len(whole)
     for one, two in zip(*(scene.people for scene in scenes), strict=True):
-        back = flip_3d(torch.from_numpy(two.poses_3d)).numpy()
+        back = flip_3d(two.require("poses_3d"))
         np.testing.assert_allclose(back, one.poses_3d, rtol=0, atol=0.1)
 
 
@@ -129,9 +128,9 @@ def test_the_focal_length_is_in_pixels_and_knows_neither_mirror_nor_order() -> N
             person.person,
             None,
             30.0,
-            torch.from_numpy(person.keypoints_2d).float(),
-            torch.from_numpy(person.scores).float().clamp(max=1),
-            torch.from_numpy(person.confidence > 0),
+            person.keypoints_2d,
+            person.confidence.clamp(max=1),
+            person.detected,
         )
         for person in make_scene(150, seed=3).people
     ]

@@ -17,6 +17,7 @@ from data.training.windows import FrameTable
 from inference.cameras.camera import CameraSettings
 from inference.lifting import lift_tracks, with_hips
 from inference.pipeline import DEFAULT_LIFTER, Pipeline, predict
+from inference.scene import array_of, hip_offset_px
 from lightning_modules.checkpoint import load_lifter
 from lightning_modules.lifter import Lifter
 from pose.cameras import Camera
@@ -34,9 +35,9 @@ def scene_file(made_scene, tmp_path_factory) -> Path:
     scene, rng = made_scene(60), np.random.default_rng(0)
     frames: dict[str, list] = {f"{i:04d}.jpg": [] for i in range(60)}
     for person in scene.people:
-        for row, frame in enumerate(person.frame):
-            if person.confidence[row] > 0:
-                points = np.concatenate([person.keypoints_2d[row], person.scores[row][:, None]], axis=1)[:17]
+        for row, frame in enumerate(person.frame.tolist()):
+            if person.detected[row]:
+                points = torch.cat([person.keypoints_2d[row], person.confidence[row][:, None]], dim=1)[:17]
                 frames[f"{frame:04d}.jpg"].append({"keypoints": points.ravel().tolist(), "score": 1.0})
     for rows in frames.values():
         rng.shuffle(rows)
@@ -81,13 +82,13 @@ def test_everybody_in_one_space(scene_file: Path, lifter: Lifter, caplog) -> Non
     for person in scene.people:
         np.testing.assert_array_equal(person.frame, np.arange(person.frame[0], person.frame[-1] + 1))
         assert np.isfinite(person.poses_3d).all()
-        assert np.isfinite(person.poses_3d_plain).all()
+        assert np.isfinite(person.lifted_3d).all()
         assert person.std_mm is not None
-        unseen = person.confidence == 0
+        unseen = ~person.detected
         assert not person.observed[unseen].any()
         assert not person.keypoints_2d[unseen].any()
-        assert person.observed[~unseen].mean() > 0.5
-    assert any((person.confidence == 0).any() for person in scene.people), "somebody was hidden"
+        assert person.observed[~unseen].float().mean() > 0.5
+    assert not all(person.detected.all() for person in scene.people), "a person was hidden"
     assert prediction.camera.how == "given"
     assert "resampled from 30 to 25" in " ".join(scene.notes)
     assert list(prediction.stage_seconds) == [
@@ -116,7 +117,7 @@ def test_known_heights_move_people_along_the_line_of_sight(scene_file: Path, lif
     factor = fixed.people[0].poses_3d[0, 0, 2] / free.people[0].poses_3d[0, 0, 2]
     for before, after in zip(free.people, fixed.people, strict=True):
         np.testing.assert_allclose(after.poses_3d, before.poses_3d * factor, rtol=1e-5)
-        np.testing.assert_allclose(after.poses_3d_plain, before.poses_3d_plain * factor, rtol=1e-5)
+        np.testing.assert_allclose(after.lifted_3d, before.lifted_3d * factor, rtol=1e-5)
         np.testing.assert_allclose(after.std_mm, before.std_mm * factor, rtol=1e-5)
     assert "Scale: fixed by the given stature, 1700 mm for person 1" in fixed.notes[-1]
 
@@ -124,8 +125,8 @@ def test_known_heights_move_people_along_the_line_of_sight(scene_file: Path, lif
 def test_no_refinement_leaves_the_plain_poses(scene_file: Path, lifter: Lifter) -> None:
     scene = predict(scene_file, lifter=lifter, camera=CAMERA, fps=30, refinement=NoRefinement())
     for person in scene.people:
-        np.testing.assert_array_equal(person.poses_3d, person.poses_3d_plain)
-        np.testing.assert_array_equal(person.observed.all(1), person.confidence > 0)
+        np.testing.assert_array_equal(person.poses_3d, person.lifted_3d)
+        np.testing.assert_array_equal(person.observed.all(1), person.detected)
         assert person.std_mm is None
 
 
@@ -280,7 +281,7 @@ def test_ts1_three_tracks_from_first_to_last_frame(golden: Path, lifter: Lifter)
     assert [len(person) for person in scene.people[:3]] == [201, 201, 201]
     assert all(len(person) < 10 for person in scene.people[3:])
     for person in scene.people[:3]:
-        step = np.linalg.norm(np.diff(person.keypoints_2d[:, COCO_19.index("hip")], axis=0), axis=-1)
+        step = np.linalg.norm(np.diff(array_of(person, "keypoints_2d")[:, COCO_19.index("hip")], axis=0), axis=-1)
         assert np.median(step) < 20
 
 
@@ -307,9 +308,7 @@ def test_ts1_reprojected_hips_stay_on_the_detected_ones(golden: Path, builtin: L
     source = golden / "detections" / "ts1_keypoints.json"
     scene = predict(source, lifter=builtin, fps=30, camera=CameraSettings(image_size=(2048, 2048)))
     for person in scene.people[:3]:
-        hips = person.poses_3d[:, [MUPOTS_17.index("left_hip"), MUPOTS_17.index("right_hip")]].mean(axis=1)
-        off = scene.camera.project(torch.from_numpy(hips)).numpy() - person.keypoints_2d[:, COCO_19.index("hip")]
-        assert np.linalg.norm(off[person.confidence > 0.5], axis=1).max() < 0.02 * 2048
+        assert hip_offset_px(person, scene.camera)[person.confidence.mean(1) > 0.5].max() < 0.02 * 2048
 
 
 def test_distortion_is_removed() -> None:
@@ -333,7 +332,8 @@ def test_memory_stays_in_proportion_to_the_frames(lifter: Lifter, made_scene) ->
     order = np.argsort(frame, kind="stable")
     found = VideoDetections(
         frame[order],
-        *(np.concatenate([getattr(p, key) for p in people])[order] for key in ("keypoints_2d", "scores", "confidence")),
+        *(np.concatenate([getattr(p, key) for p in people])[order] for key in ("keypoints_2d", "confidence")),
+        np.concatenate([p.confidence.mean(1) for p in people])[order],
         n_frames=360,
         fps=25.0,
         image_size=(1920, 1080),

@@ -1,33 +1,41 @@
 from __future__ import annotations
 
-import numpy as np
-import pytest
+import dataclasses
 
-from inference.scene import PredictedPerson
+import pytest
+import torch
+
+from inference.scene import Scene, hip_offset_px
 from pose.cameras import Camera
+from pose.errors import MismatchError
 from pose.joint_sets import COCO_19, MUPOTS_17
+from pose.sequence import PoseSequence
 
 CAMERA = Camera(1000.0, 1000.0, 500.0, 500.0, 1000, 1000)
 
 
-def test_offset_of_the_middle_of_the_hips_by_hand():
-    poses_3d = np.zeros((3, 17, 3), dtype=np.float32) + [0, -100, 2000]
-    poses_3d[:, MUPOTS_17.index("left_hip")] = [110, 0, 2000]
-    poses_3d[:, MUPOTS_17.index("right_hip")] = [-90, 0, 2000]  # the middle: (10, 0, 2000) mm, seen at (505, 500) px
-    keypoints_2d, scores = np.zeros((3, 19, 2)), np.full((3, 19), 0.9)
+def make_person() -> PoseSequence:
+    poses_3d = torch.zeros(3, 17, 3) + torch.tensor([0.0, -100.0, 2000.0])
+    poses_3d[:, MUPOTS_17.index("left_hip")] = torch.tensor([110.0, 0.0, 2000.0])
+    # The middle: (10, 0, 2000) mm, seen at (505, 500) px.
+    poses_3d[:, MUPOTS_17.index("right_hip")] = torch.tensor([-90.0, 0.0, 2000.0])
+    keypoints_2d, confidence = torch.zeros(3, 19, 2), torch.full((3, 19), 0.9)
     hip = COCO_19.index("hip")
-    keypoints_2d[:, hip] = [[505, 500], [502, 504], [0, 0]]
-    scores[2, hip] = 0.05
-    person = PredictedPerson(
-        person=0,
-        frame=np.arange(3),
-        poses_3d=poses_3d,
-        poses_3d_plain=poses_3d,
-        observed=np.ones((3, 17), dtype=bool),
-        confidence=np.ones(3),
-        keypoints_2d=keypoints_2d,
-        scores=scores,
-    )
-    offset = person.hip_offset_px(CAMERA)
-    assert offset[:2] == pytest.approx([0, 5], abs=1e-3)
-    assert np.isnan(offset[2])
+    keypoints_2d[:, hip] = torch.tensor([[505.0, 500.0], [502.0, 504.0], [0.0, 0.0]])
+    confidence[2, hip] = 0.05
+    return PoseSequence(
+        "clip.mp4", 0, CAMERA, 30.0, keypoints_2d, confidence, poses_3d=poses_3d, coordinates="normal",
+        lifted_3d=poses_3d, observed=torch.ones(3, 17, dtype=torch.bool),
+    )  # fmt: skip
+
+
+def test_offset_of_the_middle_of_the_hips_by_hand() -> None:
+    offset = hip_offset_px(make_person(), CAMERA)
+    assert offset[:2].tolist() == pytest.approx([0, 5], abs=1e-3)
+    assert bool(offset[2].isnan())
+
+
+@pytest.mark.parametrize("key", ["poses_3d", "lifted_3d", "observed"])
+def test_people_have_all_that_exporters_need(key: str) -> None:
+    with pytest.raises(MismatchError, match=rf"clip\.mp4/0: has no {key}"):
+        Scene([dataclasses.replace(make_person(), **{key: None})], 30.0, 3, CAMERA, "normal", "clip.mp4")

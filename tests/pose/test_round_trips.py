@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import tempfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from data.predictions import Predictions, read_predictions, write_predictions
 from inference.resampling import at_rate, poses_back
 from pose.cameras import Camera, fit_intrinsics
 from pose.coordinates import UNIVERSAL_KNEE_TO_NECK, universal_scale
@@ -128,23 +125,3 @@ def test_constant_velocity_survives_any_pair_of_rates(frames: int, fps: float, o
     moments = torch.clamp(torch.arange(len(resampled), dtype=torch.float64) / other, max=(frames - 1) / fps)
     there = torch.tensor([100.0, -50.0, 4000.0]) + moments[:, None, None] * torch.tensor([800.0, 0.0, -300.0])
     torch.testing.assert_close(poses_back(there, other, fps, frames), track, rtol=0, atol=1e-6)
-
-
-@given(poses(), seeds)
-def test_a_predictions_file_keeps_every_bit_of_single_precision(points: Tensor, seed: int) -> None:
-    rng, rows = np.random.default_rng(seed), len(points)
-    written = Predictions(
-        sequence=np.repeat(["TS1"], rows),
-        frame=np.arange(rows),
-        person=np.zeros(rows, dtype=int),
-        poses_3d=points.float().numpy(),
-        score=rng.random((rows, 19)).astype(np.float32),
-        fps=30.0,
-        coordinates="normal",
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        write_predictions(path := Path(folder) / "predictions.npz", written)
-        read = read_predictions(path)
-    for key in ("sequence", "frame", "person", "poses_3d", "score"):
-        np.testing.assert_array_equal(getattr(read, key), getattr(written, key))
-    assert (read.fps, read.coordinates) == (30.0, "normal")

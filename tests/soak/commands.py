@@ -55,7 +55,7 @@ def _sweep(inputs: Path, place: Path) -> list[str]:
 
 def _predict(inputs: Path, place: Path) -> list[str]:
     words = ["experiment=predict", f"input={inputs}/keypoints.npz", "fps=30", "camera.image_size=[2048,2048]"]
-    return [*words, "exporter=[npz,json,csv,pkl,trc,c3d,bvh]", *_places(place)]
+    return [*words, "exporter=[npz,json,csv,trc,c3d,bvh]", *_places(place)]
 
 
 def _prepare_mocap(inputs: Path, place: Path) -> list[str]:

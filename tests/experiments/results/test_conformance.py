@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from data.sets.mupots_3d import MuPoTS3D
-from pose.joint_sets import COCO_19, MUPOTS_17, remap_index_or_last
 
 #: Our keys of their millimetre metrics.
 MM = {
@@ -61,8 +60,8 @@ def write_noisy(conformance: Path, path: Path) -> None:
         frame=stacked["frame"],
         person=stacked["person"],
         poses_3d=np.load(conformance / "expected/noisy_pred.npz")["pred"],
-        keypoints_2d=torch.cat([person.keypoints_2d for person in people])[:, remap_index_or_last(COCO_19, MUPOTS_17)],
-        score=torch.cat([person.confidence for person in people]),
+        keypoints_2d=torch.cat([person.keypoints_2d for person in people]),
+        confidence=torch.cat([person.confidence for person in people]),
     )
 
 

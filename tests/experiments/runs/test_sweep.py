@@ -244,7 +244,7 @@ def predictions(tmp_path_factory: pytest.TempPathFactory) -> Path:
         frame=np.tile(np.arange(frames), 2),
         person=np.repeat([0, 1], frames),
         poses_3d=np.random.default_rng(0).normal(0, 100, (2 * frames, 17, 3)) + [0, 0, 4000],
-        score=np.ones(2 * frames),
+        confidence=np.ones(2 * frames),
     )
     return path
 

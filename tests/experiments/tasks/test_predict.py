@@ -61,9 +61,9 @@ def test_files_pictures_and_summary(run_here, words: list[str]) -> None:
     assert {"tracking", "lifting", "refinement"} <= set(summary["stage_seconds"])
     for shown in ("people 2", "is a guess", "Scale:", "overlay.mp4"):
         assert shown in done.output
-    rows = read_predictions(done.folder / "predictions.npz")
-    assert len(rows) == 24
-    assert np.isfinite(rows.poses_3d).all()
+    people = read_predictions(done.folder / "predictions.npz")
+    assert [len(person) for person in people] == [12, 12]
+    assert all(person.require("poses_3d").isfinite().all() for person in people)
 
 
 def test_chosen_exporters_and_no_pictures(run_here, words: list[str]) -> None:

@@ -190,7 +190,13 @@ def made_person(height_mm: float) -> np.ndarray:
 def test_stature_and_what_known_heights_do() -> None:
     seen = np.ones((2, 17), dtype=bool)
     assert stature(made_person(1700.0), seen) == pytest.approx(1700, abs=1)
-    people = [(made_person(1700.0), seen), (made_person(1600.0), seen), (made_person(1500.0), ~seen)]
+    people = [
+        PoseSequence(
+            "clip", number, None, 30.0, torch.zeros(2, 19, 2), torch.zeros(2, 19), coordinates="normal",
+            poses_3d=torch.from_numpy(made_person(height)), observed=torch.from_numpy(seen & (height > 1500)),
+        )
+        for number, height in enumerate((1700.0, 1600.0, 1500.0))
+    ]  # fmt: skip
     np.testing.assert_allclose(KnownHeights({0: 1870.0}).factors(people), 1.1, atol=1e-6)
     np.testing.assert_allclose(
         KnownHeights({0: 1870.0, 1: 1440.0}).factors(people), [1.1, 0.9, math.sqrt(1.1 * 0.9)], atol=1e-6

@@ -11,7 +11,7 @@ import pytest
 
 from inference.export.bvh import BvhExporter, _angles
 from inference.export.bvh_pose import bone_pose
-from inference.scene import PredictedScene
+from inference.scene import Scene, array_of
 from pose.errors import ConfigError
 from pose.joint_sets import MUPOTS_17
 
@@ -69,9 +69,9 @@ def forward_kinematics(path: Path) -> tuple[dict[str, np.ndarray], float]:
     return {name: np.array(values) for name, values in places.items()}, frame_time
 
 
-def fixed(scene: PredictedScene, person: int) -> np.ndarray:
+def fixed(scene: Scene, person: int) -> np.ndarray:
     """The skeleton with median bones, made here from directions alone."""
-    poses = scene.people[person].poses_3d * Y_UP
+    poses = array_of(scene.people[person], "poses_3d") * Y_UP
     parents = dict(zip(range(17), MUPOTS_17.parents, strict=True)) | {0: MUPOTS_17.index("head")}
     places = {14: poses[:, 14]}
     while len(places) < 17:
@@ -84,7 +84,7 @@ def fixed(scene: PredictedScene, person: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("unit", "mm"), [("m", 1000.0), ("cm", 10.0), ("mm", 1.0)])
-def test_forward_kinematics(scene: PredictedScene, tmp_path: Path, unit: str, mm: float) -> None:
+def test_forward_kinematics(scene: Scene, tmp_path: Path, unit: str, mm: float) -> None:
     for number, path in enumerate(BvhExporter(unit).write(scene, tmp_path)):
         places, frame_time = forward_kinematics(path)
         assert set(places) == {*MUPOTS_17.names, *HELPERS}
@@ -93,7 +93,7 @@ def test_forward_kinematics(scene: PredictedScene, tmp_path: Path, unit: str, mm
         np.testing.assert_allclose(found, fixed(scene, number), atol=0.05)  # mm
 
 
-def test_bvhio_reads_it(scene: PredictedScene, tmp_path: Path) -> None:
+def test_bvhio_reads_it(scene: Scene, tmp_path: Path) -> None:
     bvhio = pytest.importorskip("bvhio", reason="pip install bvhio")
     path = BvhExporter().write(scene, tmp_path)[1]
     container = bvhio.readAsBvh(str(path))
@@ -108,7 +108,7 @@ def test_bvhio_reads_it(scene: PredictedScene, tmp_path: Path) -> None:
         np.testing.assert_allclose(found, expected[frame], atol=1.0)  # mm; bvhio computes in float32
 
 
-def test_bvh_reads_it(scene: PredictedScene, tmp_path: Path) -> None:
+def test_bvh_reads_it(scene: Scene, tmp_path: Path) -> None:
     bvh = pytest.importorskip("bvh", reason="pip install bvh")
     path = BvhExporter().write(scene, tmp_path)[0]
     found = bvh.Bvh(path.read_text())
@@ -121,9 +121,9 @@ def test_bvh_reads_it(scene: PredictedScene, tmp_path: Path) -> None:
     np.testing.assert_allclose(np.array(place) * 1000, fixed(scene, 0)[7, 14], atol=1e-3)
 
 
-def test_how_far_joints_were_moved_is_logged(scene: PredictedScene, tmp_path: Path, caplog) -> None:
+def test_how_far_joints_were_moved_is_logged(scene: Scene, tmp_path: Path, caplog) -> None:
     person = scene.people[0]
-    moved = np.linalg.norm(fixed(scene, 0) - person.poses_3d * Y_UP, axis=2)
+    moved = np.linalg.norm(fixed(scene, 0) - array_of(person, "poses_3d") * Y_UP, axis=2)
     with caplog.at_level(logging.INFO):
         BvhExporter().write(replace(scene, people=[person]), tmp_path)
     (text,) = (record.message for record in caplog.records if "median" in record.message)
@@ -140,13 +140,11 @@ def test_angles_are_continuous() -> None:
     np.testing.assert_allclose(found, np.stack([0 * steps + 20, steps, 0 * steps + 30], axis=1), atol=1e-5)
 
 
-def test_one_frame(scene: PredictedScene, tmp_path: Path) -> None:
-    person = scene.people[0]
-    arrays = ("frame", "poses_3d", "poses_3d_plain", "observed", "confidence", "keypoints_2d", "scores", "std_mm")
-    short = replace(person, **{key: getattr(person, key)[:1] for key in arrays})
+def test_one_frame(scene: Scene, tmp_path: Path) -> None:
+    short = scene.people[0].selected(slice(1))
     (path,) = BvhExporter().write(replace(scene, people=[short]), tmp_path)
     places, _ = forward_kinematics(path)
-    np.testing.assert_allclose(places["left_wrist"][0] * 1000, (short.poses_3d * Y_UP)[0, 7], atol=0.05)
+    np.testing.assert_allclose(places["left_wrist"][0] * 1000, (array_of(short, "poses_3d") * Y_UP)[0, 7], atol=0.05)
 
 
 def test_unknown_unit() -> None:
@@ -154,6 +152,6 @@ def test_unknown_unit() -> None:
         BvhExporter("km")
 
 
-def test_bone_pose_agrees(scene: PredictedScene) -> None:
-    poses = scene.people[0].poses_3d * Y_UP
+def test_bone_pose_agrees(scene: Scene) -> None:
+    poses = array_of(scene.people[0], "poses_3d") * Y_UP
     np.testing.assert_allclose(bone_pose(poses, 29.97).positions(), fixed(scene, 0), atol=1e-6)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from inference.export.c3d import C3dExporter
-from inference.scene import PredictedScene
+from inference.scene import Scene, array_of
 from pose.errors import ConfigError, DataError
 from pose.joint_sets import MUPOTS_17
 
@@ -19,19 +19,20 @@ N = len(MUPOTS_17)
 LABELS = [f"P{person}_{joint}" for person in (0, 1) for joint in MUPOTS_17.names]
 
 
-def expected(scene: PredictedScene) -> tuple[np.ndarray, np.ndarray]:
+def expected(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
     """Positions (frames, points, 3), NaN where missing, and residuals (frames, points)."""
     places = np.full((scene.n_frames, 2 * N, 3), np.nan)
     residuals = np.full((scene.n_frames, 2 * N), -1.0)
     for person in scene.people:
         points = slice(N * person.person, N * (person.person + 1))
-        for i, frame in enumerate(person.frame):
-            places[frame, points] = person.poses_3d[i] * [1, -1, -1]
-            residuals[frame, points] = np.where(np.isfinite(person.poses_3d[i]).all(1), person.observed[i], -1)
+        poses, observed = array_of(person, "poses_3d"), array_of(person, "observed")
+        for i, frame in enumerate(person.frame.tolist()):
+            places[frame, points] = poses[i] * [1, -1, -1]
+            residuals[frame, points] = np.where(np.isfinite(poses[i]).all(1), observed[i], -1)
     return places, residuals
 
 
-def test_ezc3d_reads_it(scene_with_nan: PredictedScene, tmp_path: Path) -> None:
+def test_ezc3d_reads_it(scene_with_nan: Scene, tmp_path: Path) -> None:
     ezc3d = pytest.importorskip("ezc3d")
     (path,) = C3dExporter().write(scene_with_nan, tmp_path)
     found = ezc3d.c3d(str(path))
@@ -47,7 +48,7 @@ def test_ezc3d_reads_it(scene_with_nan: PredictedScene, tmp_path: Path) -> None:
     assert {int(r) for r in np.unique(residuals)} == {-1, 0, 1}
 
 
-def test_another_library_reads_it(scene: PredictedScene, tmp_path: Path) -> None:
+def test_another_library_reads_it(scene: Scene, tmp_path: Path) -> None:
     c3d = pytest.importorskip("c3d", reason="pip install c3d")
     pytest.importorskip("ezc3d")
     (path,) = C3dExporter().write(scene, tmp_path)
@@ -64,7 +65,7 @@ def test_another_library_reads_it(scene: PredictedScene, tmp_path: Path) -> None
     np.testing.assert_array_equal(points[..., 3], residuals)
 
 
-def test_observed_only(scene: PredictedScene, tmp_path: Path) -> None:
+def test_observed_only(scene: Scene, tmp_path: Path) -> None:
     ezc3d = pytest.importorskip("ezc3d")
     (path,) = C3dExporter(observed_only=True).write(scene, tmp_path)
     data = ezc3d.c3d(str(path))["data"]
@@ -73,20 +74,18 @@ def test_observed_only(scene: PredictedScene, tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.isfinite(data["points"][0]).T, residuals == 1)
 
 
-def test_more_frames_than_the_format_counts(scene: PredictedScene, tmp_path: Path) -> None:
+def test_more_frames_than_the_format_counts(scene: Scene, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="65536 frames, a C3D file holds 65535"):
         C3dExporter().write(replace(scene, n_frames=65_536), tmp_path)
 
 
-def test_without_ezc3d(scene: PredictedScene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_ezc3d(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ezc3d", None)
     with pytest.raises(ConfigError, match="pip install ezc3d"):
         C3dExporter().write(scene, tmp_path)
 
 
-def test_a_file_that_breaks_off_is_not_kept(
-    scene: PredictedScene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_breaks_off_is_not_kept(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """ezc3d says nothing of a full disk."""
     ezc3d = pytest.importorskip("ezc3d")
     monkeypatch.setattr(ezc3d.c3d, "write", lambda self, path: Path(path).write_bytes(bytes(4096)))

@@ -12,10 +12,10 @@ from inference.export.c3d import C3dExporter
 from inference.export.json_csv import CsvExporter, JsonExporter
 from inference.export.npz import NpzExporter
 from inference.export.trc import TrcExporter
-from inference.scene import PredictedScene
+from inference.scene import Scene
 
 
-def test_exports(repo: Path, scene: PredictedScene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exports(repo: Path, scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for library in ("ezc3d", "trc", "bvh"):
         pytest.importorskip(library)
     for exporter in (NpzExporter, JsonExporter, CsvExporter, TrcExporter, C3dExporter, BvhExporter):

@@ -11,7 +11,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from inference.export.base import Exporter, to_y_up
-from inference.scene import PredictedScene
+from inference.scene import Scene
 from pose.errors import ConfigError, DataError
 
 FILES = {
@@ -35,7 +35,7 @@ def test_every_configuration_is_known(repo: Path) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_files(name: str, repo: Path, scene: PredictedScene, tmp_path: Path) -> None:
+def test_files(name: str, repo: Path, scene: Scene, tmp_path: Path) -> None:
     folder = tmp_path / "new"
     exporter = configured(repo, name)
     assert exporter.write(scene, folder) == [folder / file for file in FILES[name]]
@@ -48,7 +48,7 @@ def test_files(name: str, repo: Path, scene: PredictedScene, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_scenes_that_are_refused(name: str, repo: Path, scene: PredictedScene, tmp_path: Path) -> None:
+def test_scenes_that_are_refused(name: str, repo: Path, scene: Scene, tmp_path: Path) -> None:
     exporter = configured(repo, name)
     with pytest.raises(DataError, match=r"café\.mp4: no person"):
         exporter.write(replace(scene, people=[]), tmp_path)
@@ -59,7 +59,7 @@ def test_scenes_that_are_refused(name: str, repo: Path, scene: PredictedScene, t
 
 @pytest.mark.parametrize("name", ["npz", "bvh"])
 def test_formats_without_missing_values_refuse_nan(
-    name: str, repo: Path, scene_with_nan: PredictedScene, tmp_path: Path
+    name: str, repo: Path, scene_with_nan: Scene, tmp_path: Path
 ) -> None:
     with pytest.raises(DataError, match="NaN"):
         configured(repo, name).write(scene_with_nan, tmp_path)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from inference.export.trc import TrcExporter
-from inference.scene import PredictedScene
+from inference.scene import Scene, array_of
 from pose.joint_sets import MUPOTS_17
 
 Y_UP = np.array([1, -1, -1])
@@ -28,7 +28,7 @@ def cells(path: Path) -> tuple[list[list[str]], np.ndarray]:
     return head, np.array(numbers).reshape(-1, 17, 3)
 
 
-def test_another_library_reads_it(scene: PredictedScene, tmp_path: Path) -> None:
+def test_another_library_reads_it(scene: Scene, tmp_path: Path) -> None:
     trc = pytest.importorskip("trc", reason="pip install trc-data-reader")
     for path, person in zip(TrcExporter().write(scene, tmp_path), scene.people, strict=True):
         found = trc.TRCData()
@@ -40,10 +40,10 @@ def test_another_library_reads_it(scene: PredictedScene, tmp_path: Path) -> None
         assert found["OrigDataStartFrame"] == found["Frame#"][0] == person.frame[0] + 1
         np.testing.assert_allclose(found["Time"], person.frame / 29.97, atol=1e-6)
         places = np.stack([found[name] for name in MUPOTS_17.names], axis=1)
-        np.testing.assert_allclose(places, person.poses_3d * Y_UP, atol=1e-3)
+        np.testing.assert_allclose(places, array_of(person, "poses_3d") * Y_UP, atol=1e-3)
 
 
-def test_head(scene: PredictedScene, tmp_path: Path) -> None:
+def test_head(scene: Scene, tmp_path: Path) -> None:
     head, places = cells(TrcExporter().write(scene, tmp_path)[1])
     assert head[0] == ["PathFileType", "4", "(X/Y/Z)", "person_1.trc"]
     assert head[3][:6] == ["Frame#", "Time", "head_top", "", "", "neck"]
@@ -54,13 +54,14 @@ def test_head(scene: PredictedScene, tmp_path: Path) -> None:
     assert (heights[:, 0] > heights[:, MUPOTS_17.index("left_ankle")] + 500).all()
 
 
-def test_observed_only_leaves_cells_empty(scene: PredictedScene, tmp_path: Path) -> None:
+def test_observed_only_leaves_cells_empty(scene: Scene, tmp_path: Path) -> None:
     person = scene.people[1]
     _, places = cells(TrcExporter(observed_only=True).write(scene, tmp_path)[1])
-    np.testing.assert_array_equal(np.isfinite(places).all(axis=2), person.observed)
-    np.testing.assert_allclose(places[person.observed], (person.poses_3d * Y_UP)[person.observed], atol=1e-3)
+    poses, observed = array_of(person, "poses_3d"), array_of(person, "observed")
+    np.testing.assert_array_equal(np.isfinite(places).all(axis=2), observed)
+    np.testing.assert_allclose(places[observed], (poses * Y_UP)[observed], atol=1e-3)
 
 
-def test_unknown_positions_are_empty(scene_with_nan: PredictedScene, tmp_path: Path) -> None:
+def test_unknown_positions_are_empty(scene_with_nan: Scene, tmp_path: Path) -> None:
     _, places = cells(TrcExporter().write(scene_with_nan, tmp_path)[1])
     assert np.argwhere(~np.isfinite(places).all(axis=2)).tolist() == [[2, MUPOTS_17.index("head")]]

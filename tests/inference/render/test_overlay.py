@@ -14,38 +14,39 @@ from PIL import Image
 
 from fileio.video import VideoFrame, probe, read_video
 from inference.render.overlay import draw_overlay, write_overlay
-from inference.scene import PredictedPerson, PredictedScene
+from inference.scene import Scene, array_of
 from pose.errors import ConfigError, DataError, MismatchError
+from pose.sequence import PoseSequence
 from tests.inference.render.people import of_colour
 
 pytest.importorskip("av", reason="needs PyAV: pip install av")
 
 
 @pytest.fixture(scope="module")
-def scene(made_scene: Callable[..., PredictedScene]) -> PredictedScene:
+def scene(made_scene: Callable[..., Scene]) -> Scene:
     """Three people in half a second; the second comes later."""
     return made_scene(15, seed=1)
 
 
-def overlay(scene: PredictedScene, frame: int, background: str = "#808080") -> np.ndarray:
+def overlay(scene: Scene, frame: int, background: str = "#808080") -> np.ndarray:
     picture = Image.new("RGB", (scene.camera.width, scene.camera.height), background)
     draw_overlay(scene, frame, picture)
     return np.asarray(picture)
 
 
-def project(scene: PredictedScene, person: PredictedPerson, row: int) -> np.ndarray:
-    return scene.camera.project(torch.as_tensor(person.poses_3d[row])).numpy()
+def project(scene: Scene, person: PoseSequence, row: int) -> np.ndarray:
+    return scene.camera.project(person.require("poses_3d")[row]).numpy()
 
 
-def without_detections(scene: PredictedScene, sure: bool | None = None) -> PredictedScene:
+def without_detections(scene: Scene, sure: bool | None = None) -> Scene:
     def changed(person):
-        observed = person.observed if sure is None else np.full_like(person.observed, sure)
-        return dataclasses.replace(person, scores=np.zeros_like(person.scores), observed=observed)
+        observed = person.observed if sure is None else torch.full_like(person.require("observed"), sure)
+        return dataclasses.replace(person, confidence=torch.zeros_like(person.confidence), observed=observed)
 
     return dataclasses.replace(scene, people=[changed(person) for person in scene.people])
 
 
-def test_people_are_drawn_where_the_camera_sees_them(scene: PredictedScene) -> None:
+def test_people_are_drawn_where_the_camera_sees_them(scene: Scene) -> None:
     picture = overlay(scene, 0)
     for person in scene.people:
         pixels = of_colour(picture, person.person)
@@ -57,29 +58,31 @@ def test_people_are_drawn_where_the_camera_sees_them(scene: PredictedScene) -> N
         assert (pixels.min(0) > joints.min(0) - 60).all() and (pixels.max(0) < joints.max(0) + 60).all()
 
 
-def test_inferred_bones_have_gaps(scene: PredictedScene) -> None:
+def test_inferred_bones_have_gaps(scene: Scene) -> None:
     solid, dashed = (overlay(without_detections(scene, sure), 2) for sure in (True, False))
     below_the_labels = round(project(scene, scene.people[0], 2)[:, 1].min()) + 20
     dashed, solid = dashed[below_the_labels:], solid[below_the_labels:]
     assert len(of_colour(dashed, 0)) < 0.85 * len(of_colour(solid, 0))
 
 
-def test_detections_are_drawn_in_white(scene: PredictedScene) -> None:
+def test_detections_are_drawn_in_white(scene: Scene) -> None:
     person = scene.people[0]
     with_them, without = overlay(scene, 0), overlay(without_detections(scene), 0)
     changed = np.argwhere((with_them != without).any(-1))[:, ::-1]
-    points = person.keypoints_2d[0][person.scores[0] > 0.5]
+    points = array_of(person, "keypoints_2d")[0][person.confidence[0] > 0.5]
     distance = np.linalg.norm(points[:, None] - changed[None], axis=-1).min(1)
     assert distance.max() < 2
 
 
-def test_a_person_behind_the_camera_is_left_out(scene: PredictedScene) -> None:
-    behind = dataclasses.replace(scene.people[0], poses_3d=scene.people[0].poses_3d * [1, 1, -1])
+def test_a_person_behind_the_camera_is_left_out(scene: Scene) -> None:
+    behind = dataclasses.replace(
+        scene.people[0], poses_3d=scene.people[0].require("poses_3d") * torch.tensor([1, 1, -1])
+    )
     alone = without_detections(dataclasses.replace(scene, people=[behind]))
     assert len(of_colour(overlay(alone, 0), 0)) == 0
 
 
-def test_over_a_plain_background(tmp_path: Path, scene: PredictedScene) -> None:
+def test_over_a_plain_background(tmp_path: Path, scene: Scene) -> None:
     write_overlay(scene, None, tmp_path / "a.mp4", max_width=640)
     info = probe(tmp_path / "a.mp4")
     assert (info.width, info.height, info.n_frames, info.fps) == (640, 360, 15, 30)
@@ -88,7 +91,7 @@ def test_over_a_plain_background(tmp_path: Path, scene: PredictedScene) -> None:
 
 
 @pytest.mark.parametrize("as_video_frames", [True, False])
-def test_over_frames(tmp_path: Path, scene: PredictedScene, as_video_frames: bool) -> None:
+def test_over_frames(tmp_path: Path, scene: Scene, as_video_frames: bool) -> None:
     def frames() -> Iterator:
         for number in range(15):
             image = np.full((540, 960, 3), 200, np.uint8)  # half the camera's size
@@ -105,9 +108,7 @@ def test_over_frames(tmp_path: Path, scene: PredictedScene, as_video_frames: boo
     assert np.abs(around - 200).max() > 80, "the person, at half size"
 
 
-def test_frames_and_scene_of_different_lengths(
-    tmp_path: Path, scene: PredictedScene, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_frames_and_scene_of_different_lengths(tmp_path: Path, scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
     image = np.zeros((108, 192, 3), np.uint8)
     with caplog.at_level(logging.WARNING):
         write_overlay(scene, [image] * 10, tmp_path / "a.mp4")
@@ -119,7 +120,7 @@ def test_frames_and_scene_of_different_lengths(
         write_overlay(scene, [], tmp_path / "c.mp4")
 
 
-def test_the_wrong_video(tmp_path: Path, scene: PredictedScene) -> None:
+def test_the_wrong_video(tmp_path: Path, scene: Scene) -> None:
     with pytest.raises(MismatchError, match=r"frames of 100x100, but camera.image_size is 1920x1080"):
         write_overlay(scene, [np.zeros((100, 100, 3), np.uint8)], tmp_path / "a.mp4")
     with pytest.raises(ConfigError, match="max_width=2"):
@@ -127,6 +128,6 @@ def test_the_wrong_video(tmp_path: Path, scene: PredictedScene) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_nobody_is_a_video_too(tmp_path: Path, scene: PredictedScene) -> None:
+def test_nobody_is_a_video_too(tmp_path: Path, scene: Scene) -> None:
     write_overlay(dataclasses.replace(scene, people=[], n_frames=3), None, tmp_path / "a.mp4", max_width=320)
     assert probe(tmp_path / "a.mp4").n_frames == 3

@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from inference.render.page import write_page
-from inference.scene import PredictedPerson, PredictedScene
+from inference.scene import Scene, array_of
 from pose.errors import ConfigError
+from pose.sequence import PoseSequence
 
 
 def content_of(path: Path) -> dict[str, Any]:
@@ -28,22 +30,18 @@ def unpacked(packed: dict[str, Any]) -> np.ndarray:
     return np.frombuffer(base64.b64decode(packed["data"]), "<i2") * packed["scale"]
 
 
-def repeated(scene: PredictedScene, times: int) -> PredictedScene:
+def repeated(scene: Scene, times: int) -> Scene:
     """The scene again and again, quickly made, people in all frames."""
     n_frames = min(len(person) for person in scene.people) * times
 
-    def longer(person: PredictedPerson) -> PredictedPerson:
-        rows = np.arange(n_frames) % (n_frames // times)
-        arrays = {
-            name: getattr(person, name)[rows]
-            for name in ("poses_3d", "poses_3d_plain", "observed", "confidence", "keypoints_2d", "scores")
-        }
-        return dataclasses.replace(person, frame=np.arange(n_frames), **arrays)
+    def longer(person: PoseSequence) -> PoseSequence:
+        rows = torch.arange(n_frames) % (n_frames // times)
+        return dataclasses.replace(person.selected(rows), frame=torch.arange(n_frames))
 
     return dataclasses.replace(scene, people=[longer(person) for person in scene.people], n_frames=n_frames)
 
 
-def test_three_people_and_600_frames_stay_under_3_mb(tmp_path: Path, made_scene: Callable[..., PredictedScene]) -> None:
+def test_three_people_and_600_frames_stay_under_3_mb(tmp_path: Path, made_scene: Callable[..., Scene]) -> None:
     scene = repeated(made_scene(60), 12)
     assert scene.n_frames >= 600
     write_page(scene, tmp_path / "a.html")
@@ -52,7 +50,7 @@ def test_three_people_and_600_frames_stay_under_3_mb(tmp_path: Path, made_scene:
 
 
 def test_a_long_scene_is_whole_and_a_longer_one_is_decimated_and_says_so(
-    tmp_path: Path, scene: PredictedScene, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     long = repeated(scene, 10_000 // 50)
     assert long.n_frames >= 9_999 and len(long.people) == 3
@@ -67,20 +65,20 @@ def test_a_long_scene_is_whole_and_a_longer_one_is_decimated_and_says_so(
     assert stride == 3 and "every third frame" in content["notes"][-1]
     assert (tmp_path / "b.html").stat().st_size < 30_000 + 70_000
     for person, packed in zip(scene.people, content["people"], strict=True):
-        kept = person.poses_3d[person.frame % stride == 0]
+        kept = array_of(person, "poses_3d")[person.frame % stride == 0]
         assert packed["length"] == len(kept)
         assert packed["start"] * stride == person.frame[person.frame % stride == 0][0]
         np.testing.assert_allclose(unpacked(packed["refined"]).reshape(kept.shape), kept, atol=0.51)
 
 
-def test_numbers_survive(tmp_path: Path, scene: PredictedScene) -> None:
+def test_numbers_survive(tmp_path: Path, scene: Scene) -> None:
     write_page(scene, tmp_path / "a.html")
     content = content_of(tmp_path / "a.html")
     assert content["frames"] == 60 and content["notes"] == scene.notes
     for person, packed in zip(scene.people, content["people"], strict=True):
         shape = person.poses_3d.shape
         np.testing.assert_allclose(unpacked(packed["refined"]).reshape(shape), person.poses_3d, atol=0.51)
-        np.testing.assert_allclose(unpacked(packed["lifted"]).reshape(shape), person.poses_3d_plain, atol=0.51)
+        np.testing.assert_allclose(unpacked(packed["lifted"]).reshape(shape), array_of(person, "lifted_3d"), atol=0.51)
         np.testing.assert_allclose(
             unpacked(packed["keypoints_2d"]).reshape(*person.keypoints_2d.shape), person.keypoints_2d, atol=0.13
         )
@@ -90,10 +88,10 @@ def test_numbers_survive(tmp_path: Path, scene: PredictedScene) -> None:
         )
 
 
-def test_far_and_missing_places(tmp_path: Path, scene: PredictedScene) -> None:
-    poses = scene.people[0].poses_3d.copy()
-    poses[0, 0] = np.nan
-    poses[1, 1] = [1e5, -2e5, 4e5]  # 400 m away: coarser steps for this person, no overflow
+def test_far_and_missing_places(tmp_path: Path, scene: Scene) -> None:
+    poses = scene.people[0].require("poses_3d").clone()
+    poses[0, 0] = torch.nan
+    poses[1, 1] = torch.tensor([1e5, -2e5, 4e5])  # 400 m away: coarser steps for this person, no overflow
     person = dataclasses.replace(scene.people[0], poses_3d=poses)
     write_page(dataclasses.replace(scene, people=[person]), tmp_path / "a.html")
     (packed,) = content_of(tmp_path / "a.html")["people"]
@@ -103,19 +101,19 @@ def test_far_and_missing_places(tmp_path: Path, scene: PredictedScene) -> None:
     np.testing.assert_allclose(found[1:], poses[1:], atol=0.51 * scale)
 
 
-def test_without_a_refinement_there_is_nothing_to_compare(tmp_path: Path, scene: PredictedScene) -> None:
-    people = [dataclasses.replace(person, poses_3d_plain=person.poses_3d) for person in scene.people]
+def test_without_a_refinement_there_is_nothing_to_compare(tmp_path: Path, scene: Scene) -> None:
+    people = [dataclasses.replace(person, lifted_3d=person.poses_3d) for person in scene.people]
     write_page(dataclasses.replace(scene, people=people), tmp_path / "a.html")
     assert all(person["lifted"] is None for person in content_of(tmp_path / "a.html")["people"])
 
 
-def test_nothing_is_loaded_from_elsewhere(tmp_path: Path, scene: PredictedScene) -> None:
+def test_nothing_is_loaded_from_elsewhere(tmp_path: Path, scene: Scene) -> None:
     write_page(scene, tmp_path / "a.html")
     page = (tmp_path / "a.html").read_text("utf-8")
     assert not re.search(r"https?:|//[a-z]+\.|@import|url\(|<link[^>]+stylesheet|<script[^>]+src", page)
     assert "default-src 'none'" in page and "{{" not in page
 
 
-def test_a_rate_is_needed(tmp_path: Path, scene: PredictedScene) -> None:
+def test_a_rate_is_needed(tmp_path: Path, scene: Scene) -> None:
     with pytest.raises(ConfigError, match="fps=0"):
         write_page(dataclasses.replace(scene, fps=0.0), tmp_path / "a.html")

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from inference.render.page import write_page
-from inference.scene import PredictedScene
+from inference.scene import Scene
 from tests.inference.render.browser import Browser
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -33,7 +33,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def page(browser: Browser, scene: PredictedScene, tmp_path: Path) -> Browser:
+def page(browser: Browser, scene: Scene, tmp_path: Path) -> Browser:
     write_page(scene, tmp_path / "a.html")
     browser.open(tmp_path / "a.html")
     return browser
@@ -44,7 +44,7 @@ def differs(one: np.ndarray, other: np.ndarray) -> int:
     return int((one != other).any(-1).sum())
 
 
-def test_it_loads_without_network_and_without_a_complaint(page: Browser, scene: PredictedScene) -> None:
+def test_it_loads_without_network_and_without_a_complaint(page: Browser, scene: Scene) -> None:
     assert page.state()["count"] == scene.n_frames and page.state()["frame"] == 0
     assert page.run("document.title") == "three_people.mp4: people in 3D"
     assert "3 people, 60 frames at 30 fps, normal coordinates" in page.run(
@@ -157,9 +157,9 @@ def test_the_view_turns_and_zooms(page: Browser) -> None:
     assert page.complaints() == []
 
 
-def test_inferred_is_told_from_observed(page: Browser, scene: PredictedScene) -> None:
+def test_inferred_is_told_from_observed(page: Browser, scene: Scene) -> None:
     person = scene.people[2]
-    lost = int(person.frame[~person.observed.any(1)][0])
+    lost = int(person.frame[~person.require("observed").any(1)][0])
     status = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(" + (
         "document.querySelectorAll('.status')[2].textContent))))"
     )
@@ -220,7 +220,7 @@ def test_controls_have_names(page: Browser) -> None:
     assert page.run("document.getElementById('help').open")
 
 
-def test_hostile_names_are_text(browser: Browser, scene: PredictedScene, tmp_path: Path) -> None:
+def test_hostile_names_are_text(browser: Browser, scene: Scene, tmp_path: Path) -> None:
     write_page(dataclasses.replace(scene, source=HOSTILE, notes=[HOSTILE]), tmp_path / "a.html")
     browser.open(tmp_path / "a.html")
     assert browser.run("document.querySelector('#notes li').textContent") == HOSTILE
@@ -228,16 +228,12 @@ def test_hostile_names_are_text(browser: Browser, scene: PredictedScene, tmp_pat
     assert browser.complaints() == []
 
 
-def test_nobody_and_one_frame(browser: Browser, scene: PredictedScene, tmp_path: Path) -> None:
+def test_nobody_and_one_frame(browser: Browser, scene: Scene, tmp_path: Path) -> None:
     write_page(dataclasses.replace(scene, people=[]), tmp_path / "a.html")
     browser.open(tmp_path / "a.html")
     assert "No person was found" in browser.run("document.getElementById('notes').textContent")
-    one = scene.people[0]
-    arrays = {
-        name: getattr(one, name)[:1]
-        for name in ("frame", "poses_3d", "poses_3d_plain", "observed", "confidence", "keypoints_2d", "scores")
-    }
-    write_page(dataclasses.replace(scene, people=[dataclasses.replace(one, **arrays)], n_frames=1), tmp_path / "b.html")
+    one = scene.people[0].selected(slice(1))
+    write_page(dataclasses.replace(scene, people=[one], n_frames=1), tmp_path / "b.html")
     for name in ("a", "b"):
         browser.open(tmp_path / f"{name}.html")
         browser.run("player.play()")
