@@ -13,7 +13,7 @@ from data.keypoints.detections import VideoDetections
 from inference.cameras.camera import CameraSettings
 from inference.cameras.focal import estimate_focal
 from inference.pipeline import predict
-from inference.scene import Scene
+from inference.scene import Scene, array_of
 from inference.tracking import OfflineTracker
 from pose.features import flip_2d, flip_3d
 from pose.joint_sets import COCO_19
@@ -29,8 +29,9 @@ def detections(seed: int, n_frames: int = 60, false_alarms: float = 0.2) -> Vide
     """Three people who cross, their rows in any order, and now and then somebody who is not there."""
     rng, rows = np.random.default_rng(seed), []
     for person in make_scene(n_frames, seed=seed % 10).people:
-        seen = np.flatnonzero(person.confidence > 0)
-        rows += [(person.frame[i], person.keypoints_2d[i], np.clip(person.scores[i], 0, 1)) for i in seen]
+        keys = ("frame", "keypoints_2d", "confidence")
+        frame, points, scores = (array_of(person.selected(person.detected), key) for key in keys)
+        rows += zip(frame, points, np.clip(scores, 0, 1), strict=True)
     for frame in np.flatnonzero(rng.random(n_frames) < false_alarms):
         rows.append((frame, rng.normal(900, 200, 2) + rng.normal(0, 100, (19, 2)), 0.4 * rng.random(19)))
     order = rng.permutation(len(rows))
