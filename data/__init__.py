@@ -1,19 +1,12 @@
 """Files on disk -> `PoseSequence`s -> batches.
 
-Every data set is one reader, a class built with its root folder (`data.sets.reader.Reader`): `files()`,
-`missing_files()`, `sequences(coordinates)`.
+    sets         readers and writers of the genuine data sets
+    keypoints    2D formats of every tool -> detections; the `Detector` protocol
+    predictions  predictions.npz <-> `PoseSequence`s
+    training     windows and LightningDataModules
+    synthetic    all data sets, generated, where there are none
+    mocap        motion capture -> training and test scenes
+    prepare      resumable steps that make data sets out of downloads
 
-    files           opens pickles, MATLAB, HDF5 and npz files safely; atomic writes; checks that name file and key
-    reader          what the readers share: their face, missing files, published 2D detections
-    cache           a second read from what the first one found
-    mpi_inf_3dhp    MpiInf3dhpTrain, MpiInf3dhpTest, read_cameras
-    muco_temp       MuCoTemp
-    mupots_3d       MuPoTS3D
-    keypoints_json  2D detections of a video
-    predictions     predictions.npz, read and written
-    windows         tables of frames and the batched gather of training windows
-    datamodules     LightningDataModules
-    synthetic       the embedded stand-in, written in the genuine formats
-
-A new data set is one class with that face, one YAML in `conf/data` or `conf/test`, one test.
+Each package says how to add one of its kind: a data set, a format, a motion, a preparation.
 """
