@@ -1,6 +1,12 @@
 """Tasks, and the only place that knows Hydra, omegaconf and wandb.
 
-runner: what surrounds every task (errors, seed, run folder). tasks/: one function per verb, `conf/task` points at them.
-datasets: which data sets are there, and the fall-back to the stand-in. lifters: train a lifter or reuse it.
-scoring: predictions to numbers. report: metrics.json and table.md. progress: what a terminal shows meanwhile.
+tasks     one function a verb; conf/task points at them
+runs      what surrounds every task: errors, seed, the run's folder, sweeps, and which settings decide numbers
+training  train a lifter or reuse it
+results   predictions to numbers, numbers to tables
+datasets  which data sets are there, and the fall-back to synthetic data
+loggers   CSV curves and wandb
+progress  what a terminal shows meanwhile
+
+A new verb is a function in tasks/ that calls `settle`, a file in conf/task and one in conf/experiment.
 """

@@ -18,7 +18,7 @@ from pose.errors import DataError
 
 #: Written by both the sweep and its jobs under this key; every other setting makes a row of its own.
 SEED = "seed"
-KINDS = ("lifted", "refined")
+KINDS: list[str] = ["lifted", "refined"]
 _REMEDY = "remove it and run the sweep again"
 
 
@@ -68,7 +68,7 @@ def sweep_table(settings: Mapping[str, Any], jobs: list[Job]) -> Table | None:
     groups: dict[tuple[str, ...], list[Job]] = {}
     for job in jobs:
         groups.setdefault(tuple(job.settings.get(key, "") for key in labels), []).append(job)
-    kinds = list(KINDS) if settings["kinds"] == "both" and scored else [""]
+    kinds = KINDS if settings["kinds"] == "both" and scored else [""]
     rows = [row for group, members in groups.items() for row in _rows(list(group), members, columns, kinds)]
     notes = notes_of([job.metrics for job in scored if job.metrics is not None])
     same = [f"{key}={found[0]}" for key, found in values.items() if key not in varying and is_named(key)]

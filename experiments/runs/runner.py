@@ -147,7 +147,8 @@ def _unfit_setting(error: InstantiationException, cfg: DictConfig) -> ConfigErro
     taken = [name for name in inspect.signature(get_object(called[1])).parameters if name != "self"]
     if (unfit[1] in taken) if unfit[1] else (unfit[2] not in taken):
         return None  # of another call, inside the constructor
-    where = _key_of(cfg, called[1].rpartition(".")[2])
+    settings: Any = OmegaConf.to_container(cfg)
+    where = _key_of(settings, called[1].rpartition(".")[2])
     option = HydraConfig.get().runtime.choices.get(where)
     said = f"{where}={option}" if option else where
     if unfit[1]:
@@ -156,13 +157,12 @@ def _unfit_setting(error: InstantiationException, cfg: DictConfig) -> ConfigErro
     return ConfigError(f"{where}.{unfit[2]}: {said} needs this setting; give {where}.{unfit[2]}=VALUE")
 
 
-def _key_of(node: DictConfig, name: str, key: str = "") -> str:
+def _key_of(settings: dict[str, Any], name: str, key: str = "") -> str:
     """The dotted key of the part of a configuration whose `_target_` ends in `name`; empty if none has."""
-    if str(node.get("_target_")).rpartition(".")[2] == name:
+    if str(settings.get("_target_")).rpartition(".")[2] == name:
         return key
-    below = {f"{key}.{inner}".lstrip("."): node._get_node(inner) for inner in node}
-    found = (_key_of(inner, name, at) for at, inner in below.items() if OmegaConf.is_dict(inner) and inner._content)
-    return next(filter(None, found), "")
+    below = ((f"{key}.{inner}".lstrip("."), value) for inner, value in settings.items() if isinstance(value, dict))
+    return next(filter(None, (_key_of(value, name, at) for at, value in below)), "")
 
 
 def _quieten() -> None:

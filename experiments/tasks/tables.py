@@ -50,31 +50,15 @@ def _sweep(folder: Path) -> tuple[dict[str, Any], list[Job]]:
     if path.is_file():
         sweep = load_object(path, _REMEDY)
         try:
-            rows = [(folder / row["folder"], list(map(_text, row["overrides"]))) for row in sweep["rows"]]
-            settings = _settings(sweep["table"])
+            settings = {**sweep["table"], "kinds": sweep["table"]["kinds"].replace("final", "refined")}  # an older name
             check_table(settings)
-            return settings, [Job.read(*row) for row in rows]
-        except (ValueError, KeyError, TypeError, OSError, ConfigError) as error:
+            return settings, [
+                Job.read(folder / row["folder"], list(map(str, row["overrides"]))) for row in sweep["rows"]
+            ]
+        except (ValueError, KeyError, TypeError, AttributeError, OSError, ConfigError) as error:
             raise DataError(f"{path}: cannot be used ({error!r}); {_REMEDY}") from error
     runs = sorted({found.parent for name in ("metrics.json", "failed.json") for found in folder.glob(f"**/{name}")})
     return {}, [Job.read(run, _overrides(run)) for run in runs]
-
-
-def _settings(table: Any) -> dict[str, Any]:
-    """`table` of a sweep.json, in the types that a configuration would guarantee. TypeError or KeyError otherwise."""
-    figure = table["figure"]
-    return {
-        "title": _text(table["title"]),
-        "columns": list(map(_text, table["columns"])),
-        "kinds": {"final": "refined"}.get(kinds := _text(table["kinds"]), kinds),  # its name until 0.2
-        "figure": {**figure, "kind": _text(figure["kind"]), "columns": list(map(_text, figure["columns"]))},
-    }
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"text is expected, found a {type(value).__name__}")
-    return value
 
 
 def _overrides(run: Path) -> list[str]:
