@@ -1,7 +1,7 @@
 """Which camera filmed it: what the user gave, what the people tell, or a stated guess; and the scale of the scene.
 
 A lifter sees the picture through the focal length, so every depth is in proportion to it: with a focal length that is
-10 % too long everybody is placed 10 % too far away, and nobody's size or pose changes much. Known heights of people
+10 % too long all people are placed 10 % too far away, and their sizes and poses hardly change. Known heights of people
 fix their own sizes, and with them all distances in proportion.
 """
 
@@ -15,16 +15,16 @@ import numpy as np
 
 from inference.cameras.focal import USUAL_DEG, estimate_focal, focal_of_fov
 from pose.cameras import Camera
-from pose.errors import ConfigError
+from pose.errors import ConfigError, check_number
 from pose.joint_sets import MUPOTS_17
 from pose.sequence import PoseSequence
 
 How = Literal["given", "fov", "estimated", "guessed"]
 
-#: An estimate from the people is used if its standard deviation is at most this share of the focal length.
-USABLE_SPREAD = 0.25
-#: The soles lie below the ankles by this share of the stature (data of adults, as in focal.NECK_MM).
-ANKLE_SHARE = 0.045
+#: An estimate from the people is used if its standard deviation is at most this fraction of the focal length.
+USABLE_STD = 0.25
+#: The soles lie below the ankles by this fraction of the stature (data of adults, as in focal.NECK_MM).
+ANKLE_FRACTION = 0.045
 #: Statures that a person can have, mm.
 SHORTEST_MM, TALLEST_MM = 400.0, 2600.0
 
@@ -58,20 +58,14 @@ class CameraSettings:
     image_size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
-        for key in ("fx", "fy"):
-            value = getattr(self, key)
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise ConfigError(f"camera.{key}={value}: must be a positive number of pixels")
-        for key in ("cx", "cy"):
-            value = getattr(self, key)
-            if value is not None and not math.isfinite(value):
-                raise ConfigError(f"camera.{key}={value}: must be a finite number of pixels")
+        limits: dict[str, dict[str, float]] = {"fx": {"above": 0}, "fy": {"above": 0}, "cx": {}, "cy": {}}
+        for key, limit in (limits | {"fov_deg": {"low": 1, "high": 170}}).items():
+            if getattr(self, key) is not None:
+                check_number(f"camera.{key}", getattr(self, key), **limit, hint="degrees" if "deg" in key else "pixels")
         if self.fx is None and self.fy is not None:
             raise ConfigError(f"camera.fy={self.fy}: given without camera.fx; give camera.fx, or both")
         if self.fov_deg is not None and self.fx is not None:
             raise ConfigError(f"camera.fov_deg={self.fov_deg}: given beside camera.fx={self.fx}; give one of them")
-        if self.fov_deg is not None and not 1 <= self.fov_deg <= 170:
-            raise ConfigError(f"camera.fov_deg={self.fov_deg}: must be between 1 and 170 degrees")
         size = self.image_size
         if size is not None:
             if len(size) != 2 or not all(side == int(side) and side > 0 for side in size):
@@ -90,40 +84,36 @@ class CameraSettings:
 
     def resolve(self, image_size: tuple[int, int], sequences: list[PoseSequence]) -> CameraEstimate:
         """The camera of an image of that size, in which these people (COCO-19, px) were seen."""
-        width = image_size[0]
-        if self.fx is not None:
-            fy = self.fx if self.fy is None else self.fy
-            return self._estimate(
-                image_size, self.fx, fy, "given", f"Camera: the given focal length, {self.fx:.0f} px."
-            )
-        if self.fov_deg is not None:
-            focal = focal_of_fov(self.fov_deg, width)
-            note = f"Camera: focal length {focal:.0f} px, from the given field of view of {self.fov_deg:g} degrees."
-            return self._estimate(image_size, focal, focal, "fov", note)
-        return self._from_people(image_size, sequences)
+        width, height = image_size
+        how, focal, note = self._focal(image_size, sequences)
+        fy = focal if self.fy is None else self.fy
+        cx = width / 2 if self.cx is None else self.cx
+        cy = height / 2 if self.cy is None else self.cy
+        return CameraEstimate(Camera(float(focal), float(fy), float(cx), float(cy), width, height), how, note)
 
-    def _from_people(self, image_size: tuple[int, int], sequences: list[PoseSequence]) -> CameraEstimate:
+    def _focal(self, image_size: tuple[int, int], sequences: list[PoseSequence]) -> tuple[How, float, str]:
+        """Where the focal length is from, px, and that in a sentence."""
+        if self.fx is not None:
+            return "given", self.fx, f"Camera: the given focal length, {self.fx:.0f} px."
+        if self.fov_deg is not None:
+            focal = focal_of_fov(self.fov_deg, image_size[0])
+            origin = f"from the given field of view of {self.fov_deg:g} degrees"
+            return "fov", focal, f"Camera: focal length {focal:.0f} px, {origin}."
         remedy = "Depth is in proportion to it; give camera.fx or camera.fov_deg if you know them."
         found = estimate_focal(sequences, image_size)
-        if found is not None and found.spread <= USABLE_SPREAD:
+        if found is not None and found.relative_std <= USABLE_STD:
             note = (
-                f"Camera: focal length {found.px:.0f} px (give or take {found.spread:.0%}), estimated from how people "
-                f"stand at {found.places} places; the camera looks down by {found.pitch_deg:.0f} degrees. {remedy}"
+                f"Camera: focal length {found.px:.0f} px (give or take {found.relative_std:.0%}), estimated from how "
+                f"people stand at {found.places} places; the camera looks down by {found.pitch_deg:.0f} degrees. "
             )
-            return self._estimate(image_size, found.px, found.px, "estimated", note)
+            return "estimated", found.px, note + remedy
         focal = focal_of_fov(USUAL_DEG, max(image_size))
         reason = "too few upright people were seen" if found is None else "how the people stand does not tell it"
         note = (
             f"Camera: focal length {focal:.0f} px is a guess, a field of view of {USUAL_DEG:g} degrees across the "
             f"longer side of the image, because {reason}. {remedy}"
         )
-        return self._estimate(image_size, focal, focal, "guessed", note)
-
-    def _estimate(self, image_size: tuple[int, int], fx: float, fy: float, how: How, note: str) -> CameraEstimate:
-        width, height = image_size
-        cx = width / 2 if self.cx is None else self.cx
-        cy = height / 2 if self.cy is None else self.cy
-        return CameraEstimate(Camera(float(fx), float(fy), float(cx), float(cy), width, height), how, note)
+        return "guessed", focal, note
 
 
 @dataclass(frozen=True)
@@ -137,16 +127,13 @@ class KnownHeights:
 
     def __post_init__(self) -> None:
         for person, height in self.heights.items():
-            if not SHORTEST_MM <= height <= TALLEST_MM:
-                raise ConfigError(
-                    f"heights[{person}]={height}: must be between {SHORTEST_MM:g} and {TALLEST_MM:g}, in mm"
-                )
+            check_number(f"heights[{person}]", height, SHORTEST_MM, TALLEST_MM, hint="mm")
 
     def factors(self, people: list[PoseSequence]) -> np.ndarray:
         """By what to multiply each person's positions, (P,).
 
-        people: with `poses_3d` and `observed`. A person with a known height gets its own factor, everybody else the
-        mean of those. Raises ConfigError for an unknown person.
+        people: with `poses_3d` and `observed`. A person with a known height gets its own factor, all others the mean of
+        those. Raises ConfigError for an unknown person.
         """
         unknown = [person for person in self.heights if not 0 <= person < len(people)]
         if unknown:
@@ -181,4 +168,4 @@ def stature(poses_3d: np.ndarray, observed: np.ndarray) -> float:
     hips = (place("left_hip") + place("right_hip")) / 2
     leg = sum(bone(f"{s}_hip", f"{s}_knee") + bone(f"{s}_knee", f"{s}_ankle") for s in ("left", "right")) / 2
     trunk = length(hips, place("spine"), "left_hip", "right_hip", "spine") + bone("spine", "neck")
-    return (leg + trunk + bone("neck", "head_top")) / (1 - ANKLE_SHARE)
+    return (leg + trunk + bone("neck", "head_top")) / (1 - ANKLE_FRACTION)

@@ -1,9 +1,9 @@
 """The focal length from the people themselves: upright bodies of plausible height on a common ground plane.
 
-Where somebody stands, his ankles and his neck are the two ends of a vertical line of about the same length for
-everybody. How these lines shrink toward the horizon and lean toward each other tells how the camera is tilted and, if
-it is tilted, its focal length: a level camera sees only parallel verticals, and every focal length explains them
-equally well. So this estimator says how sure it is, and its caller falls back to a guess where it is not.
+Where a person stands, ankles and neck are the two ends of a vertical line of about the same length for all people. How
+these lines shrink toward the horizon and lean toward each other tells how the camera is tilted and, if it is tilted,
+its focal length: a level camera sees only parallel verticals, and every focal length explains them equally well. So
+this estimator says how certain it is, and its caller falls back to a guess where it is not.
 
 Unknown are the focal length, the camera's pitch, roll and height and each person's neck height; the prior on these is
 what is known of people and of how cameras are held. For each of a range of focal lengths the rest is fitted by robust
@@ -23,36 +23,36 @@ from pose.sequence import PoseSequence
 
 #: Height of the neck (between the shoulders) above the ankles, mm: 0.775 of a stature of 1.70 m.
 NECK_MM = 1320.0
-#: Spread of the stature among people, as a share of it: 0.1 m of 1.70 m.
-HEIGHT_SPREAD = 0.06
+#: Standard deviation of the stature among people, as a fraction of it: 0.1 m of 1.70 m.
+HEIGHT_STD = 0.06
 #: A joint must have this score to be used.
-MIN_SCORE = 0.3
-#: How far the neck is from straight above the ankles, as a share of its height: as a habit and from place to place.
+MIN_CONFIDENCE = 0.3
+#: How far the neck is from straight above the ankles, as a fraction of its height: as a habit and from place to place.
 HABIT, LEAN = 0.04, 0.05
-#: Error of a length in the image, as a share of it.
+#: Error of a length in the image, as a fraction of it.
 LENGTH = 0.03
-#: A person who moved less than this share of its length in the image stands where he stood.
+#: A person who moved less than this fraction of its length in the image stands at the same place.
 SAME_PLACE = 0.15
 #: Lenses that are considered, degrees across the longer side of the image, and what is expected of them.
 WIDEST_DEG, NARROWEST_DEG, USUAL_DEG = 100.0, 20.0, 60.0
-LENS_SPREAD = 0.35
+LENS_STD = 0.35
 #: Prior of how cameras are held: degrees of roll; ln of the height of the camera over the ankles, about 1.5 m.
-ROLL_DEG, CAMERA_MM, CAMERA_SPREAD = 2.0, 1500.0, 0.6
+ROLL_DEG, CAMERA_MM, CAMERA_STD = 2.0, 1500.0, 0.6
 MIN_PLACES, MAX_PLACES, MAX_PEOPLE = 6, 60, 24
-#: Error that no number of places averages out, as a share: how people lean may depend on where they walk.
+#: Error that no number of places averages out, as a fraction: how people lean may depend on where they walk.
 SYSTEMATIC = 0.1
 STEPS = 15
 
 
 @dataclass(frozen=True)
 class FocalEstimate:
-    """px: the focal length. spread: its posterior's standard deviation as a share of it (of ln px).
+    """px: the focal length. relative_std: its posterior's standard deviation as a fraction of it (of ln px).
 
     pitch_deg: how far the camera looks down. camera_mm: its height over the ankles. places: how many were used.
     """
 
     px: float
-    spread: float
+    relative_std: float
     pitch_deg: float
     camera_mm: float
     places: int
@@ -81,7 +81,7 @@ def estimate_focal(sequences: list[PoseSequence], image_size: tuple[int, int]) -
 
     sequences: COCO-19 keypoints in px of an image of `image_size` (width, height), whose centre is taken as the
     principal point and whose pixels as square; of many, the longest MAX_PEOPLE are used. A prior of usual lenses is
-    part of the estimate: `spread` is about LENS_SPREAD where the people say nothing.
+    part of the estimate: `relative_std` is about LENS_STD where the people say nothing.
     """
     places = standing_places(sorted(sequences, key=len, reverse=True)[:MAX_PEOPLE])
     if len(places.person) < MIN_PLACES:
@@ -90,20 +90,20 @@ def estimate_focal(sequences: list[PoseSequence], image_size: tuple[int, int]) -
     longer = max(image_size)
     focals = np.geomspace(focal_of_fov(WIDEST_DEG, longer), focal_of_fov(NARROWEST_DEG, longer), STEPS)
     fits = scene.fits(focals)
-    usual = np.log(focals / focal_of_fov(USUAL_DEG, longer)) / LENS_SPREAD
+    usual = np.log(focals / focal_of_fov(USUAL_DEG, longer)) / LENS_STD
     cost = np.array([cost for cost, _ in fits])
     worse = max(1.0, float(cost.min()) / len(places.person))  # than expected: they do not stand as assumed
     weight = np.exp(-(cost - cost.min()) / worse - usual**2 / 2)
     weight /= weight.sum()
     mean = float((weight * np.log(focals)).sum())
-    spread = math.hypot(math.sqrt(float((weight * (np.log(focals) - mean) ** 2).sum())), SYSTEMATIC)
+    relative_std = math.hypot(math.sqrt(float((weight * (np.log(focals) - mean) ** 2).sum())), SYSTEMATIC)
     _, (pitch, _, log_height, *_) = fits[int(np.abs(np.log(focals) - mean).argmin())]
     pitch_deg = (math.degrees(pitch) + 180) % 360 - 180
-    return FocalEstimate(math.exp(mean), spread, pitch_deg, math.exp(log_height), len(places.person))
+    return FocalEstimate(math.exp(mean), relative_std, pitch_deg, math.exp(log_height), len(places.person))
 
 
 def standing_places(sequences: list[PoseSequence]) -> Places:
-    """Every place where somebody stood or walked upright with the feet below the body, once; at most MAX_PLACES."""
+    """Every place where a person stood or walked upright with the feet below the body, once; at most MAX_PLACES."""
     person, ankles, neck = [], [], []
     for number, sequence in enumerate(sequences):
         points, scores = sequence.keypoints_2d.double().numpy(), sequence.confidence.numpy()
@@ -132,7 +132,7 @@ def _upright(points: np.ndarray, scores: np.ndarray) -> np.ndarray:
     torso, leg = np.linalg.norm(hip - neck, axis=1), np.linalg.norm(ankle - hip, axis=1)
     bent = np.linalg.norm(hip - knee, axis=1) + np.linalg.norm(knee - ankle, axis=1) - leg
     return (
-        (scores[:, used] >= MIN_SCORE).all(axis=1)
+        (scores[:, used] >= MIN_CONFIDENCE).all(axis=1)
         & (ankle[:, 1] - neck[:, 1] > 0.85 * length)
         & (np.abs(feet[:, 1]) < 0.07 * length)
         & (np.abs(feet[:, 0]) < 0.25 * length)
@@ -158,7 +158,7 @@ class _Scene:
     """The fit at one focal length.
 
     Parameters: pitch and roll in radians, ln of the camera's height; for each person ln of the neck's height, and the
-    share of it by which it is habitually to the right and ahead, as the camera looks.
+    fraction of it by which it is habitually to the right and ahead, as the camera looks.
     """
 
     def __init__(self, places: Places, image_size: tuple[int, int]):
@@ -201,8 +201,8 @@ class _Scene:
         sideways = (off[:, 0] * along[:, 1] - off[:, 1] * along[:, 0]) / LEAN
         prior = np.r_[
             roll / math.radians(ROLL_DEG),
-            (log_camera - math.log(CAMERA_MM)) / CAMERA_SPREAD,
-            (log_height - math.log(NECK_MM)) / HEIGHT_SPREAD,
+            (log_camera - math.log(CAMERA_MM)) / CAMERA_STD,
+            (log_height - math.log(NECK_MM)) / HEIGHT_STD,
             right / HABIT,
             ahead / HABIT,
         ]

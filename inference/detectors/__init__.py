@@ -11,7 +11,6 @@ conf/detector, a row in docs/inputs.md and a test. Another package registers its
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
@@ -34,26 +33,23 @@ def load_detector(name: str, **options: Any) -> Detector:
     options: keyword arguments of its class. Raises ConfigError for an unknown name or option, and, with the line that
     installs it, for a library that is missing.
     """
-    make = _class(name)
+    plugins = {point.name: point for point in entry_points(group=GROUP)}
+    if name in BUILT_IN:
+        module, _, attribute = BUILT_IN[name].partition(":")
+        make = getattr(import_module(module), attribute)
+    elif name in plugins:
+        try:
+            make = plugins[name].load()
+        except (ImportError, AttributeError) as error:
+            raise ConfigError(f"detector.name={name}: {plugins[name].value} cannot be loaded ({error})") from error
+    else:
+        known = ", ".join([*BUILT_IN, *plugins])
+        raise ConfigError(
+            f"detector.name={name}: unknown; known: {known}; others register in the entry point group {GROUP}"
+        )
     try:
         inspect.signature(make).bind(**options)
     except TypeError as error:
         allowed = ", ".join(inspect.signature(make).parameters) or "none"
         raise ConfigError(f"detector.name={name}: {error}; its options: {allowed}") from None
     return make(**options)
-
-
-def _class(name: str) -> Callable[..., Detector]:
-    if name in BUILT_IN:
-        module, _, attribute = BUILT_IN[name].partition(":")
-        return getattr(import_module(module), attribute)
-    plugins = {point.name: point for point in entry_points(group=GROUP)}
-    if name in plugins:
-        try:
-            return plugins[name].load()
-        except (ImportError, AttributeError) as error:
-            raise ConfigError(f"detector.name={name}: {plugins[name].value} cannot be loaded ({error})") from error
-    known = ", ".join([*BUILT_IN, *plugins])
-    raise ConfigError(
-        f"detector.name={name}: unknown; known: {known}; others register in the entry point group {GROUP}"
-    )

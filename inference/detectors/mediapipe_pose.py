@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pose.errors import ConfigError
+from pose.errors import ConfigError, check_number
 from pose.joint_sets import COCO_17, MEDIAPIPE_33, remap_index
 
 INSTALL = (
@@ -24,19 +24,15 @@ _COCO = remap_index(MEDIAPIPE_33, COCO_17)
 class MediaPipeDetector:
     """The person that MediaPipe follows through the frames; the score of a joint is its visibility.
 
-    min_detection_confidence, min_tracking_confidence: 0..1, below which it finds nobody, or searches anew. One object
-    is for one video. Raises ConfigError if mediapipe is not installed or a value is out of range.
+    min_detection_confidence, min_tracking_confidence: 0..1, below which it finds no person, or searches the whole image
+    again. One object is for one video. Raises ConfigError if mediapipe is not installed or a value is out of range.
     """
 
     name = "mediapipe"
 
     def __init__(self, min_detection_confidence: float = 0.5, min_tracking_confidence: float = 0.5) -> None:
-        for key, value in {
-            "min_detection_confidence": min_detection_confidence,
-            "min_tracking_confidence": min_tracking_confidence,
-        }.items():
-            if not 0 <= value <= 1:
-                raise ConfigError(f"detector.{key}={value}: must be from 0 to 1")
+        check_number("detector.min_detection_confidence", min_detection_confidence, 0, 1)
+        check_number("detector.min_tracking_confidence", min_tracking_confidence, 0, 1)
         self._pose = _solutions().pose.Pose(
             model_complexity=1,
             min_detection_confidence=min_detection_confidence,
@@ -48,8 +44,8 @@ class MediaPipeDetector:
         found = self._pose.process(np.ascontiguousarray(image)).pose_landmarks
         if found is None:
             return np.zeros((0, len(COCO_17), 3), dtype=np.float32)
-        shares = np.array([[point.x, point.y, point.visibility] for point in found.landmark], dtype=np.float32)
-        return shares[None, _COCO] * np.array([image.shape[1], image.shape[0], 1.0], dtype=np.float32)
+        fractions = np.array([[point.x, point.y, point.visibility] for point in found.landmark], dtype=np.float32)
+        return fractions[None, _COCO] * np.array([image.shape[1], image.shape[0], 1.0], dtype=np.float32)
 
 
 def _solutions() -> Any:

@@ -1,7 +1,7 @@
 """RTMPose through rtmlib and ONNX Runtime: all people of the image, the recommended detector.
 
 rtmlib downloads a network that finds people (YOLOX) and one that finds their joints (RTMPose) at first use. Its own
-`Body` gives a person as large as the image where nobody was found, so the two are called one after the other here.
+`Body` gives a person as large as the image where no person was found, so the two are called one after the other here.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class RTMPoseDetector:
             raise ConfigError(f"detector.mode={mode}: must be one of {', '.join(MODES)}")
         body = _body()
         chosen = body.MODE[mode]
+        urls = [chosen[part] for part in _PARTS]
         local = {} if weights is None else {part: _file(Path(weights), chosen[part]) for part in _PARTS}
         sizes = {f"{part}_input_size": chosen[f"{part}_input_size"] for part in _PARTS} if local else {}
         try:
@@ -46,9 +47,9 @@ class RTMPoseDetector:
                 self._body = body(mode=mode, backend="onnxruntime", device=device, **local, **sizes)
         except OSError as error:  # URLError is one
             raise ConfigError(
-                f"detector=rtmpose: the weights could not be fetched ({error}) from {' and '.join(_urls(chosen))}; "
+                f"detector=rtmpose: the weights could not be fetched ({error}) from {' and '.join(urls)}; "
                 "fetch them elsewhere, put the end2end.onnx of each into one folder as "
-                f"{' and '.join(_onnx_name(url) for url in _urls(chosen))}, and give it as detector.weights"
+                f"{' and '.join(_onnx_name(url) for url in urls)}, and give it as detector.weights"
             ) from error
         except Exception as error:  # ONNX Runtime has error types of its own
             raise ConfigError(
@@ -72,10 +73,6 @@ def _body() -> Any:
     except ImportError as error:
         raise ConfigError(f"detector=rtmpose: cannot be imported ({error}); install it: {INSTALL}") from error
     return Body
-
-
-def _urls(chosen: dict[str, Any]) -> list[str]:
-    return [chosen[part] for part in _PARTS]
 
 
 def _onnx_name(url: str) -> str:

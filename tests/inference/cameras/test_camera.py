@@ -11,8 +11,8 @@ import torch
 
 from data.keypoints import read_detections
 from data.synthetic.scenes import compose_scene, look_at, render_scene
-from inference.cameras.camera import USABLE_SPREAD, CameraSettings, KnownHeights, stature
-from inference.cameras.focal import LENS_SPREAD, estimate_focal, focal_of_fov, standing_places
+from inference.cameras.camera import USABLE_STD, CameraSettings, KnownHeights, stature
+from inference.cameras.focal import LENS_STD, estimate_focal, focal_of_fov, standing_places
 from inference.tracking import OfflineTracker, sequences
 from pose.cameras import Camera
 from pose.errors import ConfigError
@@ -20,7 +20,7 @@ from pose.joint_sets import COCO_19, MUPOTS_17
 from pose.sequence import PoseSequence
 
 SIZE = (1920, 1080)
-#: Heights over the ankles, mm, and distances to the side, of the joints of somebody who stands straight.
+#: Heights over the ankles, mm, and distances to the side, of the joints of a person who stands straight.
 STANDING = {"shoulder": (1320.0, 170.0), "hip": (820.0, 90.0), "knee": (410.0, 90.0), "ankle": (0.0, 90.0)}
 
 
@@ -50,7 +50,7 @@ def test_focal_length_of_a_tilted_camera(focal: float, pitch: float) -> None:
     found = estimate_focal(standing_people(focal, pitch), SIZE)
     assert found is not None
     assert found.px == pytest.approx(focal, rel=0.08)
-    assert found.spread < USABLE_SPREAD
+    assert found.relative_std < USABLE_STD
     assert found.pitch_deg == pytest.approx(pitch, abs=2.0)
     assert found.camera_mm == pytest.approx(900 + 7000 * math.tan(math.radians(pitch)), rel=0.06)
 
@@ -58,7 +58,7 @@ def test_focal_length_of_a_tilted_camera(focal: float, pitch: float) -> None:
 def test_a_level_camera_does_not_tell_its_focal_length() -> None:
     found = estimate_focal(standing_people(1200.0, 0.0), SIZE)
     assert found is not None
-    assert found.spread > 0.8 * LENS_SPREAD
+    assert found.relative_std > 0.8 * LENS_STD
     camera = CameraSettings().resolve(SIZE, standing_people(1200.0, 0.0))
     assert camera.how == "guessed"
     assert camera.camera.fx == pytest.approx(focal_of_fov(60, 1920))
@@ -102,7 +102,7 @@ def test_a_person_who_stays_counts_once() -> None:
 
 
 def walkers(golden: Path, focal: float, pitch_deg: float) -> list[PoseSequence]:
-    """Eighteen times somebody of CMU's walks past, detected as by HR-Net."""
+    """Eighteen times a person of CMU's walks past, detected as by HR-Net."""
     clips = np.load(golden / "mocap" / "cmu_30fps.npz")
     pitch, people = math.radians(pitch_deg), []
     camera = Camera(focal, focal, 960.0, 540.0, *SIZE)
@@ -126,22 +126,22 @@ def walkers(golden: Path, focal: float, pitch_deg: float) -> list[PoseSequence]:
 def test_captured_walkers_give_the_focal_length_or_say_that_they_do_not(golden, focal: float, pitch: float) -> None:
     found = estimate_focal(walkers(golden, focal, pitch), SIZE)
     assert found is not None
-    assert abs(math.log(found.px / focal)) < 2 * found.spread
+    assert abs(math.log(found.px / focal)) < 2 * found.relative_std
     if pitch >= 20:
         assert abs(math.log(found.px / focal)) < max(0.15, 0.8 * abs(math.log(focal_of_fov(60, 1920) / focal)))
-        assert found.spread < 0.3
+        assert found.relative_std < 0.3
         assert found.pitch_deg == pytest.approx(pitch, abs=4)
     else:
-        assert found.spread > 0.9 * LENS_SPREAD
+        assert found.relative_std > 0.9 * LENS_STD
 
 
 def test_mupots_ts1_does_not_tell_more_than_the_guess(golden: Path) -> None:
-    """A nearly level camera; about 1500 px are true. What is said must hold: the estimate is within its spread."""
+    """A nearly level camera; about 1500 px are true. What is said must hold: the estimate is within its uncertainty."""
     found = read_detections(golden / "detections" / "ts1_keypoints.json", fps=30, image_size=(2048, 2048))
     people = sequences(found, OfflineTracker()(found), None, 30.0)
     estimate = estimate_focal(people, (2048, 2048))
     assert estimate is not None
-    assert abs(math.log(estimate.px / 1500)) < 2 * estimate.spread
+    assert abs(math.log(estimate.px / 1500)) < 2 * estimate.relative_std
     camera = CameraSettings().resolve((2048, 2048), people)
     assert camera.camera.fx == pytest.approx(1500, rel=0.2)
 
@@ -175,15 +175,15 @@ def test_values_that_cannot_be_used(settings: dict) -> None:
 
 
 def made_person(height_mm: float) -> np.ndarray:
-    """Two frames of somebody of that stature, straight, joints on a vertical line; (2, 17, 3) mm."""
-    share = {
+    """Two frames of a person of that stature, straight, joints on a vertical line; (2, 17, 3) mm."""
+    height = {
         "head_top": 1.0, "head": 0.93, "neck": 0.82, "shoulder": 0.82, "elbow": 0.63, "wrist": 0.49, "spine": 0.67,
         "hip": 0.53, "knee": 0.285, "ankle": 0.045,
     }  # fmt: skip
     pose = np.zeros((2, len(MUPOTS_17), 3))
     for index, name in enumerate(MUPOTS_17.names):
         joint = name.removeprefix("left_").removeprefix("right_")
-        pose[:, index] = 0, -share[joint] * height_mm, 4000
+        pose[:, index] = 0, -height[joint] * height_mm, 4000
     return pose
 
 
@@ -204,7 +204,7 @@ def test_stature_and_what_known_heights_do() -> None:
     np.testing.assert_allclose(KnownHeights().factors(people), 1)
     with pytest.raises(ConfigError, match=r"heights\[3\]: there is no such person; people are 0 to 2"):
         KnownHeights({3: 1700.0}).factors(people)
-    with pytest.raises(ConfigError, match=r"heights\[0\]=1\.7: must be between 400 and 2600, in mm"):
+    with pytest.raises(ConfigError, match=r"heights\[0\]=1\.7: must be a number >= 400 and <= 2600; mm"):
         KnownHeights({0: 1.7})
 
 

@@ -35,8 +35,8 @@ class Counting:
         return np.stack([10 * place, 20 * place, np.full_like(place, self.score)], axis=-1)[:, None].repeat(17, axis=1)
 
 
-class Nobody:
-    name = "nobody"
+class Blind:
+    name = "blind"
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         return np.zeros((0, 17, 3))
@@ -71,7 +71,7 @@ def test_detect_video_keeps_no_frames():
             most = max(most, alive)
             yield IMAGE.copy().view(Frame)
 
-    detect_video(stream(), Nobody())
+    detect_video(stream(), Blind())
     assert most <= 2
 
 

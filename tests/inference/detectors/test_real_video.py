@@ -51,5 +51,5 @@ def test_mediapipe_on_the_demo_clip(clip: Path):
 
 
 def test_confidences_out_of_range():
-    with pytest.raises(ConfigError, match=r"detector.min_tracking_confidence=1.5: must be from 0 to 1"):
+    with pytest.raises(ConfigError, match=r"detector.min_tracking_confidence=1.5: must be a number >= 0 and <= 1"):
         load_detector("mediapipe", min_tracking_confidence=1.5)

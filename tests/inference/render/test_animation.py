@@ -51,7 +51,7 @@ def test_the_left_view_is_the_cameras(scene: Scene) -> None:
         assert np.abs(pixels.mean(0) - body[inside].mean(0)).max() < 40
 
 
-def test_everybody_stays_in_the_side_view_and_it_swings(scene: Scene) -> None:
+def test_all_people_stay_in_the_side_view_and_it_swings(scene: Scene) -> None:
     animation = Animation(scene)
     for frame in (4, 20, 45):
         _, side = panels(animation, frame)
@@ -107,7 +107,7 @@ def test_any_picture_size(scene: Scene, size: tuple[int, int]) -> None:
     assert picture.width % 2 == 0 and picture.height % 2 == 0
 
 
-def test_nobody(tmp_path: Path, scene: Scene) -> None:
+def test_a_scene_without_people(tmp_path: Path, scene: Scene) -> None:
     write_animation(dataclasses.replace(scene, people=[], n_frames=2), tmp_path / "a.mp4")
     assert probe(tmp_path / "a.mp4").n_frames == 2
     with pytest.raises(DataError, match=r"b\.mp4: no frame"):

@@ -128,6 +128,6 @@ def test_the_wrong_video(tmp_path: Path, scene: Scene) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_nobody_is_a_video_too(tmp_path: Path, scene: Scene) -> None:
+def test_a_scene_without_people_is_a_video_too(tmp_path: Path, scene: Scene) -> None:
     write_overlay(dataclasses.replace(scene, people=[], n_frames=3), None, tmp_path / "a.mp4", max_width=320)
     assert probe(tmp_path / "a.mp4").n_frames == 3

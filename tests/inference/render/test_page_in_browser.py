@@ -228,7 +228,7 @@ def test_hostile_names_are_text(browser: Browser, scene: Scene, tmp_path: Path) 
     assert browser.complaints() == []
 
 
-def test_nobody_and_one_frame(browser: Browser, scene: Scene, tmp_path: Path) -> None:
+def test_no_people_and_one_frame(browser: Browser, scene: Scene, tmp_path: Path) -> None:
     write_page(dataclasses.replace(scene, people=[]), tmp_path / "a.html")
     browser.open(tmp_path / "a.html")
     assert "No person was found" in browser.run("document.getElementById('notes').textContent")
