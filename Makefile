@@ -37,9 +37,10 @@ smoke:
 docs: .venv/installed-dev
 	$(BIN)/sphinx-build -E -W --keep-going -q docs build/site
 
-# Damaged files for every reader, about 7 minutes; docs/untrusted_files.md.
+# Damaged files for every reader, EXAMPLES=n for each: about 5 minutes; docs/untrusted_files.md.
+EXAMPLES ?= 2000
 fuzz: .venv/installed-dev
-	$(BIN)/python -m tests.fuzz
+	FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -n $(PYTEST_WORKERS) tests/fileio/test_fuzz.py
 
 format: .venv/installed-dev
 	$(BIN)/ruff check --fix .

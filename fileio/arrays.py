@@ -18,8 +18,11 @@ import torch
 from torch import Tensor
 
 from fileio.atomic import atomic_path
-from fileio.limits import FETCH, UNPACKED_BYTES, check_count, check_unpacked, reading
+from fileio.limits import FETCH, check_count, check_unpacked, reading
 from pose.errors import DataError, ShapeError, check_shape
+
+#: Numbers in lists, which published files use for short things only.
+_MOST_LISTED = 2**20
 
 
 def read_hdf5(path: Path | str, keys: Sequence[str]) -> dict[str, np.ndarray]:
@@ -97,7 +100,7 @@ def require(
     """`value` (an array, a scalar, nested lists) as an array of numbers that passes `require_shape`, or DataError."""
     if isinstance(value, (list, tuple, int, float, np.generic)):
         try:
-            check_count(value, UNPACKED_BYTES // 8, text=False)
+            check_count(value, _MOST_LISTED, text=False)
             value = np.asarray(value)
         except (ValueError, OverflowError, MemoryError):
             raise DataError(

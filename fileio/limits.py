@@ -61,10 +61,10 @@ def check_count(value: Any, most: int, text: bool = True) -> None:
         part = waiting.pop()
         if isinstance(part, str | bytes) and not text:
             raise ValueError("text where numbers are expected")
-        count += part.size if isinstance(part, np.ndarray) else len(part) if isinstance(part, str | bytes) else 1
+        if isinstance(part, dict):
+            part = [*part, *part.values()]
+        count += part.size if isinstance(part, np.ndarray) else len(part) if hasattr(part, "__len__") else 1
         if count > most:
             raise ValueError(f"more than {most} values")
-        if isinstance(part, dict):
-            waiting += [*part, *part.values()]
-        elif isinstance(part, list | tuple | set | frozenset):
-            waiting += part
+        if isinstance(part, list | tuple | set | frozenset):
+            waiting += [inner for inner in part if not isinstance(inner, int | float)]
