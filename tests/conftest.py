@@ -81,7 +81,7 @@ class Run:
 
 @pytest.fixture(scope="session")
 def workdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that runs start in and share: what one trains the next reuses."""
+    """A folder that runs start in, all of them: what one trains the next reuses."""
     return tmp_path_factory.mktemp("work")
 
 

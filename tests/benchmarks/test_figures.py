@@ -61,9 +61,10 @@ def test_lifting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lifting, "AT_LEAST_S", 0.0)
     monkeypatch.setattr(lifting, "SLOW_FRAMES", 12)
     monkeypatch.setattr("benchmarks.machine.matrix_peak", lambda: 1e9)
-    frames, share, *others = lifting.figures([0.5], frames=60, network=NETWORK)
+    frames, fraction, *others = lifting.figures([0.5], frames=60, network=NETWORK)
     assert (frames.name, frames.count) == ("lifting/frames", 30)
-    assert share.ratio == pytest.approx(share.value * 2 * lifting.flops_per_frame(TemporalConvNet(**NETWORK)) / 1e9)
+    operations = 2 * lifting.flops_per_frame(TemporalConvNet(**NETWORK))
+    assert fraction.ratio == pytest.approx(fraction.value * operations / 1e9)
     assert [figure.name.split(" ")[0] for figure in others] == 2 * ["lifting/bfloat16"]
     assert 0.01 < others[1].value < 50 < others[1].reference_value
 

@@ -25,7 +25,7 @@ seeds = st.integers(0, 2**31)
 @st.composite
 def cameras(draw: st.DrawFn) -> Camera:
     width, height = draw(st.integers(16, 8000)), draw(st.integers(16, 8000))
-    focal = st.floats(0.3, 5).map(lambda share: share * width)
+    focal = st.floats(0.3, 5).map(lambda fraction: fraction * width)
     return Camera(
         draw(focal), draw(focal), draw(st.floats(-0.5, 1.5)) * width, draw(st.floats(-0.5, 1.5)) * height, width, height
     )
