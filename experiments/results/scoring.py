@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,12 +11,11 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from pose.errors import ConfigError, DataError
+from pose.metrics.mpi_inf_3dhp import scored_sequences
 from pose.metrics.mupots import PAIRINGS, PEOPLE, AnnotatedScene, PredictedScene, mean_scores, score_scenes
 from pose.metrics.occlusion import occlusion_lengths, part_counts
 from pose.metrics.scenes import predicted_scenes, scenes_from_sequences
 from pose.sequence import PoseSequence
-
-log = logging.getLogger(__name__)
 
 #: Scores after bone rescaling, which the MPI-INF-3DHP protocol has not.
 _RESCALED = ("r_pck_pct", "r_auc_pct", "a_pck_pct", "a_auc_pct")
@@ -69,11 +67,7 @@ def score_mpi_inf_3dhp(annotated: list[PoseSequence], predicted: Mapping[str, li
     predicted: lifted / refined -> the people of `annotated`, in their order. A sequence without a frame that counts is
     skipped. `occlusion` is of all annotated frames.
     """
-    counted = {truth.sequence for truth in annotated if bool((truth.annotated & truth.detected).any())}
-    if not counted:
-        raise DataError(f"{len(annotated)} annotated sequences: no frame has both a valid annotation and a detection")
-    if skipped := [truth.name for truth in annotated if truth.sequence not in counted]:
-        log.warning("not scored, no frame has both a valid annotation and a detection: %s", ", ".join(skipped))
+    counted = {truth.sequence for truth in scored_sequences(annotated)}
     truth = scenes_from_sequences(annotated)
     every, found = {}, {}
     for kind, people in predicted.items():
