@@ -52,7 +52,7 @@ class Training:
 
     def __init__(self, network: dict):
         self.lifter = Lifter(network, coordinates="normal").train()
-        self.optimiser = self.lifter.configure_optimizers()["optimizer"]
+        self.optimiser = torch.optim.Adam(self.lifter.parameters(), lr=1e-3, amsgrad=True)  # as conf/model has it
 
     def step(self, batch: dict[str, Tensor]) -> None:
         """Forward, loss, backward, optimiser."""

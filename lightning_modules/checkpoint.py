@@ -7,7 +7,6 @@ No file is trusted: pickles and checkpoints are read by loaders that make tensor
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -79,18 +78,14 @@ def load_lifter(path: str | Path, coordinates: str | None = None) -> Lifter:
 
 
 def save_lifter(path: str | Path, lifter: Lifter) -> None:
-    """Write `lifter` to a checkpoint file that `load_lifter` and Lightning read, without an optimiser's state."""
-    content = {
-        "state_dict": {name: value.cpu() for name, value in lifter.state_dict().items()},
-        "hyper_parameters": dict(lifter.hparams),
-        "pytorch-lightning_version": version("pytorch-lightning"),
-    }
-    write_tensors(Path(path), content)
+    """Write `lifter` to a checkpoint file, as Lightning's but without the state of a training."""
+    state = {name: value.cpu() for name, value in lifter.state_dict().items()}
+    write_tensors(Path(path), {"state_dict": state, "hyper_parameters": lifter.settings})
 
 
 def export_safetensors(path: str | Path, lifter: Lifter) -> None:
     """Write `lifter` to a safetensors file, convolutions in half precision."""
-    write_bytes(Path(path), pack(lifter.state_dict(), dict(lifter.hparams)))
+    write_bytes(Path(path), pack(lifter.state_dict(), lifter.settings))
 
 
 def export_published(lifter: Lifter, folder: str | Path) -> None:

@@ -1,6 +1,6 @@
 """`lift`: people's 2D detections over time in, the same sequences with predicted 3D poses out (docs/method.md §7).
 
-People of about the same length run side by side in one call of the network, plain and mirrored, and long sequences are
+People of about the same length run side by side in one call of the network, mirrored too, and long sequences are
 cut into parts, so that a few large calls serve any number of people of any length.
 """
 
@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from lightning_modules.folded import FoldedNetwork
 from pose.errors import ConfigError, DataError, MismatchError, check_finite
 from pose.features import decode_3d, features_2d, flip_2d, flip_3d
 from pose.joint_sets import MUPOTS_17
@@ -26,10 +25,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: How much shorter than the longest of a call a sequence may be, whichever is more; what it lacks is computed in vain.
+#: How much shorter than the longest of a call a sequence may be, whichever is more; the padding is wasted computation.
 _WASTED, _WASTED_FRAMES = 0.05, 16
-#: With fewer frames in all than this the network runs as it is: to fold it would take longer than it saves.
-_WORTH_FOLDING = 500
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -72,8 +69,8 @@ def lift(
     try:
         # Also while training in mixed precision, so that validation sees what a prediction gives later.
         with torch.inference_mode(), torch.autocast(lifter.device.type, enabled=False):
-            network = _network(lifter, dtype, sum(map(len, sequences)))
-            poses = iter([_decode(lifter, outputs) for outputs in _run(lifter, network, views, frames_per_call)])
+            outputs = _run(lifter, _network(lifter, dtype), views, frames_per_call)
+            poses = iter([_decode(lifter, found) for found in outputs])
     finally:
         lifter.train(was_training)
     predicted = []
@@ -100,7 +97,7 @@ def has_bfloat16(device: torch.device) -> bool:
 
 
 def _network_input(lifter: Lifter, sequence: PoseSequence, flip: bool) -> Tensor:
-    """Standardised features, plain and mirrored, padded at the ends: (1 or 2, T + receptive_field - 1, 42)."""
+    """Standardised features, as given and mirrored, padded at the ends: (1 or 2, T + receptive_field - 1, 42)."""
     if sequence.joints_2d.name != lifter.joints_2d:
         raise MismatchError(
             f"{sequence.name}: detections are {sequence.joints_2d.name}, the lifter was trained on {lifter.joints_2d}; "
@@ -123,16 +120,11 @@ def _network_input(lifter: Lifter, sequence: PoseSequence, flip: bool) -> Tensor
     return torch.cat([first.expand(-1, left, -1), features, last.expand(-1, context - left, -1)], dim=1)
 
 
-def _network(lifter: Lifter, dtype: torch.dtype, frames: int) -> Callable[[Tensor], Tensor]:
-    """The lifter's network in the form and type that prediction of so many frames runs it in; float32 comes out.
-
-    Made for each call of `lift`, so that it cannot be older than the weights.
-    """
-    network: Callable[[Tensor], Tensor] = lifter.network
-    if lifter.network.norm == "instance":
-        network = copy.deepcopy(lifter.network).to(dtype)
-    elif frames >= _WORTH_FOLDING or dtype != next(lifter.parameters()).dtype:
-        network = FoldedNetwork(lifter.network, dtype)
+def _network(lifter: Lifter, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+    """The lifter's network with sums in `dtype`; float32 comes out."""
+    network = lifter.network
+    if dtype != next(network.parameters()).dtype:
+        network = copy.deepcopy(network).to(dtype)
     return lambda features: network(features.to(dtype)).float()
 
 
@@ -145,8 +137,8 @@ def _run(
         return [network(view) for view in views]
     outputs: list[Tensor] = [torch.empty(0)] * len(views)
     for group in _groups([view.shape[1] - context for view in views], frames_per_call, context):
-        frames = max(views[place].shape[1] for place in group)
-        side_by_side = torch.cat([_lengthened(views[place], frames) for place in group])
+        frames = max(views[index].shape[1] for index in group)
+        side_by_side = torch.cat([_lengthened(views[index], frames) for index in group])
         found = torch.cat(
             [
                 network(side_by_side[:, start : start + frames_per_call + context])
@@ -154,24 +146,24 @@ def _run(
             ],
             dim=1,
         )
-        for place, own in zip(group, found.split([len(views[place]) for place in group]), strict=True):
-            outputs[place] = own[:, : views[place].shape[1] - context]
+        for index, own in zip(group, found.split([len(views[index]) for index in group]), strict=True):
+            outputs[index] = own[:, : views[index].shape[1] - context]
     return outputs
 
 
 def _groups(lengths: list[int], frames_per_call: int, context: int) -> list[list[int]]:
-    """Places of the sequences that run side by side: nearly as long as the longest of them, together one call.
+    """Indices of the sequences that run side by side: nearly as long as the longest of them, together one call.
 
     Each brings its own context, so that many short ones are no more frames than a call of one long sequence has.
     """
     groups: list[list[int]] = []
-    for place in sorted(range(len(lengths)), key=lambda place: -lengths[place]):
+    for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
         longest = lengths[groups[-1][0]] if groups else 0
         fits = groups and (len(groups[-1]) + 1) * (longest + context) <= frames_per_call + context
-        if fits and longest - lengths[place] <= max(_WASTED * longest, _WASTED_FRAMES):
-            groups[-1].append(place)
+        if fits and longest - lengths[index] <= max(_WASTED * longest, _WASTED_FRAMES):
+            groups[-1].append(index)
         else:
-            groups.append([place])
+            groups.append([index])
     return groups
 
 
@@ -182,5 +174,5 @@ def _lengthened(view: Tensor, frames: int) -> Tensor:
 
 def _decode(lifter: Lifter, targets: Tensor) -> Tensor:
     """Standardised outputs (1 or 2, T, 51) -> poses (T, 17, 3) in mm, the mirrored view turned back and averaged."""
-    plain, *mirrored = decode_3d(lifter.target_standardiser.invert(targets))
-    return (plain + flip_3d(mirrored[0])) / 2 if mirrored else plain
+    poses_3d, *mirrored = decode_3d(lifter.target_standardiser.invert(targets))
+    return (poses_3d + flip_3d(mirrored[0])) / 2 if mirrored else poses_3d

@@ -281,6 +281,7 @@ def _train(motions: Motions, settings: LifterSettings) -> Lifter:
 
     from data.training.windows import EpochSampler, FrameTable, training_loader
     from lightning_modules.lifter import Lifter
+    from lightning_modules.training import LifterTraining
 
     scenes = make_scenes(motions, settings.scenes, settings.seed, settings.frames)
     people = [person for scene in scenes for person in scene]
@@ -292,9 +293,10 @@ def _train(motions: Motions, settings: LifterSettings) -> Lifter:
         seed=settings.seed,
         features=table.feature_standardiser,
         targets=table.target_standardiser,
-        # The published decay over 80 epochs, fitted into these few.
-        scheduler=partial(torch.optim.lr_scheduler.ExponentialLR, gamma=0.95 ** (80 / settings.epochs)),
     )
+    # The published decay over 80 epochs, fitted into these few.
+    scheduler = partial(torch.optim.lr_scheduler.ExponentialLR, gamma=0.95 ** (80 / settings.epochs))
+    batches = training_loader(table, EpochSampler(table, settings.batch_size, settings.seed))
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     trainer = pl.Trainer(
         max_epochs=settings.epochs,
@@ -308,7 +310,7 @@ def _train(motions: Motions, settings: LifterSettings) -> Lifter:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.manual_seed(settings.seed)
-        trainer.fit(lifter, training_loader(table, EpochSampler(table, settings.batch_size, settings.seed)))
+        trainer.fit(LifterTraining(lifter, scheduler=scheduler), batches)
     return lifter.eval()
 
 

@@ -1,4 +1,4 @@
-"""LightningDataModules: what a lifter is trained on (`data=` in the configuration) and validated with.
+"""What a lifter is trained on (`data=` in the configuration) and validated with, as loaders of batches.
 
 Constructor arguments are the keys of `conf/data/*.yaml`. Training batches are {"features": (B, T, 42),
 "targets": (B, 51)}, standardised; a validation batch is the list of whole sequences of the MPI-INF-3DHP test set.
@@ -13,7 +13,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
@@ -27,6 +26,7 @@ from data.synthetic.settings import SyntheticSettings, synthetic_fingerprint
 from data.training.windows import EpochSampler, FrameTable, training_loader, window_offsets
 from pose.coordinates import Coordinates, check_coordinates
 from pose.errors import ConfigError, check_number
+from pose.metrics.mpi_inf_3dhp import scored_sequences
 from pose.sequence import PoseSequence
 
 MPI_FOLDER = "Mpi3DHP"
@@ -34,7 +34,7 @@ MUCO_FOLDER = "MucoTemp"
 _FINGERPRINT_BYTES = 65536
 
 
-class LifterDataModule(pl.LightningDataModule, ABC):
+class LifterDataModule(ABC):
     """Base of the training sets; a subclass says which readers make one up.
 
     root: the folder that holds Mpi3DHP/ and MucoTemp/.
@@ -69,7 +69,6 @@ class LifterDataModule(pl.LightningDataModule, ABC):
         windows_per_epoch: int | None = None,
         cache: str | Path | None = None,
     ):
-        super().__init__()
         check_number("batch_size", batch_size, 1, whole=True)
         check_number("seed", seed, 0, whole=True)
         if windows_per_epoch is not None:
@@ -115,11 +114,14 @@ class LifterDataModule(pl.LightningDataModule, ABC):
         return digest.hexdigest()
 
     def setup(self, stage: str | None = None) -> None:
-        """Read the files and build the table, once. DataError naming what is missing or damaged."""
+        """Read the files and build the table, once.
+
+        DataError naming what is missing or damaged, and where no validation sequence could be scored.
+        """
         if stage in (None, "fit") and self._table is None:
             self._table = self._read_training_set()
         if stage in (None, "fit", "validate") and self._validation is None:
-            self._validation = read_sequences(self.validation_reader(), self.coordinates, self.cache)
+            self._validation = scored_sequences(read_sequences(self.validation_reader(), self.coordinates, self.cache))
 
     def _read_training_set(self) -> FrameTable:
         if self.receptive_field is None:
@@ -146,19 +148,20 @@ class LifterDataModule(pl.LightningDataModule, ABC):
 
     @property
     def validation_sequences(self) -> list[PoseSequence]:
-        """The validation set; ConfigError before `setup`."""
+        """The validation set, sequences that cannot be scored left out; ConfigError before `setup`."""
         if self._validation is None:
             raise ConfigError(f"data={self.train_name}: call setup('validate') before using the validation set")
         return self._validation
 
-    def train_dataloader(self) -> DataLoader:
-        device, rank, world_size = torch.device("cpu"), 0, 1
-        if self.trainer is not None:
-            device = self.trainer.strategy.root_device
-            rank, world_size = self.trainer.global_rank, self.trainer.world_size
-        if self._stays_on(device):
+    def train_dataloader(
+        self, device: torch.device | str = "cpu", rank: int = 0, world_size: int = 1, accumulate: int = 1
+    ) -> DataLoader:
+        """Batches of the process `rank` of `world_size`, on its `device`, `accumulate` of them to each step."""
+        if self._stays_on(torch.device(device)):
             self._table = self.table.to(device)
-        sampler = EpochSampler(self.table, self.batch_size, self.seed, rank, world_size, windows=self.windows_per_epoch)
+        sampler = EpochSampler(
+            self.table, self.batch_size, self.seed, rank, world_size, self.windows_per_epoch, accumulate
+        )
         return training_loader(self.table, sampler)
 
     def _stays_on(self, device: torch.device) -> bool:

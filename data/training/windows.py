@@ -167,9 +167,10 @@ class EpochSampler(DistributedSampler):
 
     Whole batches only; every rank gets its own part of each global batch of world_size * batch_size windows. Being a
     DistributedSampler tells Lightning to call `set_epoch` and not to split the batches again. windows: at most so many
-    in an epoch, drawn again each time; None: all.
+    in an epoch, drawn again each time; None: all. accumulate: batches that one step of the optimiser takes; only
+    whole steps are in an epoch.
 
-    Raises ConfigError if there are fewer windows than one global batch.
+    Raises ConfigError if there are fewer windows than one step takes.
     """
 
     def __init__(
@@ -180,21 +181,21 @@ class EpochSampler(DistributedSampler):
         rank: int = 0,
         world_size: int = 1,
         windows: int | None = None,
+        accumulate: int = 1,
     ):
         super().__init__(table, num_replicas=world_size, rank=rank, seed=seed, drop_last=True)
         self.centres, self.flip = table.centres, table.flip
-        self.batch_size, self.windows = batch_size, len(self.centres)
+        self.batch_size, self.accumulate, self.windows = batch_size, accumulate, len(self.centres)
         if windows is not None:
             self.windows = min(windows, self.windows)
         if len(self) == 0:
-            ranks = f" on each of {world_size} devices" if world_size > 1 else ""
             raise ConfigError(
-                f"batch_size={batch_size}{ranks}: an epoch has only {self.windows} frames with a valid detection; use "
-                "a smaller batch_size or more data"
+                f"data.batch_size={batch_size * world_size * accumulate}: an epoch has only {self.windows} frames with "
+                "a valid detection; use a smaller batch_size or more data"
             )
 
     def __len__(self) -> int:
-        return self.windows // (self.batch_size * self.num_replicas)
+        return self.windows // (self.batch_size * self.num_replicas * self.accumulate) * self.accumulate
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         generator = torch.Generator()

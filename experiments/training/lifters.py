@@ -37,9 +37,10 @@ from experiments.training.devices import Plan, plan
 from experiments.training.ranks import CURVES_FILE, LineLogger, train_elsewhere
 from fileio.json_yaml import load_object, write_json
 from fileio.locks import waiting_for
-from pose.errors import ConfigError, MismatchError
+from pose.errors import MismatchError
 
 if TYPE_CHECKING:
+    from data.training.datamodules import LifterDataModule
     from lightning_modules.lifter import Lifter
 
 log = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ def obtain(cfg: DictConfig, logger: Any = None) -> tuple[Lifter, str]:
 
     if cfg.checkpoint is not None:
         lifter = load_lifter(cfg.checkpoint, coordinates=cfg.coordinates)
-        return lifter, lifter.hparams.get("training", {}).get("data", "not known")
+        return lifter, lifter.training_record.get("data", "not known")
     folder, metrics = train(cfg, logger)
     return load_lifter(folder, coordinates=cfg.coordinates), metrics["train_data"]
 
@@ -71,7 +72,7 @@ def obtain(cfg: DictConfig, logger: Any = None) -> tuple[Lifter, str]:
 def train(cfg: DictConfig, logger: Any = None) -> tuple[Path, dict[str, Any]]:
     """Train the lifter of this configuration unless it is there; its folder and the content of done.json."""
     split = plan(cfg.trainer, cfg.data.batch_size)
-    module, spec, digest = _identify(cfg, split)
+    module, spec, digest = _hash_spec(cfg, split)
     folder = Path(cfg.paths.lifters) / digest
     write_json(run_folder() / "lifter.json", {"folder": str(folder.resolve()), "hash": digest})
     done, wanted_since = folder / "done.json", time.time()
@@ -84,7 +85,7 @@ def train(cfg: DictConfig, logger: Any = None) -> tuple[Path, dict[str, Any]]:
                 if split.elsewhere:
                     train_elsewhere(cfg, split, folder, digest, logger)
                 else:
-                    _train_in(folder, cfg, split, module, digest, logger)
+                    _fit(cfg, split, module, folder, digest, logger)
                 return folder, load_object(done, _RETRAIN)
     log.info("reusing the lifter %s", folder)
     return folder, load_object(done, _RETRAIN)
@@ -96,14 +97,20 @@ def train_as_rank(cfg: DictConfig, folder: Path, digest: str, rank: int) -> None
     MismatchError if this configuration is not that of the lifter `digest`.
     """
     split = plan(cfg.trainer, cfg.data.batch_size)
-    module, _, found = _identify(cfg, split)
+    module, _, found = _hash_spec(cfg, split)
     if found != digest:
         raise MismatchError(f"lifter {digest}: process {rank} found {found}; the training data changed, start again")
-    _train_in(folder, cfg, split, module, digest, LineLogger(run_folder() / CURVES_FILE), rank)
+    _fit(cfg, split, module, folder, digest, LineLogger(run_folder() / CURVES_FILE), rank)
 
 
-def _identify(cfg: DictConfig, split: Plan) -> tuple[Any, dict[str, Any], str]:
-    """The data module of one process, what decides the weights, and its hash."""
+def _hash_spec(cfg: DictConfig, split: Plan) -> tuple[LifterDataModule, dict[str, Any], str]:
+    """The training data of one process, all that decides the weights as plain values, and their hash."""
+    from lightning_modules.lifter import TRAINING_CODE_VERSION
+
+    def kept(group: str) -> dict[str, Any]:
+        settings: Any = OmegaConf.to_container(cfg[group], resolve=True)
+        return {key: value for key, value in settings.items() if key not in _NOT_IN_HASH.get(group, ())}
+
     network = cfg.model.network
     with stage("training data"):
         module = data_module(
@@ -113,7 +120,17 @@ def _identify(cfg: DictConfig, split: Plan) -> tuple[Any, dict[str, Any], str]:
             coordinates=cfg.coordinates,
             batch_size=split.batch_size,
         )
-        spec = _spec(cfg, module)
+        fingerprint = module.fingerprint()
+    spec = {
+        "training_code": TRAINING_CODE_VERSION,
+        "training_data": fingerprint,
+        "coordinates": cfg.coordinates,
+        "seed": cfg.seed,
+        "data": kept("data"),
+        # The first version's name of the network's class, so that the lifters it trained are found.
+        "model": {"_target_": "lightning_modules.lifter.Lifter", **kept("model")},
+        "trainer": kept("trainer"),
+    }
     return module, spec, hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -128,41 +145,18 @@ def _empty(folder: Path) -> None:
     log.info("fresh=true: training from the start in %s", folder)
 
 
-def _train_in(folder: Path, cfg: DictConfig, split: Plan, module: Any, digest: str, logger: Any, rank: int = 0) -> None:
-    """Train, and as rank 0 write lifter.ckpt and done.json."""
-    metrics = _fit(cfg, split, module, folder, logger, rank)
-    if metrics is not None:
-        about = {"processes": split.processes, "accumulate": split.accumulate, "batch_size": split.batch_size}
-        write_json(folder / "done.json", {"train_data": module.train_name, "hash": digest, "split": about, **metrics})
-
-
-def _spec(cfg: DictConfig, module: Any) -> dict[str, Any]:
-    """All that decides the weights, as plain values."""
-    from lightning_modules.lifter import TRAINING_CODE_VERSION
-
-    def kept(group: str) -> dict[str, Any]:
-        settings: Any = OmegaConf.to_container(cfg[group], resolve=True)
-        return {key: value for key, value in settings.items() if key not in _NOT_IN_HASH[group]}
-
-    return {
-        "training_code": TRAINING_CODE_VERSION,
-        "training_data": module.fingerprint(),
-        "coordinates": cfg.coordinates,
-        "seed": cfg.seed,
-        "data": kept("data"),
-        "model": OmegaConf.to_container(cfg.model, resolve=True),
-        "trainer": kept("trainer"),
-    }
-
-
-def _fit(cfg: DictConfig, split: Plan, module: Any, folder: Path, logger: Any, rank: int) -> dict[str, Any] | None:
-    """Train in `folder`, going on from its last.ckpt; as rank 0 the final validation metrics."""
+def _fit(
+    cfg: DictConfig, split: Plan, module: LifterDataModule, folder: Path, digest: str, logger: Any, rank: int = 0
+) -> None:
+    """Train in `folder`, going on from its last.ckpt; as rank 0 write lifter.ckpt and done.json."""
     import pytorch_lightning as pl
 
-    from experiments.results.scoring import score_mpi_inf_3dhp
     from experiments.training.callbacks import EpochCheckpoint
     from lightning_modules.checkpoint import save_lifter
+    from lightning_modules.lifter import Lifter
     from lightning_modules.prediction import lift
+    from lightning_modules.training import LifterTraining
+    from pose.metrics.mpi_inf_3dhp import mean_sequence_scores
 
     with stage("reading the training data"):
         module.setup("fit")
@@ -173,13 +167,14 @@ def _fit(cfg: DictConfig, split: Plan, module: Any, folder: Path, logger: Any, r
         logger=False if logger is None else for_trainer(logger),
         callbacks=[callback for callback in callbacks if callback is not None] + [EpochCheckpoint(last)],
         default_root_dir=str(folder),
-        **_how(split, module),
+        **_trainer_kwargs(split),
         _convert_="all",
     )
     # The first weights must not depend on what this process did before.
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
-    # A partial, because Hydra would turn the standardisers, dataclasses, into dicts.
-    lifter = instantiate(cfg.model, _partial_=True, _convert_="all")(
+    model = instantiate(cfg.model, _convert_="all")
+    lifter = Lifter(
+        model.pop("network"),
         coordinates=cfg.coordinates,
         fps=module.fps,
         seed=cfg.seed,
@@ -191,39 +186,38 @@ def _fit(cfg: DictConfig, split: Plan, module: Any, folder: Path, logger: Any, r
         "training on %s: %d frames, %d epochs%s, in %s",
         module.train_name, len(module.table), cfg.trainer.max_epochs, ", continued" if last.exists() else "", folder,
     )  # fmt: skip
+    batches = module.train_dataloader(trainer.strategy.root_device, rank, split.processes, split.accumulate)
     with stage("training"):
-        trainer.fit(lifter, datamodule=module, ckpt_path=str(last) if last.exists() else None)
+        trainer.fit(
+            LifterTraining(lifter, **model),
+            train_dataloaders=batches,
+            val_dataloaders=module.val_dataloader(),
+            ckpt_path=str(last) if last.exists() else None,
+        )
     if rank != 0:
-        return None
+        return
     sequences = module.validation_sequences
-    validation = score_mpi_inf_3dhp(sequences, {"lifted": lift(lifter, sequences)})
+    metrics, per_sequence = mean_sequence_scores(lift(lifter, sequences), sequences)
     save_lifter(folder / "lifter.ckpt", lifter)
-    return {
-        "validation": {
-            "metrics": validation["metrics"]["lifted"],
-            "per_sequence": {name: scores["lifted"] for name, scores in validation["per_sequence"].items()},
-        }
+    done = {
+        "train_data": module.train_name,
+        "hash": digest,
+        "split": {"processes": split.processes, "accumulate": split.accumulate, "batch_size": split.batch_size},
+        "validation": {"metrics": metrics, "per_sequence": per_sequence},
     }
+    write_json(folder / "done.json", done)
 
 
-def _how(split: Plan, module: Any) -> dict[str, Any]:
-    """Arguments of the trainer that share a batch among processes and accumulated parts."""
-    how: dict[str, Any] = {"strategy": "auto", "devices": split.processes, "accumulate_grad_batches": split.accumulate}
+def _trainer_kwargs(split: Plan) -> dict[str, Any]:
+    """What shares a batch among processes and accumulated parts."""
+    kwargs: dict[str, Any] = {
+        "strategy": "ddp" if split.processes > 1 else "auto",
+        "devices": split.processes,
+        "accumulate_grad_batches": split.accumulate,
+    }
     if split.elsewhere:
         from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
-        # What this process belongs to, say a Slurm job of another shape, is none of the training's business.
-        how["plugins"] = [LightningEnvironment()]
-    if split.processes > 1:
-        how["strategy"] = "ddp"
-    if split.accumulate > 1:
-        # Lightning would step on the incomplete last batch, which is to be dropped.
-        windows, whole = module.windows_per_epoch or len(module.table), split.processes * split.accumulate
-        batches = min(windows, len(module.table)) // (split.batch_size * whole)
-        if batches == 0:
-            raise ConfigError(
-                f"data.batch_size={split.batch_size * whole}: an epoch has only {min(windows, len(module.table))} "
-                "frames with a valid detection; use a smaller batch_size or more data"
-            )
-        how["limit_train_batches"] = batches * split.accumulate
-    return how
+        # What this process belongs to, such as a Slurm job of another shape, does not concern the training.
+        kwargs["plugins"] = [LightningEnvironment()]
+    return kwargs

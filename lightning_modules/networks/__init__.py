@@ -1,0 +1,1 @@
+"""The networks, plain `torch.nn.Module`s; `lightning_modules` says how to add one."""

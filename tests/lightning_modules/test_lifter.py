@@ -1,118 +1,19 @@
-"""Training: it learns, it validates in the protocol, a resumed run equals an unbroken one bit for bit."""
+"""A lifter without training: its settings, and what it refuses."""
 
 from __future__ import annotations
 
-from functools import partial
-from pathlib import Path
+import json
 
 import pytest
-import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 
-from lightning_modules.lifter import Lifter
-from lightning_modules.metrics import mean_sequence_scores
-from lightning_modules.prediction import lift
 from pose.errors import ConfigError, MismatchError
 
 
-def trainer(epochs: int, *callbacks: Callback) -> pl.Trainer:
-    return pl.Trainer(
-        max_epochs=epochs,
-        accelerator="cpu",
-        logger=False,
-        callbacks=list(callbacks),
-        enable_checkpointing=any(isinstance(callback, ModelCheckpoint) for callback in callbacks),
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-    )
-
-
-class Record(Callback):
-    """Metrics and learning rate of each epoch."""
-
-    def __init__(self) -> None:
-        self.epochs: list[dict[str, float]] = []
-        self.rate = 0.0
-
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.rate = trainer.optimizers[0].param_groups[0]["lr"]
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        metrics = {key: float(value) for key, value in trainer.callback_metrics.items()}
-        self.epochs.append({**metrics, "lr": self.rate})
-
-
-class Killed(Exception):
-    pass
-
-
-class KillInEpoch(Callback):
-    def __init__(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def on_train_batch_end(self, trainer: pl.Trainer, *_) -> None:
-        if trainer.current_epoch == self.epoch:
-            raise Killed
-
-
-def test_training_lowers_the_loss_and_logs_the_protocol(make_lifter, loaders) -> None:
-    lifter, record = make_lifter(network={"channels": 32, "filter_widths": [3, 3], "dropout": 0.0}), Record()
-    training, validation = loaders()
-    trainer(40, record).fit(lifter, training, validation)
-    losses = [epoch["train/loss"] for epoch in record.epochs]
-    assert losses[-1] < 0.8 * losses[0]
-    assert [epoch["lr"] for epoch in record.epochs[:3]] == pytest.approx([1e-3, 0.95e-3, 0.95**2 * 1e-3])
-    (sequences,) = validation
-    expected = mean_sequence_scores(lift(lifter, sequences), sequences)
-    assert {key for key in record.epochs[-1] if key.startswith("val/")} == {f"val/{key}" for key in expected}
-    assert record.epochs[-1]["val/mpjpe_mm"] == pytest.approx(expected["mpjpe_mm"], rel=1e-5)
-
-
-@pytest.mark.parametrize("killed_in", [None, 1])
-def test_a_resumed_run_equals_an_unbroken_one(make_lifter, loaders, tmp_path: Path, killed_in: int | None) -> None:
-    unbroken, record = make_lifter(seed=7), Record()
-    trainer(3, record).fit(unbroken, *loaders())
-
-    torch.manual_seed(123)
-    first = make_lifter(seed=7)
-    keep = ModelCheckpoint(tmp_path, save_last=True, save_on_train_epoch_end=True)
-    if killed_in is None:
-        trainer(1, keep).fit(first, *loaders())
-    else:
-        with pytest.raises(Killed):
-            trainer(3, keep, KillInEpoch(killed_in)).fit(first, *loaders())
-
-    torch.manual_seed(456)
-    resumed, record_resumed = make_lifter(seed=99), Record()
-    resumed.seed = 7
-    trainer(3, record_resumed).fit(resumed, *loaders(), ckpt_path=str(tmp_path / "last.ckpt"))
-    for name, value in unbroken.state_dict().items():
-        assert torch.equal(value, resumed.state_dict()[name]), name
-    assert record_resumed.epochs == record.epochs[1:]
-
-
-def test_dropout_depends_on_the_seed(make_lifter, loaders) -> None:
-    weights = []
-    for seed in (1, 1, 2):
-        lifter = make_lifter()
-        lifter.seed = seed
-        trainer(1).fit(lifter, *loaders())
-        weights.append(lifter.network.shrink.weight)
-    assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
-
-
-def test_optimizer_and_schedule_come_from_outside_and_stay_out_of_the_hyperparameters(make_lifter) -> None:
-    lifter = make_lifter(
-        optimizer=partial(torch.optim.SGD, lr=0.5),
-        scheduler=partial(torch.optim.lr_scheduler.StepLR, step_size=1),
-        training={"epochs": 3},
-    )
-    made = lifter.configure_optimizers()
-    assert isinstance(made["optimizer"], torch.optim.SGD) and made["lr_scheduler"]["interval"] == "epoch"
-    assert isinstance(made["lr_scheduler"]["scheduler"], torch.optim.lr_scheduler.StepLR)
-    assert dict(lifter.hparams) == {
+def test_it_is_a_plain_module_with_plain_settings(make_lifter) -> None:
+    lifter = make_lifter(training={"epochs": 3})
+    assert type(lifter).__mro__[1] is torch.nn.Module
+    assert lifter.settings == {
         "network": {"channels": 8, "filter_widths": [3, 3], "dropout": 0.25, "causal": False, "norm": "batch"},
         "coordinates": "normal",
         "fps": 25.0,
@@ -121,19 +22,7 @@ def test_optimizer_and_schedule_come_from_outside_and_stay_out_of_the_hyperparam
         "training": {"epochs": 3},
         "seed": 0,
     }
-
-
-def test_the_published_optimizer_is_the_default(make_lifter) -> None:
-    optimizer = make_lifter().configure_optimizers()["optimizer"]
-    assert isinstance(optimizer, torch.optim.Adam)
-    assert optimizer.defaults["lr"] == 1e-3 and optimizer.defaults["amsgrad"]
-
-
-def test_what_cannot_be_trained_is_refused(make_lifter, loaders) -> None:
-    with pytest.raises(ConfigError, match="norm=instance: such a network can be loaded, not trained"):
-        trainer(1).fit(make_lifter(network={"channels": 8, "filter_widths": [3, 3], "norm": "instance"}), *loaders())
-    with pytest.raises(ConfigError, match="standardisation is missing"):
-        trainer(1).fit(Lifter({"channels": 8, "filter_widths": [3, 3]}, "normal"), *loaders())
+    assert json.loads(json.dumps(lifter.settings)) == lifter.settings
 
 
 @pytest.mark.parametrize(

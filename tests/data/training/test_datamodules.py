@@ -1,4 +1,4 @@
-"""LightningDataModules: counts and statistics of the reference sets, batches, fingerprints, and what is refused."""
+"""Training sets of lifters: counts and statistics of the reference sets, batches, fingerprints, and what is refused."""
 
 from __future__ import annotations
 

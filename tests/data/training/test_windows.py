@@ -215,8 +215,9 @@ def test_fewer_windows_than_a_batch_are_refused() -> None:
     table = FrameTable([person("a", 9, undetected=(0, 1))], 3)
     with pytest.raises(ConfigError, match=r"batch_size=8: an epoch has only 7 frames"):
         EpochSampler(table, 8)
-    with pytest.raises(ConfigError, match=r"batch_size=4 on each of 2 devices"):
-        EpochSampler(table, 4, world_size=2)
+    for parts in ({"world_size": 2}, {"accumulate": 2}):
+        with pytest.raises(ConfigError, match=r"batch_size=8: an epoch has only 7 frames"):
+            EpochSampler(table, 4, **parts)
 
 
 def test_an_epoch_of_some_windows_draws_others_each_time() -> None:
@@ -224,6 +225,7 @@ def test_an_epoch_of_some_windows_draws_others_each_time() -> None:
     first, second = (torch.cat([c for c, _ in batches_of(table, epoch, windows=20)]) for epoch in (0, 1))
     assert len(first) == 20 == len(first.unique()) and set(first.tolist()) != set(second.tolist())
     assert len(EpochSampler(table, 4, windows=1000)) == 15
+    assert len(EpochSampler(table, 4, accumulate=4)) == 12, "the steps are whole"
     with pytest.raises(ConfigError, match=r"batch_size=8: an epoch has only 7 frames"):
         EpochSampler(table, 8, windows=7)
 

@@ -100,7 +100,7 @@ def test_a_batch_larger_than_the_epoch_is_refused(run_here) -> None:
 def test_an_error_of_a_rank_is_the_runs(run_here) -> None:
     done = run_here(*SYNTHETIC, *TWO_PROCESSES, "data.windows_per_epoch=60")
     assert done.returncode == 2
-    assert "batch_size=32 on each of 2 devices: an epoch has only 60 frames" in done.output
+    assert "data.batch_size=64: an epoch has only 60 frames" in done.output
     assert "Traceback" not in done.output
 
 

@@ -19,15 +19,15 @@ def trainings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Trainings without their work: what trained is noted here."""
     noted: list[str] = []
 
-    def train_in(folder: Path, *_) -> None:
+    def fit(_cfg, _split, _module, folder: Path, *_) -> None:
         noted.append(threading.current_thread().name)
         time.sleep(0.2)
         (folder / "done.json").write_text(json.dumps({"trained_by": threading.current_thread().name}))
 
     monkeypatch.setattr(lifters, "run_folder", lambda: tmp_path / threading.current_thread().name)
-    monkeypatch.setattr(lifters, "_identify", lambda *_: (None, {"all": "settings"}, "abc"))
+    monkeypatch.setattr(lifters, "_hash_spec", lambda *_: (None, {"all": "settings"}, "abc"))
     monkeypatch.setattr(lifters, "plan", lambda *_: Plan("cpu", 1, 1))
-    monkeypatch.setattr(lifters, "_train_in", train_in)
+    monkeypatch.setattr(lifters, "_fit", fit)
     return noted
 
 
@@ -80,7 +80,7 @@ def test_a_failed_training_leaves_the_lock_to_the_next(
         raise DataError("disk full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(lifters, "_train_in", fail)
+        patch.setattr(lifters, "_fit", fail)
         with pytest.raises(DataError):
             lifters.train(configuration(tmp_path, fresh=False))
     assert at_once(configuration(tmp_path, fresh=False), 1)

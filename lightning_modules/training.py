@@ -1,0 +1,88 @@
+"""The LightningModule that trains a `Lifter` (docs/method.md §6): loss, optimiser, schedule, validation, dropout.
+
+Its checkpoints hold the lifter's own names and settings, so that `load_lifter` reads them as it reads any other. What
+the optimiser is made of is not in them; it is passed in again when training goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import ExponentialLR, LRScheduler
+
+from lightning_modules.lifter import Lifter
+from lightning_modules.prediction import lift
+from pose.errors import ConfigError
+from pose.metrics.mpi_inf_3dhp import mean_sequence_scores
+from pose.sequence import PoseSequence
+
+default_optimizer = partial(torch.optim.Adam, lr=1e-3, amsgrad=True)
+default_scheduler = partial(ExponentialLR, gamma=0.95)
+
+
+class LifterTraining(pl.LightningModule):
+    """Trains `lifter`, which brings the standardisation of its training set.
+
+    optimizer: parameters -> Optimizer; scheduler: Optimizer -> LRScheduler, stepped after each epoch. Dropout depends
+    on the lifter's seed and on the epoch only.
+
+    Raises ConfigError for a lifter that cannot be trained.
+    """
+
+    def __init__(
+        self,
+        lifter: Lifter,
+        optimizer: Callable[[Iterable[torch.nn.Parameter]], Optimizer] = default_optimizer,
+        scheduler: Callable[[Optimizer], LRScheduler] = default_scheduler,
+    ):
+        super().__init__()
+        if lifter.network.norm != "batch":
+            raise ConfigError(
+                f"norm={lifter.network.norm}: such a network can be loaded, not trained, because training windows have "
+                "a single output frame; use norm=batch"
+            )
+        if not bool(lifter.feature_std.isfinite().all() and lifter.target_std.isfinite().all()):
+            raise ConfigError("lifter: features and targets standardisation is missing; pass the data module's")
+        self.lifter, self._optimizer, self._scheduler = lifter, optimizer, scheduler
+
+    def on_train_epoch_start(self) -> None:
+        """Dropout drawn from (seed, epoch, rank), so that a resumed run equals an unbroken one."""
+        key = (self.lifter.seed, self.current_epoch, 1 + self.global_rank)
+        torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        predicted = self.lifter.network.forward_strided(batch["features"])[:, 0]
+        loss = functional.l1_loss(predicted, batch["targets"])
+        self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(predicted))
+        return loss
+
+    def validation_step(self, batch: list[PoseSequence], batch_idx: int) -> None:
+        """Whole sequences, scored in the MPI-INF-3DHP protocol; logged as val/mpjpe_mm and so on."""
+        with torch.autocast(self.device.type, enabled=False):
+            means, _ = mean_sequence_scores(lift(self.lifter, batch), batch)
+        for key, value in means.items():
+            self.log(f"val/{key}", value, prog_bar=key == "mpjpe_mm", batch_size=1)
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Sequences stay where they are; `lift` brings what it needs to the network's device."""
+        if isinstance(batch, list):
+            return batch
+        return super().transfer_batch_to_device(batch, device, dataloader_idx)
+
+    def configure_optimizers(self) -> Any:
+        optimizer = self._optimizer(self.parameters())
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self._scheduler(optimizer), "interval": "epoch"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint.update(state_dict=self.lifter.state_dict(), hyper_parameters=self.lifter.settings)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["state_dict"] = {f"lifter.{name}": value for name, value in checkpoint["state_dict"].items()}
