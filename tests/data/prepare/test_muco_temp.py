@@ -1,9 +1,8 @@
-"""MuCo-Temp made of a miniature MPI-INF-3DHP: coloured rectangles for people, with masks, in the genuine formats."""
+"""MuCo-Temp made of the miniature MPI-INF-3DHP of muco_world."""
 
 from __future__ import annotations
 
 import json
-import logging
 import pickle
 import shutil
 from pathlib import Path
@@ -12,122 +11,38 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from scipy.ndimage import gaussian_filter1d, maximum_filter, minimum_filter
+from scipy.ndimage import maximum_filter, minimum_filter
 
-from data.prepare.muco_clips import Clip, choose_clips, clip_annotations, recordings_of
-from data.prepare.muco_composition import back_to_front, paste, read_mask, source_path
-from data.prepare.muco_detections import HIDDEN_SCORE, hidden_by_capsules, with_hidden
+from data.prepare.muco_clips import Clip
+from data.prepare.muco_composition import back_to_front, source_path
+from data.prepare.muco_detections import HIDDEN_SCORE, hidden_by_capsules
 from data.prepare.muco_temp import muco_temp_steps
 from data.prepare.steps import StepsFailedError, run_steps
-from data.sets import writers
-from data.sets.muco_temp import MuCoTemp
-from fileio.pickle_reader import read_pickle, write_pickle
-from pose.cameras import Camera
+from fileio.pickle_reader import read_pickle
 from pose.errors import ConfigError, DataError
-from pose.joint_sets import COCO_17, MUPOTS_17, MUPOTS_17_OF_MPI_28
-
-SIZE, FRAMES, RAW_FRAMES = 128, 12, 30
-SUBJECTS, CAMERAS = (1, 2, 3), (0, 1)
-SMALL = {"subjects": SUBJECTS, "cameras": CAMERAS, "frames": FRAMES, "videos": 2, "image_size": SIZE, "chunk": 5}
-SMALL["people"] = (2, 3)
-FIFTY = {(1, 2), (3, 1), (3, 2)}
-
-_UP = {"head_top": 1750, "head": 1600, "neck": 1450, "spine": 1200, "hip": 950}
-_UP |= {"shoulder": 1420, "elbow": 1150, "wrist": 900, "knee": 500, "ankle": 80}
-_SIDE = {"shoulder": 180, "elbow": 220, "wrist": 240, "hip": 100, "knee": 110, "ankle": 120}
-
-
-def standing() -> np.ndarray:
-    """A standing person facing the camera, hip at the origin: (17, 3) mm, y down."""
-    joints = []
-    for name in MUPOTS_17.names:
-        side, _, part = name.rpartition("_") if name != "head_top" else ("", "", name)
-        x = {"left": 1, "right": -1, "": 0}[side] * _SIDE.get(part, 0)
-        joints.append((x, 950 - _UP[part], 0))
-    return np.array(joints, dtype=float)
-
-
-def camera_of(subject: int, sequence: int, camera: int) -> Camera:
-    return Camera(108 + subject, 108 + subject, 64 + sequence, 60 + camera, 2048, 2048)
-
-
-def motion(subject: int, sequence: int, camera: int, frames: int) -> np.ndarray:
-    """(T, 17, 3): walking to and fro, each subject at a depth of its own, another one for each camera."""
-    seconds = np.arange(frames) / (50 if (subject, sequence) in FIFTY else 25)
-    hips = np.zeros((frames, 3))
-    hips[:, 0] = 900 * np.sin(12 * seconds + 2 * subject + sequence)
-    hips[:, 2] = 3000 + 700 * ((subject + camera) % 3)
-    return hips[:, None] + standing()
-
-
-def box(annot2: np.ndarray) -> tuple[slice, slice]:
-    """Rows and columns of the rectangle that stands for a person."""
-    low, high = np.rint(annot2.min(0)).astype(int) - 4, np.rint(annot2.max(0)).astype(int) + 4
-    low, high = np.clip(low, 0, SIZE), np.clip(high, 0, SIZE)
-    return slice(low[1], high[1]), slice(low[0], high[0])
-
-
-#: Of each COCO-17 keypoint the joint that it lies on here.
-COCO_IN_MUPOTS = [MUPOTS_17.index(name if name in MUPOTS_17.names else "head") for name in COCO_17.names]
-
-CHAIR = slice(100, 116), slice(8, 28)
-
-
-def colours(subject: int, sequence: int, frame: int) -> tuple[np.ndarray, ...]:
-    """Of the background, the person and the chair; the person's tells who and when."""
-    return (
-        np.array([30, 60, 40 * subject]),
-        np.array([70 * subject, 8 * frame, 20]),
-        np.array([250, 250, 60 * sequence]),
-    )
-
-
-def paint(image: np.ndarray, subject: int, sequence: int, frame: int, annot2: np.ndarray, background: bool) -> None:
-    """What a frame of a recording shows: a chair in the second sequences, the person before it."""
-    behind, person, chair = colours(subject, sequence, frame)
-    if background:
-        image[:] = behind
-    if sequence == 2:
-        image[CHAIR] = chair
-    image[box(annot2)] = person
-
-
-def write_image(path: Path, pixels: np.ndarray) -> None:
-    Image.fromarray(pixels.astype(np.uint8)).save(path, quality=95, subsampling=0)
-
-
-def write_recording(root: Path, subject: int, sequence: int) -> None:
-    folder = root / f"S{subject}" / f"Seq{sequence}"
-    (folder / "hrnet").mkdir(parents=True)
-    annotated = RAW_FRAMES + ((subject, sequence) == (3, 1))  # the published fault
-    cameras = [camera_of(subject, sequence, c) for c in CAMERAS]
-    poses = [motion(subject, sequence, c, annotated) for c in CAMERAS]
-    pixels = [c.project(torch.from_numpy(p)).numpy() for c, p in zip(cameras, poses, strict=True)]
-    all_28 = [writers.mpi_28_joints(p) for p in poses]
-    pixels_28 = [c.project(torch.from_numpy(p)).numpy() for c, p in zip(cameras, all_28, strict=True)]
-    writers.write_mpi_annotations(folder / "annot.mat", pixels_28, all_28, [1.1 * p for p in all_28])
-    here = [np.eye(3)] * len(cameras), [np.zeros(3)] * len(cameras)
-    writers.write_calibration(folder / "camera.calibration", cameras, *here)
-    for camera in CAMERAS:
-        detections = np.zeros((RAW_FRAMES, 19, 3), dtype=np.float32)
-        detections[:, :17, :2] = pixels[camera][:RAW_FRAMES, COCO_IN_MUPOTS]
-        detections[..., 2] = 0.9
-        write_pickle(
-            folder / "hrnet" / f"hrnet_{camera:02d}.pkl", {"poses": detections, "is_valid": np.ones(RAW_FRAMES, bool)}
-        )
-        for frame in range(RAW_FRAMES):
-            annot2, clip = pixels[camera][frame], Clip(subject, sequence, 0)
-            image, person, chair = np.zeros((3, SIZE, SIZE, 3))
-            paint(image, subject, sequence, frame, annot2, background=True)
-            person[box(annot2)] = (255, 0, 0)
-            chair[..., 0] = 255
-            if sequence == 2:
-                chair[CHAIR] = 0
-                chair[(*box(annot2), 0)] = 255
-            for kind, content in (("imageSequence", image), ("FGmasks", person), ("ChairMasks", chair)):
-                path = source_path(root, kind, clip, camera, frame)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_image(path, content)
+from pose.joint_sets import COCO_17, MUPOTS_17
+from tests.data.prepare.muco_world import (
+    CAMERAS,
+    CHAIR,
+    COCO_IN_MUPOTS,
+    FIFTY,
+    FRAMES,
+    RAW_FRAMES,
+    SIZE,
+    SMALL,
+    SUBJECTS,
+    box,
+    camera_of,
+    content,
+    expected_image,
+    image_path,
+    motion,
+    reader,
+    standing,
+    videos,
+    write_image,
+    write_recording,
+)
 
 
 @pytest.fixture(scope="module")
@@ -161,28 +76,6 @@ def make(root: Path, mpi: Path, **options) -> Path:
     return root
 
 
-def content(root: Path) -> dict[str, bytes]:
-    files = sorted(path for path in (root / "MucoTemp").rglob("*") if path.is_file())
-    return {str(path.relative_to(root)): path.read_bytes() for path in files}
-
-
-def videos(root: Path):
-    """(camera, video, clips, annotations) of each video."""
-    meta = read_pickle(root / "MucoTemp/sequence_meta.pkl")
-    for camera in CAMERAS:
-        gt = read_pickle(root / "MucoTemp/frames" / f"cam_{camera}" / "gt.pkl")
-        for video, people in enumerate(meta[camera]):
-            yield camera, video, [Clip(*person) for person in people], gt[video]
-
-
-def reader(root: Path) -> MuCoTemp:
-    return MuCoTemp(root / "MucoTemp", root / "Mpi3DHP", cameras=CAMERAS, videos=range(2))
-
-
-def image_path(root: Path, camera: int, video: int, frame: int) -> Path:
-    return root / "MucoTemp/frames" / f"cam_{camera}" / f"vid_{video}" / f"img_{frame:04d}.jpg"
-
-
 # --- what is made ----------------------------------------------------------------------------------------------------
 
 
@@ -212,17 +105,6 @@ def test_reads_back(made):
         assert len(sequence) == FRAMES and sequence.fps == 25
         assert sequence.camera == camera_of(*clip.recording, camera)
         assert sequence.detected.any()
-
-
-def expected_image(clips: list[Clip], gt: dict, frame: int) -> np.ndarray:
-    """Painted from the annotations, people from the farthest to the nearest."""
-    image = np.zeros((SIZE, SIZE, 3))
-    depth = gt["annot3"][frame, :, MUPOTS_17.index("hip"), 2]
-    for place, person in enumerate(sorted(range(len(clips)), key=lambda p: -depth[p])):
-        clip = clips[person]
-        raw = clip.first_frame + frame * (2 if clip.recording in FIFTY else 1)
-        paint(image, *clip.recording, raw, gt["annot2"][frame, person], background=place == 0)
-    return image
 
 
 def test_frames_show_the_annotated_people(made):
@@ -308,22 +190,6 @@ def test_hidden_by_masks(made):
                 assert (poses[limbs][sure & ~covered, 2] == np.float32(0.9)).all()
                 hidden_joints += int((sure & covered).sum())
     assert hidden_joints > 20 and missed > 0
-
-
-def test_with_hidden_keeps_places_and_derives_joints():
-    keypoints = np.full((1, 2, 17, 3), 0.8)
-    keypoints[..., 0] = np.arange(17)
-    hidden = np.zeros((1, 2, 17), dtype=bool)
-    hidden[0, 0, COCO_17.index("left_hip")] = True
-    hidden[0, 1, 5:14] = True  # 9 of the 12
-    poses, detected = with_hidden(keypoints, np.ones((1, 2), dtype=bool), hidden)
-    assert detected.tolist() == [[True, False]]
-    assert poses.dtype == np.float32 and (poses[0, 1] == 0).all()
-    assert poses[0, 0, :17, 0].tolist() == list(range(17))
-    assert poses[0, 0, 11, 2] == np.float32(HIDDEN_SCORE) and poses[0, 0, 12, 2] == np.float32(0.8)
-    assert poses[0, 0, 17, 2] == pytest.approx(2 / (1 / 0.05 + 1 / 0.8), rel=1e-4)  # hip: harmonic mean
-    nobody, detected = with_hidden(keypoints, np.zeros((1, 2), dtype=bool), hidden)
-    assert not detected.any() and (nobody == 0).all()
 
 
 def test_hidden_by_capsules(mpi):
@@ -469,9 +335,7 @@ def test_missing_image_is_named_and_the_rest_goes_on(fresh, made, kind):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda path: path.write_bytes(path.read_bytes()[:300]), "not an image or damaged"),
         (lambda path: path.write_bytes(path.read_bytes()[:-100]), "not an image or damaged.*truncated"),
-        (lambda path: path.write_bytes(b"nothing"), "not an image or damaged"),
         (lambda path: write_image(path, np.zeros((64, 128, 3))), "128 x 64 pixels, 128 x 128 are expected"),
         (lambda path: Image.new("CMYK", (128, 128)).save(path), "found mode CMYK"),
     ],
@@ -481,13 +345,6 @@ def test_unusable_image_is_named(fresh, made, damage, message):
     damage(path)
     with pytest.raises(StepsFailedError, match=f"{path.relative_to(fresh)}: .*{message}"):
         run_steps(fresh, muco_temp_steps(fresh, **SMALL | {"cameras": [0], "videos": 1}))
-
-
-def test_corrupt_annotations(fresh):
-    path = fresh / "Mpi3DHP/S2/Seq1/annot.mat"
-    path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(StepsFailedError, match=r"S2/Seq1/annot\.mat: not a MATLAB v5 file or damaged"):
-        run_steps(fresh, muco_temp_steps(fresh, **SMALL))
 
 
 def test_all_that_is_missing_is_listed_before_any_work(fresh):
@@ -506,13 +363,6 @@ def test_all_that_is_missing_is_listed_before_any_work(fresh):
     assert "prepare=mpi_inf_3dhp" in lines[-1]
     with pytest.raises(DataError, match="muco_temp: 2 files are missing"):
         muco_temp_steps(fresh, **SMALL | {"images": False, "keypoints": fresh})
-
-
-def test_camera_that_is_not_annotated(fresh):
-    for old in (fresh / "Mpi3DHP").rglob("*_01.pkl"):
-        old.rename(old.with_name("hrnet_05.pkl"))
-    with pytest.raises(StepsFailedError, match=r"annot2: a cell with the annotations of cameras 0 to 5 is expected"):
-        run_steps(fresh, muco_temp_steps(fresh, **SMALL | {"cameras": [5], "images": False}))
 
 
 @pytest.mark.parametrize(
@@ -545,103 +395,3 @@ def test_settings_that_make_no_sense(tmp_path, options, message):
 def test_steps_can_go_to_other_processes(mpi):
     for step in muco_temp_steps(mpi, **SMALL, detector=ColourDetector()):
         assert pickle.loads(pickle.dumps(step.run)).func is step.run.func
-
-
-# --- the choice of clips, and the faults of the annotations ----------------------------------------------------------
-
-
-def test_people_keep_apart_and_cross():
-    """8 people wander about one spot: clips drawn blindly are often within half a metre of each other."""
-    rng = np.random.default_rng(5)
-    hips = {}
-    for subject in range(1, 9):
-        floor = gaussian_filter1d(rng.normal(size=(4000, 2)), 40, axis=0)
-        floor *= 600 / floor.std(0)
-        hips[subject, 1] = np.stack([floor[:, 0], 0 * floor[:, 0], 3500 + floor[:, 1]], axis=-1)
-
-    def tracks(clips: list[Clip]) -> list[np.ndarray]:
-        return [hips[clip.recording][clip.first_frame : clip.first_frame + 500] for clip in clips]
-
-    def share_close(people: list[np.ndarray]) -> float:
-        pairs = [(a, b) for i, a in enumerate(people) for b in people[:i]]
-        return float(np.any([np.linalg.norm(a - b, axis=-1) < 500 for a, b in pairs], axis=0).mean())
-
-    chosen, blind, crossing = [], [], []
-    for seed in range(10):
-        clips = choose_clips(hips, 500, (2, 4), np.random.default_rng(seed))
-        people = tracks(clips)
-        chosen.append(share_close(people))
-        blind.append(share_close(tracks([Clip(clip.subject, 1, int(rng.integers(3500))) for clip in clips])))
-        order = [np.sign(a[:, 0] / a[:, 2] - b[:, 0] / b[:, 2]) for i, a in enumerate(people) for b in people[:i]]
-        crossing.append(any((o[1:] != o[:-1]).any() for o in order))
-    assert np.mean(blind) > 0.3
-    assert np.mean(chosen) < 0.05
-    assert all(crossing)
-
-
-def test_people_who_cannot_be_kept_apart_are_reported(caplog):
-    hips = {(subject, 1): np.full((50, 3), 3000.0) for subject in (1, 2)}
-    with caplog.at_level(logging.WARNING):
-        choose_clips(hips, 20, (2, 2), np.random.default_rng(0))
-    assert "within 500 mm of each other in 100 % of frames" in caplog.text
-
-
-def test_recordings_that_are_too_short():
-    hips = {(s, 1): np.full((n, 3), 3000.0) for s, n in ((1, 20), (2, 19), (3, 39), (5, 38))}
-    clips = choose_clips(hips, 20, (2, 2), np.random.default_rng(0))
-    assert sorted(clips, key=lambda clip: clip.subject) == [Clip(1, 1, 0), Clip(3, 1, 0)]
-    with pytest.raises(DataError, match="2 subjects have a recording of 20 frames at 25 fps, 3 are needed"):
-        choose_clips(hips, 20, (2, 3), np.random.default_rng(0))
-
-
-def test_raw_frames():
-    assert list(Clip(1, 1, 7).raw_frames(2, 5)) == [9, 10, 11]
-    assert list(Clip(1, 2, 7).raw_frames(2, 5)) == [11, 13, 15]
-
-
-def test_unusable_recording_is_left_out():
-    assert (3, 2) not in recordings_of((1, 3), camera=2) and (3, 2) in recordings_of((1, 3), camera=1)
-
-
-def test_faults_of_the_annotations_are_repaired(tmp_path):
-    rng = np.random.default_rng(0)
-    for recording, frames in (((3, 1), 6), ((4, 2), 3762)):
-        folder = tmp_path / f"S{recording[0]}/Seq{recording[1]}"
-        folder.mkdir(parents=True)
-        pixels, poses = rng.normal(size=(frames, 28, 2)), rng.normal(size=(frames, 28, 3))
-        writers.write_mpi_annotations(folder / "annot.mat", [pixels], [poses], [poses])
-        found = clip_annotations(tmp_path, recording, 0)
-        if recording == (3, 1):
-            assert len(found["annot2"]) == len(found["annot3"]) == 5
-            continue
-        expected = pixels[:, list(MUPOTS_17_OF_MPI_28)].astype(np.float32)
-        np.testing.assert_array_equal(found["annot2"][:3759], expected[:3759])
-        np.testing.assert_array_equal(found["annot2"][3759:], expected[3759:][:, list(MUPOTS_17.flip)])
-
-
-# --- pasting ---------------------------------------------------------------------------------------------------------
-
-
-def test_paste():
-    canvas = np.zeros((40, 40, 3), dtype=np.uint8)
-    mask = np.zeros((40, 40), dtype=np.uint8)
-    mask[:, 20:] = 255
-    paste(canvas, np.full_like(canvas, 200), mask, blur_sigma=2)
-    row = canvas[20, :, 0].astype(int)
-    assert (row[:12] == 0).all() and (row[28:] == 200).all() and (np.diff(row) >= 0).all()
-    # half a pixel from the edge the integral of a Gaussian of sigma 2 is 0.401 and 0.599
-    assert abs(row[19] - 80) <= 2 and abs(row[20] - 120) <= 2
-    hard = np.zeros_like(canvas)
-    paste(hard, np.full_like(canvas, 200), mask, blur_sigma=0)
-    assert (hard[:, :20] == 0).all() and (hard[:, 20:] == 200).all()
-    paste(hard, np.full_like(canvas, 90), np.full_like(mask, 10), blur_sigma=2)  # nothing but noise
-    assert (hard[:, 20:] == 200).all()
-
-
-def test_masks_are_read_smaller_where_that_will_do(tmp_path):
-    pixels = np.zeros((512, 512, 3))
-    pixels[:, 256:, 0] = 255
-    write_image(tmp_path / "mask.jpg", pixels)
-    whole, small = read_mask(tmp_path / "mask.jpg", 512), read_mask(tmp_path / "mask.jpg", 512, least=128)
-    assert whole.shape == (512, 512) and small.shape == (128, 128)
-    assert (small[:, :62] < 20).all() and (small[:, 66:] > 235).all()
