@@ -1,4 +1,4 @@
-"""Miniature downloads in the genuine formats: annotations of the stand-in, tiny real videos, pictures, archives."""
+"""Miniature downloads in the genuine formats: synthetic annotations, tiny real videos, pictures, archives."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def jpeg(size: tuple[int, int], value: int) -> bytes:
 
 
 def write_keypoints(path: Path, poses: np.ndarray, first: int, names: str = "img_{:06d}.jpg") -> None:
-    """keypoints.json of COCO-19 poses (T, P, 19, 3), people reversed behind a bystander; zeros = nobody."""
+    """keypoints.json of COCO-19 poses (T, P, 19, 3), people reversed behind a bystander; zeros = undetected."""
     content = {}
     for frame, people in enumerate(poses):
         found = [np.full((17, 3), 5.0), *(p[:17] for p in people[::-1] if p.any())]
@@ -103,7 +103,7 @@ def mpi_download(_mpi_download: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def keypoints(genuine: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a detector found in all of them: the stand-in's detections, shuffled, with a bystander."""
+    """What a detector found in all of them: synthetic detections, shuffled, with a bystander."""
     folder = tmp_path_factory.mktemp("keypoints")
     mpi = genuine / "Mpi3DHP"
     for sequence in (1, 2):

@@ -49,7 +49,7 @@ def test_people_are_matched_by_mean_distance_below_80_px() -> None:
     assert match([0, 10], [1]) == [0, -1]  # one to one
 
 
-def test_nobody_takes_a_far_partner_from_another_person() -> None:
+def test_no_person_takes_a_far_partner_from_another_person() -> None:
     # Person 0 at 0, person 1 at 75. Matching both, (0, 79) and (75, -1), would cost 155 px; 0 with -1 alone costs 81.
     assert match([0, 75], [-1, 79]) == [0, 1]
     assert match([0, 78], [1, -79]) == [0, -1]

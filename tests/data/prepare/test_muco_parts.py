@@ -81,8 +81,8 @@ def test_with_hidden_keeps_places_and_derives_joints():
     assert poses[0, 0, :17, 0].tolist() == list(range(17))
     assert poses[0, 0, 11, 2] == np.float32(HIDDEN_SCORE) and poses[0, 0, 12, 2] == np.float32(0.8)
     assert poses[0, 0, 17, 2] == pytest.approx(2 / (1 / 0.05 + 1 / 0.8), rel=1e-4)  # hip: harmonic mean
-    nobody, detected = with_hidden(keypoints, np.zeros((1, 2), dtype=bool), hidden)
-    assert not detected.any() and (nobody == 0).all()
+    nothing, detected = with_hidden(keypoints, np.zeros((1, 2), dtype=bool), hidden)
+    assert not detected.any() and (nothing == 0).all()
 
 
 def test_paste():

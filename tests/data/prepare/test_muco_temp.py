@@ -163,7 +163,7 @@ def test_choice_of_a_video_is_its_own(made, mpi, tmp_path):
 
 
 def test_hidden_by_masks(made):
-    """Joints within a nearer person's rectangle are scored low; whoever is mostly hidden is not detected."""
+    """Joints within a nearer person's rectangle are scored low; people who are mostly hidden are undetected."""
     limbs = [i for i, name in enumerate(COCO_17.names) if name in MUPOTS_17.names]
     joint = [MUPOTS_17.index(COCO_17.names[i]) for i in limbs]
     hidden_joints = missed = 0

@@ -117,9 +117,6 @@ def test_damaged_archives_are_named(mupots_download: Path, repack, tmp_path: Pat
     assert not (root / "MuPoTS" / "MultiPersonTestSet" / "TS1" / "annot.mat").exists()
     text = tried(lambda name, data: None if name.endswith("TS6/img_000002.jpg") else data)
     assert re.search(r"TS6 has \d+ annotated frames and \d+ pictures", text)
-    text = tried(lambda name, data: data[: len(data) // 2] if name.endswith("TS6/img_000002.jpg") else data)
-    assert "TS6/img_000002.jpg: the picture breaks off" in text
-    assert not (root / "MuPoTS" / "MultiPersonTestSet" / "TS6" / "img_000002.jpg").exists()
     archive.write_bytes(whole)
     report = prepare(root, mupots_download)
     assert report.failed == 0 and report.done + report.skipped == 4

@@ -167,7 +167,6 @@ def shortened(*keys: str) -> dict[str, np.ndarray]:
 
 
 BAD = [
-    (changed("pose", (4, 1, 18, 0), np.nan), r"TS1\.pkl: pose: 1 values are NaN .* index \(4, 1, 18, 0\)"),
     (changed("annot2", (4, 1, 3, 0), np.inf), r"annot\.mat: annot2 of valid people .* index \(4, 1, 3, 0\)"),
     (
         changed("occlusion", (1, 0, 5), 2),
@@ -180,7 +179,6 @@ BAD = [
         shortened("pose", "valid_pose"),
         r"TS1\.pkl: pose: \(T, P\) = \(6, 2\) is expected, as in .*annot\.mat, found \(5, 2\)",
     ),
-    (shortened("valid_pose"), r"TS1\.pkl: valid_pose: expected shape \(T=6, P=2\), found \(5, 2\)"),
     (shortened("occlusion"), r"occlusion\.mat: occlusion_labels: expected shape \(T=6, P=2\), found \(5, 2\)"),
     (
         scene() | {"occlusion": np.zeros((6, 2, 16))},
@@ -204,7 +202,7 @@ def test_bad_content(tmp_path, content, message):
 def test_bad_structure(tmp_path):
     content = scene()
     write_sequence(tmp_path, 1, content)
-    annotations, occlusions, detections = paths(tmp_path, 1)
+    annotations = paths(tmp_path, 1)[0]
     write_annotations(annotations, content, fields=("annot2", "annot3"))
     assert len(read(tmp_path, "normal")) == 2
     with pytest.raises(DataError, match=r"annotations\[0, 0\]\.univ_annot3: missing; one struct with this field"):
@@ -217,20 +215,6 @@ def test_bad_structure(tmp_path):
         read(tmp_path)
     scipy.io.savemat(annotations, {"annot": np.zeros((6, 2))})
     with pytest.raises(DataError, match="has no variable 'annotations'"):
-        read(tmp_path)
-
-    for path in (annotations, occlusions, detections):
-        write_sequence(tmp_path, 1, content)
-        whole = path.read_bytes()
-        path.write_bytes(whole[: len(whole) // 2])
-        with pytest.raises(DataError, match=f"{path.name}: not a .* or damaged"):
-            read(tmp_path)
-
-
-def test_detections_that_hold_a_program(tmp_path):
-    write_sequence(tmp_path, 1, scene())
-    paths(tmp_path, 1)[2].write_bytes(b"\x80\x02cos\nsystem\nU\x04true\x85R.")
-    with pytest.raises(DataError, match=r"TS1\.pkl: refused to load os\.system"):
         read(tmp_path)
 
 

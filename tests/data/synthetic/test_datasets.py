@@ -1,4 +1,4 @@
-"""The stand-in on disk: genuine formats, read back by the ordinary readers, the same bytes for the same seed."""
+"""Synthetic data on disk: genuine formats, read back by the ordinary readers, the same bytes for the same seed."""
 
 from __future__ import annotations
 
@@ -110,7 +110,6 @@ def test_actors_keep_their_bodies(sequences: dict) -> None:
 def test_mpi_training_files(root: Path) -> None:
     folder = root / "Mpi3DHP" / "S3" / "Seq1"
     content = scipy.io.loadmat(folder / "annot.mat")
-    assert content["annot2"].shape == content["annot3"].shape == content["univ_annot3"].shape == (14, 1)
     # 50 fps, and one annotation more than frames.
     assert content["annot2"][13, 0].shape == (49, 56)
     assert content["annot3"][0, 0].shape == content["univ_annot3"][0, 0].shape == (49, 84)
@@ -184,19 +183,6 @@ def test_muco_files(root: Path, sequences: dict) -> None:
     folder = root / "MucoTemp"
     meta = unpickled(folder / "sequence_meta.pkl")
     assert [len(videos) for videos in meta] == [2] * 11
-    for camera, videos in enumerate(meta):
-        annotations = unpickled(folder / "frames" / f"cam_{camera}" / "gt.pkl")
-        for video, people in enumerate(videos):
-            assert all(subject in range(1, 9) and sequence in (1, 2) for subject, sequence, _ in people)
-            assert annotations[video]["annot2"].shape == (40, len(people), 17, 2)
-            assert (
-                annotations[video]["annot3"].shape
-                == annotations[video]["univ_annot3"].shape
-                == (40, len(people), 17, 3)
-            )
-            path = folder / "hrnet_keypoints" / f"cam_{camera}" / "gt_match_posedist_80" / f"vid_{video}.pkl"
-            assert unpickled(path)["poses"].shape == (40, len(people), 19, 3)
-            assert unpickled(path)["is_valid"].shape == (40, len(people))
     # Bodies and cameras are those of the recordings that the metadata names.
     subject = meta[4][1][0][0]
     (person,) = [s for s in sequences["muco"]["normal"] if s.name == "4/1/0"]
@@ -208,19 +194,10 @@ def test_muco_files(root: Path, sequences: dict) -> None:
 
 def test_mupots_files(root: Path, sequences: dict) -> None:
     folder = root / "MuPoTS" / "MultiPersonTestSet" / "TS7"
-    cells = scipy.io.loadmat(folder / "annot.mat")["annotations"]
-    assert cells.shape == (60, 3)
-    struct = cells[5, 2]
-    assert struct.shape == (1, 1)
+    struct = scipy.io.loadmat(folder / "annot.mat")["annotations"][5, 2]
     assert struct.dtype.names == ("annot2", "annot3", "univ_annot3", "isValidFrame")
-    assert [struct[name][0, 0].shape for name in struct.dtype.names] == [(2, 17), (3, 17), (3, 17), (1, 1)]
     labels = scipy.io.loadmat(folder / "occlusion.mat")["occlusion_labels"]
-    assert labels.shape == (60, 3)
-    assert labels[0, 0].shape == (1, 17)
-    detections = unpickled(root / "MuPoTS" / "hrnet_pose2d" / "TS7.pkl")
-    assert detections["pose"].shape == (60, 3, 19, 3)
-    assert detections["valid_pose"].shape == (60, 3)
-    assert detections["valid_pose"].dtype == bool
+    assert unpickled(root / "MuPoTS" / "hrnet_pose2d" / "TS7.pkl")["valid_pose"].dtype == bool
     person = next(s for s in sequences["mupots"]["normal"] if s.name == "TS7/2")
     assert person.visible[5].tolist() == [label == 0 for label in labels[5, 2][0]]
     torch.testing.assert_close(person.camera.project(person.poses_3d), person.annotation_2d, atol=0.05, rtol=0)

@@ -204,15 +204,15 @@ def test_offsets_stay_with_a_person_and_tails_make_errors_heavy() -> None:
     assert np.quantile(heavy, 0.99) / np.median(heavy) > 1.3 * np.quantile(usual, 0.99) / np.median(usual)
 
 
-def test_nobody_stands_behind_another_for_long_where_that_is_a_fault() -> None:
+def test_no_person_stands_behind_another_for_long_where_that_is_a_fault() -> None:
     def longest_hidden(behind: float) -> float:
-        shares = []
+        fractions = []
         for seed in range(8):
             rng = np.random.default_rng(seed)
             motions = [procedural_motion("stand", 100, FPS, random_body(rng), rng) for _ in range(3)]
             people = render_scene(compose_scene(motions, VIEW, rng, behind=behind), VIEW, FPS, rng)
-            shares.append(max(1 - person.visible.mean() for person in people))
-        return float(np.mean(shares))
+            fractions.append(max(1 - person.visible.mean() for person in people))
+        return float(np.mean(fractions))
 
     assert longest_hidden(0.25) < 0.6 * longest_hidden(1.0)
 

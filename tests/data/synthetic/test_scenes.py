@@ -23,7 +23,7 @@ HIP = MUPOTS_17.index("hip")
 
 
 def standing(seed: int, x: float, z: float, yaw: float, n_frames: int = 20) -> np.ndarray:
-    """Somebody standing at (x, z); yaw 0 looks along +z."""
+    """A person standing at (x, z); yaw 0 looks along +z."""
     rng = np.random.default_rng(seed)
     motion = procedural_motion("turn", n_frames, 25, random_body(rng), rng)
     side = motion[0, LEFT[0]] - motion[0, RIGHT[0]]
@@ -75,7 +75,7 @@ def test_composed_people_cross_without_colliding() -> None:
         assert np.mean([person.in_image for person in people]) > 0.85
         hidden = [(~person.visible).mean(1) > 0.6 for person in people]
         longest.append(max(h.sum() for h in hidden) / 30)
-    assert np.median(longest) > 0.3, "seconds during which somebody is mostly hidden"
+    assert np.median(longest) > 0.3, "seconds during which a person is mostly hidden"
     assert min(longest) > 0
 
 

@@ -128,7 +128,7 @@ def test_the_fingerprint_of_the_stand_in_is_its_settings(cache: Path) -> None:
 
 
 def real_folder(cache: Path, place: Path) -> Path:
-    """A copy of the stand-in as a folder of data sets."""
+    """A copy of synthetic data as a folder of data sets."""
     (made,) = (folder for folder in cache.iterdir() if folder.name.startswith("synthetic-"))
     return Path(shutil.copytree(made, place, ignore=shutil.ignore_patterns("MuPoTS")))
 
