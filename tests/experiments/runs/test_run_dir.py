@@ -123,7 +123,7 @@ def test_training_on_a_full_disk_goes_on_where_there_is_room_again(run_here, dis
 
 
 def test_a_full_disk_ends_a_sweep_which_goes_on_later(run_here, disk: Disk) -> None:
-    words = ["experiment=table_refinement_terms", "size=tiny", "logger=csv", "terms=all"]
+    words = ["-m", "experiment=mupots_mm", "size=tiny", "logger=csv", "refinement=interpolation"]
     words.append(f"hydra.sweep.dir={disk.folder}/sweep")
     for room, code in ((0, 2), (88 * 1024, 1)):  # not even for the start; not for the row
         with disk.filled(room):
