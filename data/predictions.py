@@ -20,7 +20,7 @@ from fileio.atomic import atomic_path
 from pose.cameras import Camera
 from pose.coordinates import COORDINATES, Coordinates
 from pose.errors import DataError, MismatchError
-from pose.joint_sets import COCO_19, JOINT_SETS, MUPOTS_17, JointSet
+from pose.joint_sets import COCO_19, JOINT_SETS, MUPOTS_17, JointSet, remap_index_or_last
 from pose.sequence import PoseSequence
 
 Shape = tuple[int | str, ...]
@@ -85,7 +85,7 @@ def write_predictions(
     """Write all people as an uncompressed npz, which appears only when complete. Annotations are not written.
 
     notes: what a user must know, one sentence each. n_frames: of the video. Frames without a pose (all NaN) are left
-    out, and so are lifted_3d, observed and std_mm unless everybody has them.
+    out, and so are lifted_3d, observed and std_mm unless every person has them.
 
     Raises DataError without a pose, for one that is partly NaN, for a frame given twice; MismatchError for joint sets
     that are not in `pose.joint_sets`, or of different sizes.
@@ -204,14 +204,13 @@ def _load(path: Path | str) -> dict[str, np.ndarray]:
 def _agree(arrays: dict[str, np.ndarray]) -> None:
     """Version 1: keypoints_2d of MuPoTS-17 beside scores of other joints -> both of the same joints."""
     points, scores = arrays.get("keypoints_2d"), arrays["confidence"]
-    if points is None or points.ndim != 3 or scores.ndim != 2 or points.shape[1] == scores.shape[1]:
+    numbers = points is not None and points.dtype.kind in "fiub" and scores.dtype.kind in "fiub" and scores.size
+    if points is None or not numbers or points.ndim != 3 or scores.ndim != 2 or points.shape[1] == scores.shape[1]:
         return
     if (points.shape[1], scores.shape[1]) == (len(MUPOTS_17), len(COCO_19)):
-        known = [(i, MUPOTS_17.index(name)) for i, name in enumerate(COCO_19.names) if name in MUPOTS_17.names]
-        arrays["keypoints_2d"] = np.zeros((len(points), len(COCO_19), points.shape[2]), points.dtype)
-        for joint, source in known:
-            arrays["keypoints_2d"][:, joint] = points[:, source]
-    elif scores.dtype.kind in "fiub" and scores.size:
+        known = [joint in MUPOTS_17.names for joint in COCO_19.names]
+        arrays["keypoints_2d"] = points[:, remap_index_or_last(MUPOTS_17, COCO_19)] * np.array(known)[:, None]
+    else:
         arrays["confidence"] = scores.mean(axis=1)
 
 
@@ -297,8 +296,10 @@ class _Rows:
             raise self.fail(f"{key}: text of shape {shape} is expected, found {value.dtype}, shape {value.shape}")
         value = np.atleast_1d(value)
         try:
-            value = np.char.add("TS", value.astype(str)) if value.dtype.kind in "iu" else value
-            value = np.char.decode(value, "utf-8") if value.dtype.kind == "S" else value.astype(str)
+            if value.dtype.kind == "S":
+                value = np.char.decode(value.astype(np.bytes_), "utf-8")
+            else:
+                value = np.char.add("TS" if value.dtype.kind in "iu" else "", value.astype(str))
         except UnicodeDecodeError:
             raise self.fail(f"{key}: bytes that are not UTF-8 text") from None
         if allowed and (odd := sorted(set(value.tolist()) - set(allowed))):
@@ -306,7 +307,7 @@ class _Rows:
         self.values[key] = value
 
     def _grouped(self) -> list[np.ndarray]:
-        """`people`; checks that nobody is in a frame twice, and that a person has one value of each fact."""
+        """`people`; checks that no person is in a frame twice, and that a person has one value of each fact."""
         sequence = np.unique(self.values["sequence"], return_inverse=True)[1]
         keys = np.stack([sequence, self.values["person"]], axis=1)
         first, group = np.unique(keys, axis=0, return_index=True, return_inverse=True)[1:]

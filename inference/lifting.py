@@ -34,11 +34,12 @@ def lift_tracks(lifter: Lifter, sequences: list[PoseSequence], precision: str | 
         raise MismatchError(f"fps: sequences of one video are expected, rates {sorted({s.fps for s in sequences})}")
     filled = [with_hips(sequence) for sequence in sequences]
     if lifter.fps is None or same_rate(fps, lifter.fps):
-        poses = [_poses(one) for one in lift(lifter, filled, precision=precision)]
+        poses = [one.require("poses_3d") for one in lift(lifter, filled, precision=precision)]
     else:
         resampled = lift(lifter, [at_rate(sequence, lifter.fps) for sequence in filled], precision=precision)
         poses = [
-            poses_back(_poses(one), lifter.fps, fps, len(own)) for one, own in zip(resampled, sequences, strict=True)
+            poses_back(one.require("poses_3d"), lifter.fps, fps, len(own))
+            for one, own in zip(resampled, sequences, strict=True)
         ]
     return [own.with_poses(pose, lifter.coordinates) for own, pose in zip(sequences, poses, strict=True)]
 
@@ -76,9 +77,3 @@ def _nearest(good: Tensor) -> Tensor:
     later = torch.searchsorted(frames, at).clamp(max=len(frames) - 1)
     earlier = (later - 1).clamp(min=0)
     return torch.where((frames[later] - at).abs() < (frames[earlier] - at).abs(), frames[later], frames[earlier])
-
-
-def _poses(sequence: PoseSequence) -> Tensor:
-    if sequence.poses_3d is None:
-        raise MismatchError(f"{sequence.name}: the lifter gave no poses")
-    return sequence.poses_3d

@@ -26,7 +26,7 @@ from inference.scene import Scene
 from inference.tracking import OfflineTracker, Tracker, sequences
 from lightning_modules.checkpoint import load_lifter
 from lightning_modules.prediction import check_precision
-from pose.errors import ConfigError, DataError, MismatchError
+from pose.errors import ConfigError, DataError, MismatchError, check_number
 from pose.sequence import PoseSequence
 from refinement import OcclusionRefinement
 from refinement.refiner import Refiner
@@ -74,8 +74,8 @@ class Pipeline:
     def __post_init__(self) -> None:
         if self.fps is not None:
             check_rate(self.fps)
-        if self.people is not None and self.people < 1:
-            raise ConfigError(f"people={self.people}: must be at least 1, or null to keep everybody")
+        if self.people is not None:
+            check_number("people", self.people, low=1, whole=True, hint="or null to keep all")
         if self.precision is not None:
             check_precision(self.precision)
 

@@ -2,7 +2,7 @@
 
 A lifter has learnt how much people move between two of its frames, so it is fed at that rate. Fewer frames than the
 video has are weighted means over the time that they stand for, which is also less noisy than picking every so many;
-more are interpolated. Nothing is made up across frames in which a person was not detected.
+more are interpolated. Nothing is invented across frames in which a person was not detected.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pose.errors import ConfigError, MismatchError
+from pose.errors import MismatchError, check_number
 from pose.sequence import PoseSequence
 
-#: Rates that differ by less than this share count as the same.
+#: Rates that differ by less than this fraction count as the same.
 SAME_RATE = 0.04
 
 
@@ -85,14 +85,13 @@ def poses_back(poses_3d: Tensor, from_fps: float, to_fps: float, to_frames: int)
         return poses_3d[:1].expand(to_frames, -1, -1).clone()
     at = np.interp(np.arange(to_frames), times, np.arange(len(times)))
     before = torch.from_numpy(np.minimum(at.astype(int), len(times) - 2))
-    share = (torch.from_numpy(at) - before).to(poses_3d)[:, None, None]
-    return poses_3d[before] * (1 - share) + poses_3d[before + 1] * share
+    part = (torch.from_numpy(at) - before).to(poses_3d)[:, None, None]
+    return poses_3d[before] * (1 - part) + poses_3d[before + 1] * part
 
 
 def check_rate(fps: float) -> None:
     """Raise ConfigError unless `fps` is a frame rate."""
-    if not (math.isfinite(fps) and 0 < fps <= 10_000):
-        raise ConfigError(f"fps={fps}: must be a positive number of frames per second")
+    check_number("fps", fps, above=0, high=10_000, hint="frames per second")
 
 
 def _times(length: int, fps: float, new_fps: float) -> np.ndarray:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pose.cameras import Camera
 from pose.coordinates import Coordinates, check_coordinates
-from pose.errors import ConfigError, MismatchError, check_shape
+from pose.errors import ConfigError, MismatchError, check_number, check_shape
 from pose.joint_sets import COCO_19, MUPOTS_17, JointSet
 
 
@@ -93,8 +93,7 @@ class PoseSequence:
         }.items():
             if getattr(self, name) is not None:
                 check_shape(f"{self.name}: {name}", getattr(self, name), pattern, sizes)
-        if not self.fps > 0:
-            raise ConfigError(f"fps={self.fps}: must be a positive number of frames per second ({self.name})")
+        check_number("fps", self.fps, above=0, hint=f"frames per second ({self.name})")
         if self.coordinates is not None:
             check_coordinates(self.coordinates)
         elif self.poses_3d is not None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from inference.scene import Scene
-from pose.errors import ConfigError, DataError
+from pose.errors import DataError, check_number
 from pose.joint_sets import COCO_19, MUPOTS_17
 from pose.sequence import PoseSequence
 
@@ -47,14 +46,13 @@ def check_scene(scene: Scene) -> None:
     """Raise DataError without people, ConfigError for a frame rate that is not positive."""
     if not scene.people or not all(len(person) for person in scene.people):
         raise DataError(f"{scene.source}: no person to write; check that the detector found people in this video")
-    if not (math.isfinite(scene.fps) and scene.fps > 0):
-        raise ConfigError(f"fps={scene.fps}: must be a positive number of frames per second ({scene.source})")
+    check_number("fps", scene.fps, above=0, hint=f"frames per second ({scene.source})")
 
 
 def to_y_up(points: np.ndarray) -> np.ndarray:
     """Camera coordinates (..., 3), x right, y down, z forward -> x right, y up, z backward, toward the viewer.
 
-    Half a turn about x, so right-handed stays right-handed and nobody's left becomes his right. The camera is taken to
+    Half a turn about x, so right-handed stays right-handed and left stays left. The camera is taken to
     be level: with a tilted one the floor of the result is tilted.
 
     >>> to_y_up(np.array([100.0, 200.0, 3000.0]))

@@ -10,11 +10,11 @@ import torch
 
 from data.keypoints.detections import VideoDetections
 from pose.cameras import Camera
-from pose.errors import ConfigError, MismatchError, check_shape
+from pose.errors import ConfigError, MismatchError, check_number, check_shape
 from pose.joint_sets import COCO_19
 from pose.sequence import PoseSequence
 
-#: Identity of a detection that belongs to no track: a second box of somebody, noise.
+#: Identity of a detection that belongs to no track: a second box of a person, noise.
 UNUSED = -1
 
 
@@ -79,8 +79,8 @@ def sequences(
     >>> sequences(found, Tracks.numbered(np.zeros(60, dtype=int)), camera=None, fps=30.0)
     [PoseSequence(detections/0, 60 frames at 30 fps, COCO-19 -> MuPoTS-17, None)]
     """
-    if people is not None and people < 1:
-        raise ConfigError(f"people={people}: must be at least 1, or null to keep everybody")
+    if people is not None:
+        check_number("people", people, low=1, whole=True, hint="or null to keep all")
     if len(tracks.identity) != len(detections):
         raise MismatchError(f"tracks of {len(tracks.identity)} rows do not belong to {detections!r}")
     kept = len(tracks) if people is None else min(people, len(tracks))

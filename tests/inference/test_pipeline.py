@@ -180,9 +180,9 @@ def test_nobody_is_one_clear_line(lifter: Lifter) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"fps": 0}, "fps=0: must be a positive number"),
+        ({"fps": 0}, "fps=0: must be a number <= 10000 and > 0"),
         ({"fps": float("nan")}, "fps=nan"),
-        ({"people": 0}, "people=0: must be at least 1"),
+        ({"people": 0}, "people=0: must be a whole number >= 1"),
         ({"heights": {0: 17.0}}, r"heights\[0\]=17.0: must be a number >= 400"),
         ({"heights": {9: 1700.0}}, r"heights\[9\]: there is no such person"),
     ],

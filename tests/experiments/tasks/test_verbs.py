@@ -185,3 +185,38 @@ def test_predictions_of_the_other_coordinates_are_refused(
     assert done.returncode == 2, done.output
     assert f"coordinates={wanted}: " in done.output and f"given.npz holds {held} poses" in done.output
     assert "Traceback" not in done.output
+
+
+def test_frame_numbers_that_cannot_be_right_are_refused(run_here, tmp_path: Path) -> None:
+    """Frames that are missing are filled, but not the memory."""
+    frame = np.append(np.arange(23), 10**12)
+    np.savez(
+        tmp_path / "given.npz", sequence=np.repeat("TS1", 24), frame=frame, person=np.zeros(24, int),
+        poses_3d=np.zeros((24, 17, 3)), confidence=np.ones(24),
+    )  # fmt: skip
+    done = run_here("experiment=refine", f"predictions={tmp_path / 'given.npz'}")
+    assert done.returncode == 2, done.output
+    assert "given.npz: 24 rows over 1000000000001 frames" in done.output
+
+
+def test_refine_writes_back_all_that_it_was_given(run_here, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    given = {
+        "sequence": np.repeat("TS1", 48), "frame": np.tile(np.arange(24), 2), "person": np.repeat([0, 1], 24),
+        "poses_3d": rng.normal(0, 100, (48, 17, 3)).astype(np.float32) + np.float32([0, 0, 4000]),
+        "keypoints_2d": rng.random((48, 19, 2), np.float32), "confidence": rng.random((48, 19), np.float32),
+        "detected": rng.random(48) > 0.2, "observed": rng.random((48, 17)) > 0.2,
+        "std_mm": rng.random((48, 17), np.float32),
+        "fps": np.repeat([25.0, 50.0], 24), "coordinates": "universal",
+        "joints_2d": "COCO-19", "joints_3d": "MuPoTS-17",
+        "K": np.array([[1500.0, 0, 900], [0, 1400, 500], [0, 0, 1]]), "image_size": np.array([1920, 1080]),
+        "n_frames": 30, "notes": np.array(["Guessed."]),
+    }  # fmt: skip
+    np.savez(tmp_path / "given.npz", **given)
+    words = [f"predictions={tmp_path / 'given.npz'}", "coordinates=universal", "refinement=none"]
+    done = run_here("experiment=refine", *words)
+    assert done.returncode == 0, done.output
+    found = np.load(done.folder / "predictions.npz")
+    assert set(found.files) == {*given, "lifted_3d", "version"}
+    for key, value in given.items():
+        np.testing.assert_array_equal(found[key], value, key)

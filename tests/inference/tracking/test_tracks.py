@@ -63,7 +63,7 @@ def test_people_keeps_the_longest() -> None:
     assert only.person == 0
     assert len(only) == 3
     assert len(sequences(found, tracks, None, 30.0, people=7)) == 2
-    with pytest.raises(ConfigError, match="people=0: must be at least 1"):
+    with pytest.raises(ConfigError, match="people=0: must be a whole number >= 1"):
         sequences(found, tracks, None, 30.0, people=0)
 
 
