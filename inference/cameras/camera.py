@@ -58,10 +58,11 @@ class CameraSettings:
     image_size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
-        limits: dict[str, dict[str, float]] = {"fx": {"above": 0}, "fy": {"above": 0}, "cx": {}, "cy": {}}
-        for key, limit in (limits | {"fov_deg": {"low": 1, "high": 170}}).items():
+        for key, above in {"fx": 0, "fy": 0, "cx": None, "cy": None}.items():
             if getattr(self, key) is not None:
-                check_number(f"camera.{key}", getattr(self, key), **limit, hint="degrees" if "deg" in key else "pixels")
+                check_number(f"camera.{key}", getattr(self, key), above=above, hint="pixels")
+        if self.fov_deg is not None:
+            check_number("camera.fov_deg", self.fov_deg, 1, 170, hint="degrees")
         if self.fx is None and self.fy is not None:
             raise ConfigError(f"camera.fy={self.fy}: given without camera.fx; give camera.fx, or both")
         if self.fov_deg is not None and self.fx is not None:

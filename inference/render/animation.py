@@ -14,19 +14,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from fileio.video import VideoWriter
-from inference.render.drawing import (
-    GRID,
-    HEAD,
-    LINE_BONES,
-    SHADOW,
-    TEXT,
-    TEXT_PALE,
-    Sketch,
-    colour_of,
-    font,
-    paler,
-    people_at,
-)
+from inference.render import drawing
+from inference.render.drawing import Sketch, colour_of, font
 from inference.render.view import ON_FLOOR, View, World, corners, extent
 from inference.scene import Scene, array_of
 
@@ -78,21 +67,22 @@ class Animation:
             self._draw_people(panel, view, number)
             picture.paste(panel, (left, HEADER))
         pen = ImageDraw.Draw(picture)
-        pen.line((self.camera_width, HEADER, self.camera_width, HEADER + PANEL_HEIGHT), fill=GRID)
+        pen.line((self.camera_width, HEADER, self.camera_width, HEADER + PANEL_HEIGHT), fill=drawing.GRID)
         time = f"{seconds:.2f} s   frame {number}"
-        pen.text((14, self.size[1] - FOOTER / 2), time, fill=TEXT, font=font(15), anchor="lm")
+        pen.text((14, self.size[1] - FOOTER / 2), time, fill=drawing.TEXT, font=font(15), anchor="lm")
         return picture
 
     def _draw_people(self, picture: Image.Image, view: View, number: int) -> None:
         here = [
-            (person, self.lifted[i][row], self.refined[i][row], row) for i, person, row in people_at(self.scene, number)
+            (person, self.lifted[i][row], self.refined[i][row], row)
+            for i, person, row in drawing.people_at(self.scene, number)
         ]
         for _, _, refined, _ in here:
-            view.figure(refined * ON_FLOOR).paint(picture, SHADOW)
-        for person, lifted, refined, row in sorted(here, key=lambda one: -float(view.depth(one[2][HEAD]))):
+            view.figure(refined * ON_FLOOR).paint(picture, drawing.SHADOW)
+        for person, lifted, refined, row in sorted(here, key=lambda one: -float(view.depth(one[2][drawing.HEAD]))):
             colour, thin = colour_of(person.person), Sketch()
-            thin.skeleton(view.pixels(lifted), LINE_BONES, LIFTED_PX)
-            thin.paint(picture, paler(colour))
+            thin.skeleton(view.pixels(lifted), drawing.LINE_BONES, LIFTED_PX)
+            thin.paint(picture, drawing.paler(colour))
             view.figure(refined, array_of(person, "observed")[row]).paint(picture, colour, "white", 1.2)
 
     def _side_view(self) -> View:
@@ -111,17 +101,17 @@ class Animation:
     def _background(self) -> Image.Image:
         picture = Image.new("RGB", self.size, "white")
         pen = ImageDraw.Draw(picture)
-        pen.text((14, HEADER / 2), "camera view", fill=TEXT, font=font(17), anchor="lm")
-        pen.text((self.camera_width + 14, HEADER / 2), "from the side", fill=TEXT, font=font(17), anchor="lm")
+        pen.text((14, HEADER / 2), "camera view", fill=drawing.TEXT, font=font(17), anchor="lm")
+        pen.text((self.camera_width + 14, HEADER / 2), "from the side", fill=drawing.TEXT, font=font(17), anchor="lm")
         name = Path(self.scene.source).name[-48:]
-        pen.text((self.size[0] - 14, HEADER / 2), name, fill=TEXT_PALE, font=font(13), anchor="rm")
+        pen.text((self.size[0] - 14, HEADER / 2), name, fill=drawing.TEXT_PALE, font=font(13), anchor="rm")
         x, y = self.size[0] - 14.0, self.size[1] - FOOTER / 2
         for person in reversed(self.scene.people[:8]):
             text = f"person {person.person}"
-            pen.text((x, y), text, fill=TEXT, font=font(13), anchor="rm")
+            pen.text((x, y), text, fill=drawing.TEXT, font=font(13), anchor="rm")
             x -= pen.textlength(text, font=font(13)) + 12
             pen.ellipse((x - 5, y - 5, x + 5, y + 5), fill=colour_of(person.person))
             x -= 18
         legend = "thick: refined   thin: lifted   hollow: inferred"
-        pen.text((x - 8, y), legend, fill=TEXT_PALE, font=font(13), anchor="rm")
+        pen.text((x - 8, y), legend, fill=drawing.TEXT_PALE, font=font(13), anchor="rm")
         return picture

@@ -15,19 +15,8 @@ import numpy as np
 from PIL import Image, ImageColor, ImageDraw
 
 from fileio.atomic import atomic_path
-from inference.render.drawing import (
-    ANNOTATION,
-    GRID,
-    HIP,
-    LINE_BONES,
-    PERSON_COLOURS,
-    SHADOW,
-    TEXT,
-    TEXT_PALE,
-    Sketch,
-    colour_of,
-    font,
-)
+from inference.render import drawing
+from inference.render.drawing import Sketch, colour_of, font
 from inference.render.figures import check_same_frames, hidden_frames, poses_mm, source_fps
 from inference.render.view import ON_FLOOR, Array, View, World, extent
 from pose.coordinates import same_coordinates
@@ -109,31 +98,31 @@ class Clip:
         pen = ImageDraw.Draw(picture)
         for column, (name, poses) in enumerate(self.predictions.items()):
             picture.paste(self._panel(poses, index), (column * width, HEADER))
-            pen.text((column * width + 14, HEADER / 2), name, fill=TEXT, font=font(18), anchor="lm")
+            pen.text((column * width + 14, HEADER / 2), name, fill=drawing.TEXT, font=font(18), anchor="lm")
             if column:
-                pen.line([(width, 8), (width, height - 8)], fill=GRID)
+                pen.line([(width, 8), (width, height - 8)], fill=drawing.GRID)
         right = picture.width - 14
         legend = "grey: annotation   hollow: hidden"
-        pen.text((right, HEADER / 2), legend, fill=TEXT_PALE, font=font(13), anchor="rm")
-        pen.text((14, height + FOOTER / 2), label, fill=TEXT, font=font(15), anchor="lm")
-        pen.text((right, height + FOOTER / 2), self.foot, fill=TEXT_PALE, font=font(13), anchor="rm")
+        pen.text((right, HEADER / 2), legend, fill=drawing.TEXT_PALE, font=font(13), anchor="rm")
+        pen.text((14, height + FOOTER / 2), label, fill=drawing.TEXT, font=font(15), anchor="lm")
+        pen.text((right, height + FOOTER / 2), self.foot, fill=drawing.TEXT_PALE, font=font(13), anchor="rm")
         return picture.quantize(palette=self.palette, dither=Image.Dither.NONE)
 
     def _panel(self, poses: Array, index: int) -> Image.Image:
         picture = self.floor.copy()
         for pose in poses[:, index]:
-            self.view.figure(pose * ON_FLOOR).paint(picture, SHADOW)
+            self.view.figure(pose * ON_FLOOR).paint(picture, drawing.SHADOW)
         for person, track in enumerate(poses):
-            trail, path = Sketch(), track[max(0, index - self.trail) : index + 1, HIP] * ON_FLOOR
+            trail, path = Sketch(), track[max(0, index - self.trail) : index + 1, drawing.HIP] * ON_FLOOR
             places = self.view.pixels(path[np.isfinite(path).all(-1)]).tolist()
             for start, end in pairwise(places):
                 trail.line(start, end, TRAIL_PX)
             trail.paint(picture, colour_of(person))
         for pose in self.annotation[:, index]:
             grey = Sketch()
-            grey.skeleton(self.view.pixels(pose), LINE_BONES, ANNOTATION_PX)
-            grey.paint(picture, ANNOTATION)
-        for person in np.argsort(-np.nan_to_num(self.view.depth(poses[:, index, HIP]))):
+            grey.skeleton(self.view.pixels(pose), drawing.LINE_BONES, ANNOTATION_PX)
+            grey.paint(picture, drawing.ANNOTATION)
+        for person in np.argsort(-np.nan_to_num(self.view.depth(poses[:, index, drawing.HIP]))):
             observed = np.full(poses.shape[2], not self.hidden[person, index])
             self.view.figure(poses[person, index], observed).paint(picture, colour_of(int(person)), "white", 1.2)
         return picture
@@ -146,7 +135,7 @@ def _palette() -> Image.Image:
     """
     greys = [(255, 255, 255), *((level, level, level) for level in range(0x20, 0xF8, 4))]
     blends = []
-    for colour in PERSON_COLOURS:
+    for colour in drawing.PERSON_COLOURS:
         rgb = np.array(ImageColor.getrgb(colour))
         blends += [tuple((rgb + (255 - rgb) * white).round().astype(int)) for white in np.linspace(0, 0.92, 32)]
     image = Image.new("P", (1, 1))

@@ -43,7 +43,6 @@ BALL_BONES = tuple(bone for bone in MUPOTS_17.bones if bone[0] != HEAD_TOP)
 LINE_BONES = tuple(bone for bone in MUPOTS_17.bones if bone[0] != HEAD)
 ALL_OBSERVED = np.ones(len(MUPOTS_17), bool)
 
-MIN_SCORE = 0.1  # a detected joint below it counts as not detected
 _ENLARGED = 2
 _FAR_PX = 20_000  # farther out than this nothing is drawn
 _DASH, _GAP = 2.2, 1.6  # times the width of the line

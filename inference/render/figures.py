@@ -194,11 +194,9 @@ def source_fps(fps: float, frame: np.ndarray) -> float:
 
 def poses_mm(sequence: PoseSequence, only_annotated: bool = False) -> np.ndarray:
     """(T, 17, 3) mm, float64, MuPoTS-17; with `only_annotated` NaN where the annotation does not count."""
-    if sequence.poses_3d is None:
-        raise DataError(f"{sequence.name}: has no 3D poses to draw")
+    poses = sequence.require("poses_3d").detach().cpu().double().numpy().copy()
     if sequence.joints_3d != MUPOTS_17:
         raise MismatchError(f"{sequence.name}: joints {MUPOTS_17.name} are drawn, found {sequence.joints_3d.name}")
-    poses = sequence.poses_3d.detach().cpu().double().numpy().copy()
     if only_annotated:
         poses[~sequence.annotated.cpu().numpy()] = np.nan
     return poses

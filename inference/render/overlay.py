@@ -15,18 +15,12 @@ import numpy as np
 from PIL import Image
 
 from fileio.video import VideoFrame, VideoWriter
-from inference.render.drawing import (
-    COCO_BONES,
-    LINE_BONES,
-    MIN_SCORE,
-    Sketch,
-    colour_of,
-    people_at,
-    write_plate,
-)
+from inference.render import drawing
+from inference.render.drawing import Sketch, colour_of
 from inference.render.view import View, World
 from inference.scene import Scene, array_of
 from pose.errors import MismatchError, check_number
+from pose.features import MIN_SCORE
 from pose.sequence import PoseSequence
 
 logger = logging.getLogger(__name__)
@@ -67,25 +61,25 @@ def draw_overlay(scene: Scene, frame: int, picture: Image.Image) -> None:
     side = min(picture.size)
     bone, thin, letters = max(2.0, BONE_PART * side), max(1.0, DETECTION_PART * side), max(11, round(side / 48))
     labels = []
-    here = [(person, row, array_of(person, "poses_3d")[row]) for _, person, row in people_at(scene, frame)]
+    here = [(person, row, array_of(person, "poses_3d")[row]) for _, person, row in drawing.people_at(scene, frame)]
     for person, row, pose in sorted(here, key=lambda one: -one[2][:, 2].mean()):  # far to near
         pixels, colour = view.pixels(pose / 1000.0), colour_of(person.person)
         body = Sketch()
-        body.skeleton(pixels, LINE_BONES, bone, array_of(person, "observed")[row], dashed=True)
+        body.skeleton(pixels, drawing.LINE_BONES, bone, array_of(person, "observed")[row], dashed=True)
         body.paint(picture, colour, EDGE, 0.3 * bone)
         _detection(person, row, scale, thin).paint(picture, DETECTION, EDGE, 0.5 * thin)
         if np.isfinite(pixels).all(-1).any():
             labels.append((np.nanmean(pixels[:, 0]), np.nanmin(pixels[:, 1]) - 1.2 * letters, person, row))
     for x, y, person, row in labels:
         text = f"{person.person}" if array_of(person, "observed")[row].any() else f"{person.person} inferred"
-        write_plate(picture, (x, max(y, 1.5 * letters)), text, colour_of(person.person), letters, (0.5, 1.0))
+        drawing.write_plate(picture, (x, max(y, 1.5 * letters)), text, colour_of(person.person), letters, (0.5, 1.0))
     _captions(picture, f"{frame / scene.fps:.2f} s   frame {frame}", letters)
 
 
 def _detection(person: PoseSequence, row: int, scale: float, width: float) -> Sketch:
     points, seen = (person.keypoints_2d[row] * scale).tolist(), array_of(person, "confidence")[row] >= MIN_SCORE
     sketch = Sketch()
-    for a, b in COCO_BONES:
+    for a, b in drawing.COCO_BONES:
         if seen[a] and seen[b]:
             sketch.line(points[a], points[b], width)
     for joint in np.flatnonzero(seen):
@@ -95,9 +89,9 @@ def _detection(person: PoseSequence, row: int, scale: float, width: float) -> Sk
 
 def _captions(picture: Image.Image, time: str, letters: int) -> None:
     gap, bottom = letters, picture.height - letters
-    used = write_plate(picture, (gap, bottom), time, EDGE, letters, (0.0, 1.0))
+    used = drawing.write_plate(picture, (gap, bottom), time, EDGE, letters, (0.0, 1.0))
     if picture.width - used > 32 * letters:
-        write_plate(picture, (picture.width - gap, bottom), LEGEND, EDGE, letters, (1.0, 1.0))
+        drawing.write_plate(picture, (picture.width - gap, bottom), LEGEND, EDGE, letters, (1.0, 1.0))
 
 
 def _pictures(

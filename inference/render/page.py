@@ -20,10 +20,11 @@ from typing import Any
 import numpy as np
 
 from fileio.atomic import atomic_path
-from inference.render.drawing import BALL_BONES, COCO_BONES, HEAD, HEAD_TOP, HIP, LINE_BONES, MIN_SCORE, colour_of
+from inference.render.drawing import BALL_BONES, COCO_BONES, HEAD, HEAD_TOP, HIP, LINE_BONES, colour_of
 from inference.render.view import World, extent
 from inference.scene import Scene, array_of
 from pose.errors import check_number
+from pose.features import MIN_SCORE
 from pose.joint_sets import MUPOTS_17
 from pose.sequence import PoseSequence
 
@@ -59,7 +60,7 @@ def _content(scene: Scene, stride: int) -> dict[str, Any]:
     world, camera = World.fit(all_poses), scene.camera
     notes = list(scene.notes)
     if stride > 1:
-        notes.append(f"This page shows every {_ordinal(stride)} frame, to keep the file small; other outputs have all.")
+        notes.append(f"This page shows one frame in {stride}, to keep the file small; other outputs have all.")
     return {
         "source": scene.source,
         "fps": scene.fps,
@@ -106,7 +107,3 @@ def _packed(values: np.ndarray, finest: float) -> dict[str, Any]:
 
 def _bytes(values: np.ndarray) -> str:
     return base64.b64encode(np.asarray(values).astype(np.uint8).tobytes()).decode()
-
-
-def _ordinal(number: int) -> str:
-    return {2: "second", 3: "third"}.get(number, f"{number}th")

@@ -64,7 +64,10 @@ class OfflineTracker:
 
     def __post_init__(self) -> None:
         for key, value in vars(self).items():
-            check_number(f"tracker.{key}", value, **{"low" if key == "link_ambiguity_margin" else "above": 0})
+            if key == "link_ambiguity_margin":
+                check_number(f"tracker.{key}", value, low=0)
+            else:
+                check_number(f"tracker.{key}", value, above=0)
 
     def __call__(self, detections: VideoDetections) -> Tracks:
         """Identities of the rows; no tracks where there are no detections."""

@@ -91,19 +91,6 @@ def test_clip_refusals(people, tmp_path: Path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_failed_drawing_leaves_the_old_file(people, tmp_path: Path, monkeypatch):
-    path = tmp_path / "clip.gif"
-    path.write_bytes(b"old")
-
-    def fail(*args, **kwargs):
-        raise OSError("disk full")
-
-    monkeypatch.setattr(Image.Image, "save", fail)
-    with pytest.raises(DataError, match="disk full"):
-        scene_clip(path, people, people, None, max_frames=2)
-    assert path.read_bytes() == b"old" and [file.name for file in tmp_path.iterdir()] == ["clip.gif"]
-
-
 def test_a_hidden_person_is_hollow(people):
     poses = np.stack([people[0].poses_3d.numpy()])[:, :1]
     blue = []

@@ -95,7 +95,7 @@ def test_figure_refusals(people, tmp_path: Path):
         trajectory_figure(tmp_path / "a.png", people[1], people[1], universal, "t")
     with pytest.raises(DataError, match=r"focus=\(900, 950\) must lie in it"):
         trajectory_figure(tmp_path / "a.png", people[1], people[1], None, "t", focus=(900, 950))
-    with pytest.raises(DataError, match="no 3D poses"):
+    with pytest.raises(MismatchError, match="has no poses_3d"):
         bare = dataclasses.replace(people[1], poses_3d=None, coordinates=None)
         trajectory_figure(tmp_path / "a.png", bare, bare, None, "t")
     assert not list(tmp_path.iterdir())

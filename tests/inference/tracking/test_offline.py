@@ -10,8 +10,8 @@ import torch
 import yaml
 
 from benchmarks.studies.tracking import Known, conformance, score, shuffled
+from data.keypoints import read_detections
 from data.keypoints.detections import VideoDetections
-from data.keypoints.keypoints_json import read_keypoints_json
 from inference.tracking import OfflineTracker, Tracks, sequences
 from inference.tracking.appearance import Appearance, pose_distance
 from inference.tracking.duplicates import duplicate_boxes
@@ -235,13 +235,8 @@ def test_assignment_is_the_cheapest_and_leaves_alone_what_is_too_dear() -> None:
 
 def read(path: Path, fps: float, size: tuple[int, int]) -> tuple[VideoDetections, np.ndarray]:
     """Detections of a keypoints.json and the index of each row in its frame."""
-    images = read_keypoints_json(path)
-    keypoints = torch.cat([image.keypoints for image in images])
-    points, scores = with_derived_joints(keypoints[..., :2], keypoints[..., 2])
-    counts = [len(image.score) for image in images]
-    frame = np.repeat(np.arange(len(images)), counts)
-    box_score = torch.cat([image.score for image in images]).numpy()
-    found = VideoDetections(frame, points.numpy(), scores.numpy(), box_score, len(images), fps, size, path.name)
+    found = read_detections(path, fps=fps, image_size=size)
+    counts = np.bincount(found.frame, minlength=found.n_frames)
     return found, np.concatenate([np.arange(count) for count in counts])
 
 
