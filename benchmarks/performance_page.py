@@ -27,8 +27,7 @@ ABOUT = {
 Until `python run.py --help` has answered (memory: of the whole process). Heavy packages are imported by the
 task that needs them.""",
     "reading": """\
-A data set's files in their genuine formats. A second read comes from a validated cache; `first` is the read
-that writes it.""",
+A data set's files in their genuine formats, against taking in their bytes alone.""",
     "training": """\
 Windows come out of a table of frames that is preprocessed once. *Waiting* is the fraction of a training loop in
 which the next batch is not there yet, with the published network and batch. Its value is what matters: worker

@@ -1,16 +1,15 @@
-"""Seconds to read each data format, the first time and again from the cache (data/sets/cache.py), and peak memory:
+"""Seconds to read each data format, and peak memory:
 
     python -m benchmarks.run --only reading    # 0.01, 0.1 and 1 times the real lengths, under a minute
     python -m benchmarks.run --only reading --sizes 0.1
 
 The files are written in the genuine formats, with noise as content, into a temporary folder. Of MPI-INF-3DHP's training
 part one subject of eight is written, of MuCo-Temp one camera of eleven: both are read part by part, so that the rest
-takes as many times longer. Files are in the system's file cache in either case; the first read is then all parsing.
+takes as many times longer. Files are in the system's file cache, so that a read is all parsing.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 import statistics
 import tempfile
@@ -22,7 +21,6 @@ import numpy as np
 from benchmarks.figure import Figure, timed
 from benchmarks.memory import PeakMemory
 from data.sets import writers
-from data.sets.cache import read_sequences
 from data.sets.mpi_inf_3dhp import CAMERAS, MpiInf3dhpTest, MpiInf3dhpTrain
 from data.sets.muco_temp import MuCoTemp
 from data.sets.mupots_3d import MuPoTS3D
@@ -43,45 +41,24 @@ MPI_CAMERAS = 14
 
 
 def figures(sizes: Sequence[float]) -> Iterator[Figure]:
-    """Of each format and size: the read from the cache, and the first, which makes it, against one without a cache."""
+    """Of each format and size: the read, against taking in the bytes of the files."""
     for size in sizes:
         for name, write in FORMATS.items():
             with tempfile.TemporaryDirectory() as folder:
                 reader, of = write(Path(folder), size)
-                for path in reader.files():
-                    os.utime(path, (1, 1))  # what was only just written is not trusted
-                yield from _measure(name, size, of, reader, Path(folder) / "cache")
+                yield _measure(f"reading/{name}", size, of, reader)
 
 
-def _measure(name: str, size: float, of: str, reader: Reader, cache: Path) -> Iterator[Figure]:
-    plain, first, second = [], [], []
+def _measure(name: str, size: float, of: str, reader: Reader) -> Figure:
+    ours, theirs = [], []
     count = sum(map(len, reader.sequences("normal")))
-    while len(plain) < ROUNDS or sum(plain) < AT_LEAST_S:
-        plain.append(timed(lambda: reader.sequences("normal")))
-        shutil.rmtree(cache, ignore_errors=True)
-        first.append(timed(lambda: read_sequences(reader, "normal", cache)))
-        second += [timed(lambda: read_sequences(reader, "normal", cache)) for _ in range(2)]
+    while len(ours) < ROUNDS or sum(ours) < AT_LEAST_S:
+        ours.append(timed(lambda: reader.sequences("normal")))
+        theirs.append(timed(lambda: [path.read_bytes() for path in reader.files()]))
     with PeakMemory() as peak:
-        read_sequences(reader, "normal", cache)
-    yield _figure(f"reading/{name}", size, count, of, second, plain, "reading the files", peak.mib)
-    shutil.rmtree(cache)
-    with PeakMemory() as peak:
-        read_sequences(reader, "normal", cache)
-    yield _figure(f"reading/{name}/first", size, count, of, first, plain, "reading the files", peak.mib)
-
-
-def _figure(
-    name: str,
-    size: float,
-    count: int,
-    of: str,
-    value: list[float],
-    reference: list[float],
-    what: str,
-    peak: float | None,
-) -> Figure:
-    ours, theirs = statistics.median(value), statistics.median(reference)
-    return Figure(name, size, count, of, ours, "s", what, theirs, theirs / ours, peak)
+        reader.sequences("normal")
+    value, reference = statistics.median(ours), statistics.median(theirs)
+    return Figure(name, size, count, of, value, "s", "the bytes alone", reference, reference / value, peak.mib)
 
 
 # --- files in the genuine formats ------------------------------------------------------------------------------------

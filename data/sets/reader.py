@@ -57,6 +57,27 @@ class Reader(ABC):
             )
 
 
+#: What this process has read, by all that decides it; the oldest of so many sets is forgotten.
+_read: dict[tuple, list[PoseSequence]] = {}
+_MOST_KEPT = 4
+
+
+def read_sequences(reader: Reader, coordinates: Coordinates) -> list[PoseSequence]:
+    """`reader.sequences(coordinates)`, read once by a process as long as its files keep their sizes and dates.
+
+    For test sets, which every row of a sweep evaluates. DataError if a file is missing or unusable.
+    """
+    reader.check_files()
+    states = ((path, path.stat()) for path in reader.files())
+    files = tuple((str(path), state.st_size, state.st_mtime_ns) for path, state in states)
+    key = (type(reader), repr(sorted(vars(reader).items())), coordinates, files)
+    if key not in _read:
+        if len(_read) >= _MOST_KEPT:
+            _read.pop(next(iter(_read)))
+        _read[key] = reader.sequences(coordinates)
+    return list(_read[key])
+
+
 def _listed(paths: list[Path]) -> str:
     """Paths as `folder/{a,b}, folder2/c`."""
     texts = []

@@ -20,16 +20,16 @@ from pose.errors import ConfigError
 logger = logging.getLogger(__name__)
 
 
-def ensure_synthetic(cache: Path | str | None, settings: SyntheticSettings) -> Path:
-    """The folder with Mpi3DHP/, MucoTemp/ and MuPoTS/ for these settings, generated unless it is in `cache`.
+def ensure_synthetic(root: Path | str | None, settings: SyntheticSettings) -> Path:
+    """The folder with Mpi3DHP/, MucoTemp/ and MuPoTS/ for these settings, generated unless it is in `root`.
 
     The folder appears complete or not at all; of several processes that make it at once the first to finish wins and
     the others take its work.
-    Raises ConfigError without a `cache`, DataError where it cannot be written.
+    Raises ConfigError without a `root`, DataError where it cannot be written.
     """
-    if cache is None:
-        raise ConfigError("paths.cache=null: synthetic data is generated there; give a folder, or real data sets")
-    folder = Path(cache) / f"synthetic-{synthetic_fingerprint(settings)}"
+    if root is None:
+        raise ConfigError("paths.synthetic=null: synthetic data is generated there; give a folder, or real data sets")
+    folder = Path(root) / f"synthetic-{synthetic_fingerprint(settings)}"
     if folder.is_dir():
         return folder
     partial = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
@@ -60,7 +60,7 @@ def _remove_leftovers(folder: Path) -> None:
 
 
 def synthetic_test(
-    cache: Path | str | None, settings: SyntheticSettings, benchmark: str = "mupots_3d", root: Path | str | None = None
+    folder: Path | str | None, settings: SyntheticSettings, benchmark: str = "mupots_3d", root: Path | str | None = None
 ) -> MuPoTS3D | MpiInf3dhpTest:
     """The reader of one of the synthetic test sets, generated if need be.
 
@@ -69,12 +69,12 @@ def synthetic_test(
 
     >>> from tempfile import TemporaryDirectory
     >>> settings = SyntheticSettings(seed=0, mpi_frames=2, muco_frames=2, test_frames=2, mupots_frames=8, muco_videos=1)
-    >>> with TemporaryDirectory() as cache:
-    ...     people = synthetic_test(cache, settings).sequences("normal")
+    >>> with TemporaryDirectory() as folder:
+    ...     people = synthetic_test(folder, settings).sequences("normal")
     >>> people[0]
     PoseSequence(TS1/0, 8 frames at 30 fps, COCO-19 -> MuPoTS-17, normal)
     """
     if benchmark not in ("mupots_3d", "mpi_inf_3dhp"):
         raise ConfigError(f"test.benchmark={benchmark}: must be mupots_3d or mpi_inf_3dhp")
-    folder = ensure_synthetic(cache, settings)
-    return MuPoTS3D(folder / "MuPoTS") if benchmark == "mupots_3d" else MpiInf3dhpTest(folder / "Mpi3DHP")
+    made = ensure_synthetic(folder, settings)
+    return MuPoTS3D(made / "MuPoTS") if benchmark == "mupots_3d" else MpiInf3dhpTest(made / "Mpi3DHP")

@@ -17,10 +17,9 @@ import torch
 from torch.utils.data import DataLoader
 
 from data.mocap.sets import mocap_folder, mocap_training
-from data.sets.cache import read_sequences
 from data.sets.mpi_inf_3dhp import MpiInf3dhpTest, MpiInf3dhpTrain
 from data.sets.muco_temp import MuCoTemp
-from data.sets.reader import Reader
+from data.sets.reader import Reader, read_sequences
 from data.synthetic.generate import ensure_synthetic
 from data.synthetic.settings import SyntheticSettings, synthetic_fingerprint
 from data.training.windows import EpochSampler, FrameTable, training_loader, window_offsets
@@ -47,7 +46,6 @@ class LifterDataModule(ABC):
     windows_per_epoch: at most so many windows in an epoch, drawn again each time; None: every one.
     device_resident: keep the table of frames on the training device: true, false, or "auto", if it takes at most half
     of the device's free memory.
-    cache: the folder where what was read is kept for the next run (`data.sets.cache`); None: read the files each time.
 
     Raises ConfigError for values outside these.
     """
@@ -67,7 +65,6 @@ class LifterDataModule(ABC):
         device_resident: bool | Literal["auto"] = "auto",
         undetected: bool = False,
         windows_per_epoch: int | None = None,
-        cache: str | Path | None = None,
     ):
         check_number("batch_size", batch_size, 1, whole=True)
         check_number("seed", seed, 0, whole=True)
@@ -81,7 +78,7 @@ class LifterDataModule(ABC):
         self.receptive_field, self.causal = receptive_field, causal
         self.batch_size, self.seed = batch_size, seed
         self.augment_depth, self.flip, self.device_resident = augment_depth, flip, device_resident
-        self.undetected, self.windows_per_epoch, self.cache = undetected, windows_per_epoch, cache
+        self.undetected, self.windows_per_epoch = undetected, windows_per_epoch
         self._table: FrameTable | None = None
         self._fps: float | None = None
         self._validation: list[PoseSequence] | None = None
@@ -121,13 +118,13 @@ class LifterDataModule(ABC):
         if stage in (None, "fit") and self._table is None:
             self._table = self._read_training_set()
         if stage in (None, "fit", "validate") and self._validation is None:
-            self._validation = scored_sequences(read_sequences(self.validation_reader(), self.coordinates, self.cache))
+            self._validation = scored_sequences(read_sequences(self.validation_reader(), self.coordinates))
 
     def _read_training_set(self) -> FrameTable:
         if self.receptive_field is None:
             raise ConfigError("receptive_field=null: must be that of the network before the training set is read")
         readers = self.train_readers()
-        sequences = [s for reader in readers for s in read_sequences(reader, self.coordinates, self.cache)]
+        sequences = [s for reader in readers for s in reader.sequences(self.coordinates)]
         rates = Counter(sequence.fps for sequence in sequences for _ in range(len(sequence)))
         self._fps = rates.most_common(1)[0][0] if rates else None
         return FrameTable(
@@ -203,7 +200,7 @@ class BothDataModule(LifterDataModule):
 
 
 class SyntheticDataModule(LifterDataModule):
-    """Synthetic data in place of MPI-INF-3DHP and MuCo-Temp, generated into `cache` when it is first needed.
+    """Synthetic data in place of MPI-INF-3DHP and MuCo-Temp, generated into `folder` when it is first needed.
 
     settings: what is generated. parts: mpi_inf_3dhp, muco_temp or both: which of the two to train on. root: where real
     data sets are; not used, accepted because every set is built with it. Further arguments are those of
@@ -214,25 +211,25 @@ class SyntheticDataModule(LifterDataModule):
 
     def __init__(
         self,
-        cache: str | Path | None,
+        folder: str | Path | None,
         settings: SyntheticSettings,
         parts: str = "both",
         root: str | Path | None = None,
         **options: Any,
     ):
-        super().__init__(root="." if root is None else root, cache=cache, **options)
+        super().__init__(root="." if root is None else root, **options)
         if parts not in (allowed := ("mpi_inf_3dhp", "muco_temp", "both")):
             raise ConfigError(f"data.parts={parts}: must be one of {', '.join(allowed)}")
-        self.settings, self.parts = settings, parts
+        self.folder, self.settings, self.parts = folder, settings, parts
 
     def train_readers(self) -> list[Reader]:
-        folder = ensure_synthetic(self.cache, self.settings)
+        folder = ensure_synthetic(self.folder, self.settings)
         mpi, videos = folder / MPI_FOLDER, range(self.settings.muco_videos)
         readers = [MpiInf3dhpTrain(mpi), MuCoTemp(folder / MUCO_FOLDER, mpi, videos=videos)]
         return [reader for reader in readers if self.parts in (reader.name, "both")]
 
     def validation_reader(self) -> Reader:
-        return MpiInf3dhpTest(ensure_synthetic(self.cache, self.settings) / MPI_FOLDER)
+        return MpiInf3dhpTest(ensure_synthetic(self.folder, self.settings) / MPI_FOLDER)
 
     def missing_files(self) -> list[Path]:
         """None: what is not there is generated."""

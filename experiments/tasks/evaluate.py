@@ -15,7 +15,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from data.predictions import read_facts, read_predictions, write_predictions
-from data.sets.cache import read_sequences
+from data.sets.reader import read_sequences
 from experiments import datasets
 from experiments.loggers import logging_to
 from experiments.progress import stage
@@ -65,7 +65,7 @@ def evaluate_predictions(cfg: DictConfig) -> None:
 
 def read_test_set(cfg: DictConfig) -> list[PoseSequence]:
     with stage(f"reading {cfg.test.name}"):
-        return read_sequences(datasets.evaluation_reader(cfg), cfg.coordinates, cfg.paths.cache)
+        return read_sequences(datasets.evaluation_reader(cfg), cfg.coordinates)
 
 
 def _evaluate_lifter(cfg: DictConfig, annotated: list[PoseSequence], method: Refiner, logger: Any) -> dict[str, Any]:

@@ -49,7 +49,7 @@ _RETRAIN = "train again with fresh=true"
 
 #: Settings that do not change the weights: where things are, who is told, how fast it goes.
 _NOT_IN_HASH = {
-    "data": {"_target_", "cache", "device_resident", "require_real", "settings"},
+    "data": {"_target_", "folder", "device_resident", "require_real", "settings"},
     "trainer": {
         "_target_", "accelerator", "devices", "num_nodes", "log_every_n_steps", "num_sanity_val_steps",
         "enable_model_summary", "enable_checkpointing", "enable_progress_bar", "use_distributed_sampler",

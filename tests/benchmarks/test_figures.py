@@ -100,9 +100,7 @@ def test_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "ROUNDS", 1)
     monkeypatch.setattr(reading, "AT_LEAST_S", 0)
     found = list(reading.figures([0.001]))
-    assert [figure.name for figure in found] == [
-        f"reading/{name}{end}" for name in reading.FORMATS for end in ("", "/first")
-    ]
+    assert [figure.name for figure in found] == [f"reading/{name}" for name in reading.FORMATS]
     assert all(figure.count > 0 and figure.value > 0 for figure in found)
 
 

@@ -39,7 +39,7 @@ def _nothing(folder: Path) -> None:
 
 
 def _places(place: Path) -> list[str]:
-    outputs = [f"paths.outputs={place}/outputs", f"paths.lifters={place}/lifters", f"paths.cache={place}/cache"]
+    outputs = [f"paths.outputs={place}/outputs", f"paths.lifters={place}/lifters", f"paths.synthetic={place}/synthetic"]
     return [*outputs, f"hydra.run.dir={place}/run", "logger=csv"]
 
 

@@ -28,8 +28,6 @@ from fileio.pickle_reader import read_pickle
 #: Names of files whose content tells of the run (when, how long, by whom), not of its result. The curves of a continued
 #: training lack the rows that were not yet written: at worst the training loss of the epoch before.
 ABOUT_THE_RUN = {"run.json", "report.json", "lock", "metrics.csv"}
-#: Data sets as read before: named after files' times, and not kept of files too young to be sure of.
-_READ_BEFORE = ("cache", "read")
 #: Keys of JSON files that do the same, and columns of the table of a predict run.
 _ABOUT_THE_RUN_KEYS = {"stage_seconds"}
 _SECONDS = re.compile(r"^- Seconds: .*$", re.MULTILINE)
@@ -68,7 +66,7 @@ def results(folder: Path) -> dict[str, str]:
     return {
         path.relative_to(folder).as_posix(): _digest(path, folder)
         for path in final_files(folder)
-        if path.name not in ABOUT_THE_RUN and path.relative_to(folder).parts[:2] != _READ_BEFORE
+        if path.name not in ABOUT_THE_RUN
     }
 
 
