@@ -33,7 +33,7 @@ def without_valid_frames(monkeypatch: pytest.MonkeyPatch):
 
 def test_a_validation_sequence_without_a_valid_frame_is_skipped(run_here, without_valid_frames, tmp_path: Path) -> None:
     without_valid_frames("TS2")
-    done = run_here(*WORDS, f"paths.lifters={tmp_path / 'l'}", f"paths.cache={tmp_path / 'cache'}")
+    done = run_here(*WORDS, f"paths.lifters={tmp_path / 'l'}", f"paths.synthetic={tmp_path / 'cache'}")
     assert done.returncode == 0, done.output
     (line,) = [line for line in done.output.splitlines() if "not scored" in line]
     assert "TS2/0" in line and "TS1" not in line
@@ -45,7 +45,7 @@ def test_a_validation_sequence_without_a_valid_frame_is_skipped(run_here, withou
 
 def test_none_at_all_is_an_error_before_the_training(run_here, without_valid_frames, tmp_path: Path) -> None:
     without_valid_frames(*(f"TS{number}" for number in range(1, 7)))
-    done = run_here(*WORDS, f"paths.lifters={tmp_path / 'l'}", f"paths.cache={tmp_path / 'cache'}")
+    done = run_here(*WORDS, f"paths.lifters={tmp_path / 'l'}", f"paths.synthetic={tmp_path / 'cache'}")
     assert done.returncode == 2
     assert "6 annotated sequences: no frame has both a valid annotation and a valid detection" in done.output
     assert "training on synthetic" not in done.output
