@@ -3,7 +3,7 @@
     python -m benchmarks.multiview
     python -m benchmarks.multiview --checkpoint outputs/lifters/0123456789ab --distorted
 
-Printed per camera, plain and refined, over the frames with truth: MPJPE over the twelve joints common to COCO and
+Printed per camera, lifted and refined, over the frames with truth: MPJPE over the twelve joints common to COCO and
 MuPoTS-17 (shoulders, elbows, wrists, hips, knees, ankles), relative to the middle of the hips, and the error of that
 middle in the room. The truth is the triangulated world points brought into each camera by its extrinsics. The keypoints
 are freed of the lens's distortion first, because the pipeline takes cameras without; `--distorted` leaves them.
@@ -47,9 +47,9 @@ class CameraScore:
     people: int
     track: int
     frames: int
-    mpjpe_plain: float
+    mpjpe_lifted: float
     mpjpe_refined: float
-    hip_plain: float
+    hip_lifted: float
     hip_refined: float
 
 
@@ -121,17 +121,17 @@ def _score(camera: str, people: int, person: PoseSequence, target: np.ndarray) -
         relative = np.linalg.norm((own - own_hip) - (want - want_hip), axis=-1)
         frames = np.nanmean(relative, axis=1)  # joints that were not triangulated are left out
         errors.append((float(frames.mean()), float(np.linalg.norm(own_hip - want_hip, axis=-1).mean())))
-    (mpjpe_plain, hip_plain), (mpjpe_refined, hip_refined) = errors
-    return CameraScore(camera, people, len(person), int(good.sum()), mpjpe_plain, mpjpe_refined, hip_plain, hip_refined)
+    (mpjpe_lifted, hip_lifted), (mpjpe_refined, hip_refined) = errors
+    return CameraScore(camera, people, len(person), int(good.sum()), mpjpe_lifted, mpjpe_refined, hip_lifted, hip_refined)
 
 
 def table(scores: Sequence[CameraScore]) -> str:
     """A Markdown table with the mean of the cameras below."""
     lines = [
-        "| camera | people | track | with truth | MPJPE plain, mm | refined | hip centre plain, mm | refined |",
+        "| camera | people | track | with truth | MPJPE lifted, mm | refined | hip centre lifted, mm | refined |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    columns = ("mpjpe_plain", "mpjpe_refined", "hip_plain", "hip_refined")
+    columns = ("mpjpe_lifted", "mpjpe_refined", "hip_lifted", "hip_refined")
     for one in scores:
         numbers = " | ".join(f"{getattr(one, key):.1f}" for key in columns)
         lines.append(f"| {one.camera} | {one.people} | {one.track} | {one.frames} | {numbers} |")

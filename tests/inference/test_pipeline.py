@@ -297,10 +297,10 @@ def builtin() -> Lifter:
     return load_lifter(DEFAULT_LIFTER)
 
 
-def test_refined_is_better_than_plain_on_real_truth(golden: Path, builtin: Lifter) -> None:
+def test_refined_is_better_than_lifted_on_real_truth(golden: Path, builtin: Lifter) -> None:
     scores = measure(builtin, golden / "multiview")
-    assert np.mean([one.mpjpe_refined for one in scores]) < np.mean([one.mpjpe_plain for one in scores])
-    assert np.mean([one.hip_refined for one in scores]) < np.mean([one.hip_plain for one in scores])
+    assert np.mean([one.mpjpe_refined for one in scores]) < np.mean([one.mpjpe_lifted for one in scores])
+    assert np.mean([one.hip_refined for one in scores]) < np.mean([one.hip_lifted for one in scores])
 
 
 def test_ts1_reprojected_hips_stay_on_the_detected_ones(golden: Path, builtin: Lifter) -> None:

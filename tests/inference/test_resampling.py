@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from inference.resampling import at_rate, poses_back, same_rate
 from pose.errors import ConfigError, MismatchError
@@ -112,3 +114,14 @@ def test_walking_comes_back_within_millimetres() -> None:
         poses[:, 0, 0] = torch.from_numpy(amplitude * np.sin(2 * np.pi * 2 * np.minimum(new, time[-1])))
         back = poses_back(poses, 25.0, 60.0, len(time))[:, 0, 0].numpy()
         assert np.abs(back - amplitude * np.sin(2 * np.pi * 2 * time)).max() < limit
+
+
+@given(st.integers(1, 60), st.sampled_from((12.5, 24.0, 25.0, 50.0, 60.0)), st.sampled_from((12.5, 25.0, 30.0, 120.0)))
+def test_constant_velocity_survives_any_pair_of_rates(frames: int, fps: float, other: float) -> None:
+    time = torch.arange(frames, dtype=torch.float64) / fps
+    track = torch.tensor([100.0, -50.0, 4000.0]) + time[:, None, None] * torch.tensor([800.0, 0.0, -300.0])
+    sequence = PoseSequence("S", 0, None, fps, torch.zeros(frames, 19, 2), torch.ones(frames, 19))
+    resampled = at_rate(sequence, other)
+    moments = torch.clamp(torch.arange(len(resampled), dtype=torch.float64) / other, max=(frames - 1) / fps)
+    there = torch.tensor([100.0, -50.0, 4000.0]) + moments[:, None, None] * torch.tensor([800.0, 0.0, -300.0])
+    torch.testing.assert_close(poses_back(there, other, fps, frames), track, rtol=0, atol=1e-6)

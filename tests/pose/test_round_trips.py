@@ -1,4 +1,4 @@
-"""There and back again, in both precisions: projection, encoding, standardisation, mirrors, frame rates, files."""
+"""There and back again, in both precisions: projection, encoding, standardisation, mirrors, joint sets."""
 
 from __future__ import annotations
 
@@ -12,12 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from inference.resampling import at_rate, poses_back
 from pose.cameras import Camera, fit_intrinsics
 from pose.coordinates import UNIVERSAL_KNEE_TO_NECK, universal_scale
 from pose.features import Standardiser, decode_3d, encode_3d, flip_2d, flip_3d, scale_depth
 from pose.joint_sets import JOINT_SETS, JointSet, remap_index
-from pose.sequence import PoseSequence
 
 seeds = st.integers(0, 2**31)
 
@@ -114,14 +112,3 @@ def test_joint_sets_mirror_twice_to_themselves_and_remap_there_and_back(source: 
     assert [there[i] for i in back] == list(range(len(source)))
     # Mirroring and bringing into another order commute.
     assert [flip[i] for i in there] == [there[i] for i in other.flip]
-
-
-@given(st.integers(1, 60), st.sampled_from((12.5, 24.0, 25.0, 50.0, 60.0)), st.sampled_from((12.5, 25.0, 30.0, 120.0)))
-def test_constant_velocity_survives_any_pair_of_rates(frames: int, fps: float, other: float) -> None:
-    time = torch.arange(frames, dtype=torch.float64) / fps
-    track = torch.tensor([100.0, -50.0, 4000.0]) + time[:, None, None] * torch.tensor([800.0, 0.0, -300.0])
-    sequence = PoseSequence("S", 0, None, fps, torch.zeros(frames, 19, 2), torch.ones(frames, 19))
-    resampled = at_rate(sequence, other)
-    moments = torch.clamp(torch.arange(len(resampled), dtype=torch.float64) / other, max=(frames - 1) / fps)
-    there = torch.tensor([100.0, -50.0, 4000.0]) + moments[:, None, None] * torch.tensor([800.0, 0.0, -300.0])
-    torch.testing.assert_close(poses_back(there, other, fps, frames), track, rtol=0, atol=1e-6)
