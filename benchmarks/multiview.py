@@ -122,7 +122,8 @@ def _score(camera: str, people: int, person: PoseSequence, target: np.ndarray) -
         frames = np.nanmean(relative, axis=1)  # joints that were not triangulated are left out
         errors.append((float(frames.mean()), float(np.linalg.norm(own_hip - want_hip, axis=-1).mean())))
     (mpjpe_lifted, hip_lifted), (mpjpe_refined, hip_refined) = errors
-    return CameraScore(camera, people, len(person), int(good.sum()), mpjpe_lifted, mpjpe_refined, hip_lifted, hip_refined)
+    with_truth = int(good.sum())
+    return CameraScore(camera, people, len(person), with_truth, mpjpe_lifted, mpjpe_refined, hip_lifted, hip_refined)
 
 
 def table(scores: Sequence[CameraScore]) -> str:
