@@ -38,9 +38,9 @@ def project(scene: Scene, person: PoseSequence, row: int) -> np.ndarray:
     return scene.camera.project(person.require("poses_3d")[row]).numpy()
 
 
-def without_detections(scene: Scene, sure: bool | None = None) -> Scene:
+def without_detections(scene: Scene, is_observed: bool | None = None) -> Scene:
     def changed(person):
-        observed = person.observed if sure is None else torch.full_like(person.require("observed"), sure)
+        observed = person.observed if is_observed is None else torch.full_like(person.require("observed"), is_observed)
         return dataclasses.replace(person, confidence=torch.zeros_like(person.confidence), observed=observed)
 
     return dataclasses.replace(scene, people=[changed(person) for person in scene.people])
@@ -59,7 +59,7 @@ def test_people_are_drawn_where_the_camera_sees_them(scene: Scene) -> None:
 
 
 def test_inferred_bones_have_gaps(scene: Scene) -> None:
-    solid, dashed = (overlay(without_detections(scene, sure), 2) for sure in (True, False))
+    solid, dashed = (overlay(without_detections(scene, known), 2) for known in (True, False))
     below_the_labels = round(project(scene, scene.people[0], 2)[:, 1].min()) + 20
     dashed, solid = dashed[below_the_labels:], solid[below_the_labels:]
     assert len(of_colour(dashed, 0)) < 0.85 * len(of_colour(solid, 0))

@@ -258,7 +258,7 @@ def test_the_moving_person_of_each_camera_is_one_track(golden: Path) -> None:
         tracks = OfflineTracker()(found)
         true = np.flatnonzero(detection[found.frame, camera] == index)
         identity, counts = np.unique(tracks.identity[true], return_counts=True)
-        # The true box may be the less sure one of two on the same person; then it is unused, never another person.
+        # The true box may be the less confident one of two on the same person; then it is unused, never another person.
         assert len(identity[identity >= 0]) == 1
         assert counts[identity >= 0] >= 0.94 * len(true)
         assert tracks.frames_covered[identity.max()] >= 98
