@@ -72,11 +72,11 @@ class Appearance:
     def __len__(self) -> int:
         return len(self.frame)
 
-    def pairs(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Every pair of rows of one frame, once: arrays (M,) and (M,), the rows next to each other first."""
+    def pairs(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Every pair of rows of one frame, once: (M,) and (M,), and the larger height (M,); neighbouring rows first."""
         step = 1
         while len(a := np.flatnonzero(self.frame[step:] == self.frame[:-step])):  # rows are sorted by frame
-            yield a, a + step
+            yield a, a + step, np.maximum(self.height[a], self.height[a + step])
             step += 1
 
 

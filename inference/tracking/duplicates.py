@@ -19,8 +19,7 @@ _MAX_ROWS = 30
 def duplicate_boxes(people: Appearance, max_distance: float) -> np.ndarray:
     """(N,) bool: a box of higher score in the same frame has a pose closer than `max_distance` heights."""
     duplicate = np.zeros(len(people), dtype=bool)
-    for a, b in people.pairs():
-        height = np.maximum(people.height[a], people.height[b])
+    for a, b, height in people.pairs():
         distance = pose_distance(people.joints[a], people.weight[a], people.joints[b], people.weight[b], height)
         lower = np.where(people.score[a] < people.score[b], a, b)
         duplicate[lower[distance < max_distance]] = True
@@ -33,8 +32,7 @@ def without_duplicates(people: Appearance, tracks: list[np.ndarray]) -> list[np.
     for rows in tracks:
         length[rows] = len(rows)
     near_longer = np.zeros(len(people), dtype=bool)
-    for a, b in people.pairs():
-        height = np.maximum(people.height[a], people.height[b])
+    for a, b, height in people.pairs():
         near = np.linalg.norm(people.centre[a] - people.centre[b], axis=1) / height < _MAX_DISTANCE
         near_longer[a[near & (length[b] >= _LENGTH_RATIO * length[a])]] = True
         near_longer[b[near & (length[a] >= _LENGTH_RATIO * length[b])]] = True

@@ -37,14 +37,13 @@ _CHUNK = 50_000
 class LinkCosts:
     """What a link may cost.
 
-    max_gap_s: longest gap. velocity_window_s: time at the end of a track that its velocity is read from. unlinked: cost
+    velocity_window_s: time at the end of a track that its velocity is read from. unlinked: cost
     of a track that ends for good and another that starts, instead of a link. border_discount: how much cheaper each of
     these is at the border of the image. in_sight: cost of a gap in which nothing hides the person, however long.
     ambiguity_margin: where two links could exchange partners at less than this cost, neither is made: two tracks more,
     but no identity that two people have in common. 0 takes the better one always.
     """
 
-    max_gap_s: float
     velocity_window_s: float = 0.3
     unlinked: float = 10.0
     border_discount: float = 3.0
@@ -107,20 +106,21 @@ def link(
     people: Appearance,
     tracks: list[np.ndarray],
     costs: LinkCosts,
+    max_gap_s: float,
     fps: float,
     size: tuple[int, int] | None,
     closed: frozenset[int] = frozenset(),
 ) -> tuple[list[np.ndarray], frozenset[int]]:
     """The tracks joined over gaps: rows of each, in order of time. Links are chosen for all tracks together.
 
-    closed: rows at ends and starts that are never to be linked; returned with those that are ambiguous.
+    max_gap_s: longest gap. closed: rows at ends and starts that are never to be linked; returned with the ambiguous.
     """
     if len(tracks) < 2:
         return tracks, closed
     ends = _ends(people, tracks, True, fps, costs.velocity_window_s)
     starts = _ends(people, tracks, False, fps, costs.velocity_window_s)
     overlap = round(_OVERLAP_S * fps)
-    a, b = pairs_within(ends.frame - overlap, ends.frame + int(costs.max_gap_s * fps) + 1, starts.frame)
+    a, b = pairs_within(ends.frame - overlap, ends.frame + int(max_gap_s * fps) + 1, starts.frame)
     a, b = _reachable(ends, starts, a, b, fps)
     is_open = ~np.isin(ends.row[a], list(closed)) & ~np.isin(starts.row[b], list(closed))
     a, b = a[is_open], b[is_open]
@@ -138,7 +138,9 @@ def link(
         chain = [first]
         while chain[-1] in follower:
             chain.append(follower[chain[-1]])
-        joined.append(_joined(people, [tracks[i] for i in chain]))
+        rows = np.concatenate([tracks[i] for i in chain])
+        rows = rows[np.lexsort((-people.score[rows], people.frame[rows]))]
+        joined.append(rows[np.diff(people.frame[rows], prepend=-1) > 0])  # of a frame the row with the higher score
     return joined, closed
 
 
@@ -165,13 +167,6 @@ def _ambiguous(a: np.ndarray, b: np.ndarray, cost: np.ndarray, chosen: np.ndarra
         if other < margin:
             found[[pair, *links]] = True
     return found
-
-
-def _joined(people: Appearance, parts: list[np.ndarray]) -> np.ndarray:
-    """The rows of all parts in order; where they overlap, the row of a frame with the higher score."""
-    rows = np.concatenate(parts)
-    rows = rows[np.lexsort((-people.score[rows], people.frame[rows]))]
-    return rows[np.diff(people.frame[rows], prepend=-1) > 0]
 
 
 def assign(a: np.ndarray, b: np.ndarray, cost: np.ndarray, without: np.ndarray) -> np.ndarray:

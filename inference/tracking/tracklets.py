@@ -6,8 +6,6 @@ other assignment of the people around explains the frame nearly as well; otherwi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
@@ -17,24 +15,20 @@ from inference.tracking.appearance import Appearance, pose_distance
 _SMOOTHING = 0.35
 #: How much wider the gate is for each frame that is bridged.
 _WIDER_PER_FRAME = 0.2
+#: Largest change of the logarithm of the apparent height from frame to frame.
+_MAX_LOG_SIZE_CHANGE = 0.7
 #: Cost of what cannot be.
 _IMPOSSIBLE = 1e3
 
 
-@dataclass(frozen=True)
-class Gates:
-    """gate: how far joints may be from where they are expected from frame to frame, in heights. ambiguity_margin: how
-    much worse, in heights, every other assignment must be. max_log_size_change: of the apparent size. max_step: longest
-    step in frames, for tracklets of at least as many rows."""
+def find_tracklets(
+    people: Appearance, used: np.ndarray, gate: float, ambiguity_margin: float, max_step: int
+) -> list[np.ndarray]:
+    """Rows of each tracklet, in order of time; every row of `used` (N,) bool is in one.
 
-    gate: float
-    ambiguity_margin: float
-    max_log_size_change: float
-    max_step: int
-
-
-def find_tracklets(people: Appearance, used: np.ndarray, gates: Gates) -> list[np.ndarray]:
-    """Rows of each tracklet, in order of time; every row of `used` (N,) bool is in one."""
+    gate: how far joints may be from where they are expected from frame to frame, in heights. ambiguity_margin: how much
+    worse, in heights, every other assignment must be. max_step: in frames, for tracklets of at least as many rows.
+    """
     label = np.full(len(people), -1)
     # By label: last row, number of rows, height in px, velocity in px/frame.
     last, length, height, velocity = (np.zeros(len(people), dtype=t) for t in (int, int, float, (float, 2)))
@@ -44,9 +38,9 @@ def find_tracklets(people: Appearance, used: np.ndarray, gates: Gates) -> list[n
     for start, end in zip(starts, np.append(starts[1:], len(rows)), strict=True):
         here = rows[start:end]
         passed = people.frame[here[0]] - people.frame[last[active]]
-        active = active[passed <= np.minimum(gates.max_step, length[active])]
-        cost = _costs(people, last[active], velocity[active], height[active], here, gates)
-        index, chosen, ended = _clear_pairs(cost, gates.ambiguity_margin)
+        active = active[passed <= np.minimum(max_step, length[active])]
+        cost = _costs(people, last[active], velocity[active], height[active], here, gate)
+        index, chosen, ended = _clear_pairs(cost, ambiguity_margin)
         going, following = active[index], here[chosen]
         passed = people.frame[following] - people.frame[last[going]]
         moved = (people.centre[following] - people.centre[last[going]]) / passed[:, None]
@@ -65,9 +59,9 @@ def find_tracklets(people: Appearance, used: np.ndarray, gates: Gates) -> list[n
 
 
 def _costs(
-    people: Appearance, last: np.ndarray, velocity: np.ndarray, height: np.ndarray, rows: np.ndarray, gates: Gates
+    people: Appearance, last: np.ndarray, velocity: np.ndarray, height: np.ndarray, rows: np.ndarray, gate: float
 ) -> np.ndarray:
-    """(tracklets, rows): distance from the expected pose, _IMPOSSIBLE beyond the gates."""
+    """(tracklets, rows): distance from the expected pose, _IMPOSSIBLE beyond the gate."""
     passed = people.frame[rows[0]] - people.frame[last]
     expected = people.joints[last] + (velocity * passed[:, None])[:, None]
     cost = pose_distance(
@@ -78,8 +72,8 @@ def _costs(
         np.repeat(height[:, None], len(rows), axis=1),
     )
     size_change = np.abs(np.log(people.height[rows][None] / height[:, None]))
-    limit = gates.gate * (1 + _WIDER_PER_FRAME * (passed - 1))[:, None]
-    return np.where((size_change < gates.max_log_size_change) & (cost < limit), cost, _IMPOSSIBLE)
+    limit = gate * (1 + _WIDER_PER_FRAME * (passed - 1))[:, None]
+    return np.where((size_change < _MAX_LOG_SIZE_CHANGE) & (cost < limit), cost, _IMPOSSIBLE)
 
 
 def _clear_pairs(cost: np.ndarray, margin: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
