@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from fileio.arrays import read_npz, require, require_mask
-from fileio.atomic import atomic_path
+from fileio.arrays import read_npz, require, require_mask, write_npz
 from pose.cameras import Camera
 from pose.coordinates import COORDINATES, Coordinates
 from pose.errors import DataError, MismatchError
@@ -114,8 +113,7 @@ def write_predictions(
     content |= {"notes": np.array(notes, str) if notes else None, "n_frames": n_frames}
     content = {key: np.asarray(value) for key, value in content.items() if value is not None}
     _Rows(str(path), content)
-    with atomic_path(path) as partial, open(partial, "wb") as file:
-        np.savez(file, version=np.array(VERSION), **content)
+    write_npz(path, version=np.array(VERSION), **content)
 
 
 # --- one person ------------------------------------------------------------------------------------------------------

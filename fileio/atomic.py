@@ -1,7 +1,7 @@
 """The one way files are written: under their final names only when complete, whatever stops the program.
 
 Temporary names begin with a dot and lie beside their targets, so that a move within one file system puts them in place.
-A program that is killed leaves such a file behind; whoever writes the target again removes it once it is a day old.
+A program that is killed leaves such a file behind; the next write of the target removes it once it is a day old.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ from pathlib import Path
 
 from pose.errors import DataError
 
-#: A temporary file or folder unchanged for so many seconds belongs to nobody any more.
+#: Seconds without a change after which a temporary file or folder is that of a killed program.
 LEFTOVER_S = 86_400.0
 
 
 @contextmanager
-def atomic_path(path: Path | str) -> Iterator[Path]:
+def atomic_path(path: Path | str, sync: bool = True) -> Iterator[Path]:
     """A temporary path beside `path`, with its ending, that becomes `path` when the block ends without an error.
 
-    Folders are made. After an error nothing is left and an older file stays as it was. Whoever finds `path` finds it
-    complete. What killed programs left of earlier tries goes a day later. Raises DataError if it cannot be written.
+    Folders are made. After an error nothing is left and an older file stays as it was. What killed programs left of
+    earlier tries goes a day later. sync: wait until the disk has it; many small files of a set that can be made again
+    need not. Raises DataError if it cannot be written.
     """
     path = Path(path)
     partial = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
@@ -34,8 +35,9 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         _remove_leftovers(path)
         partial.touch()
         yield partial
-        with open(partial, "rb+") as file:
-            os.fsync(file.fileno())
+        if sync:
+            with open(partial, "rb+") as file:
+                os.fsync(file.fileno())
         os.replace(partial, path)
     except OSError as error:
         raise cannot_write(path, error) from error
@@ -44,9 +46,9 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
             partial.unlink()
 
 
-def write_bytes(path: Path | str, content: bytes | memoryview) -> None:
-    """Write a file. DataError if it cannot be written."""
-    with atomic_path(path) as partial:
+def write_bytes(path: Path | str, content: bytes | memoryview, sync: bool = True) -> None:
+    """Write a file, as `atomic_path` does."""
+    with atomic_path(path, sync) as partial:
         partial.write_bytes(content)
 
 
@@ -57,7 +59,7 @@ def cannot_write(path: Path | str, error: OSError) -> DataError:
 
 
 def _remove_leftovers(path: Path) -> None:
-    """Remove temporary files for `path` that nobody has written to for a day: their writers were killed."""
+    """Remove temporary files for `path` that are unchanged for a day: their writers were killed."""
     for left in path.parent.glob(f".{glob.escape(path.stem)}-????????{glob.escape(path.suffix)}"):
         with suppress(OSError):
             if time.time() - left.stat().st_mtime > LEFTOVER_S:

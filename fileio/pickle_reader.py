@@ -106,6 +106,6 @@ def read_pickle(path: str | Path) -> Any:
         return _Unpickler(path, content).load()
 
 
-def write_pickle(path: str | Path, content: Any) -> None:
-    """Write a pickle of protocol 2, which Python 2 reads too. DataError where it cannot be written."""
-    write_bytes(path, pickle.dumps(content, protocol=2))
+def write_pickle(path: str | Path, content: Any, sync: bool = True) -> None:
+    """Write a pickle of protocol 2, which Python 2 reads too; sync as in `atomic_path`."""
+    write_bytes(path, pickle.dumps(content, protocol=2), sync)

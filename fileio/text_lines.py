@@ -1,8 +1,9 @@
-"""Text formats read line by line, with errors that name the line."""
+"""Text formats read line by line, with errors that name the line; the natural order of names."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -39,3 +40,9 @@ class TextFile:
         if len(found) != count or not all(map(math.isfinite, found)):
             raise self.error(number, f"{count} finite number{'s are' if count > 1 else ' is'} expected")
         return found
+
+
+def natural_order(name: str) -> list[tuple[int, str]]:
+    """A key that sorts img_2 before img_10."""
+    parts = re.split(r"(\d+)", name[:300])
+    return [(int(part), "") if part.isdecimal() else (-1, part.lower()) for part in parts if part]

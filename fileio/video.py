@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -23,7 +22,8 @@ from PIL import Image, ImageOps
 
 from fileio.atomic import atomic_path
 from fileio.limits import reading
-from pose.errors import ConfigError, DataError, MismatchError
+from fileio.text_lines import natural_order
+from pose.errors import ConfigError, DataError, MismatchError, check_number
 
 logger = logging.getLogger(__name__)
 
@@ -77,8 +77,8 @@ def probe(path: Path | str, fps: float | None = None) -> VideoInfo:
     fps: replaces the file's own rate, frame for frame; a folder has none of its own. Raises ConfigError for an fps
     that is not positive and DataError, naming the file, for what cannot be read, has no frames or no frame rate.
     """
-    if fps is not None and not 0 < fps < 1e4:
-        raise ConfigError(f"fps={fps}: must be a positive number of frames per second")
+    if fps is not None:
+        check_number("fps", fps, above=0, high=1e4, hint="frames per second")
     path = Path(path)
     return _probe_folder(path, fps) if path.is_dir() else _probe_file(path, fps)
 
@@ -105,8 +105,7 @@ class VideoWriter:
     """
 
     def __init__(self, path: Path | str, fps: float, quality: int = 21):
-        if not 0 < fps < 1e4:
-            raise ConfigError(f"fps={fps}: must be a positive number of frames per second")
+        check_number("fps", fps, above=0, high=1e4, hint="frames per second")
         # MPEG-4 part 2 counts time in at most 65535 parts of a second; 1001 keeps 30000/1001 exact.
         self.rate = Fraction(fps).limit_denominator(max(1, min(1001, int(65535 // max(fps, 1)))))
         self.path, self.quality = Path(path), quality
@@ -315,12 +314,48 @@ def _at_even_times(
         moment += 1
 
 
+# --- videos of known size, while data sets are prepared --------------------------------------------------------------
+
+
+def video_frames(path: Path, label: str, size: tuple[int, int]) -> Iterator[np.ndarray]:
+    """The frames of a video, (H, W, 3) uint8 RGB each.
+
+    label: what messages call the video. size: the width and height that it must have.
+    Raises DataError for a file that is no video, is cut off inside a frame or has another size.
+    """
+    av = _import_av()
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise DataError(f"{label}: has no video stream; fetch the file again")
+            container.streams.video[0].thread_type = "NONE"  # the steps run side by side already
+            for number, frame in enumerate(container.decode(video=0)):
+                if frame.is_corrupt:  # FFmpeg fills up a frame that is cut off
+                    raise DataError(f"{label}: frame {number} is damaged or cut off; fetch the file again")
+                if (frame.width, frame.height) != size:
+                    raise DataError(
+                        f"{label}: frames of {size[0]}x{size[1]} px are expected, found {frame.width}x{frame.height}; "
+                        "fetch the original video"
+                    )
+                yield frame.to_ndarray(format="rgb24")
+    except av.error.FFmpegError as error:
+        raise DataError(f"{label}: not a video or damaged ({type(error).__name__}); fetch the file again") from error
+
+
+def exactly(frames: Iterator[np.ndarray], count: int, label: str, reference: str) -> Iterator[np.ndarray]:
+    """The first `count` of `frames`. DataError if there are fewer; more are the recording's tail without annotation."""
+    number = -1
+    for number, frame in enumerate(frames):
+        if number == count:
+            return
+        yield frame
+    if number + 1 < count:
+        raise DataError(
+            f"{label}: ends after {number + 1} frames, {count} are expected as in {reference}; fetch it again"
+        )
+
+
 # --- folders ---------------------------------------------------------------------------------------------------------
-
-
-def natural_order(name: str) -> list[tuple[int, str]]:
-    """A key that sorts img_2 before img_10."""
-    return [(int(part), "") if part.isdigit() else (-1, part.lower()) for part in re.split(r"(\d+)", name) if part]
 
 
 def _image_files(folder: Path) -> list[Path]:

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from data.keypoints.coco19 import MAX_COORDINATE
 from data.keypoints.formats.coco import read_keyed
-from data.keypoints.parsing import REMEDY, Hints, natural, read_json
+from data.keypoints.parsing import REMEDY, Hints, read_json
 from data.keypoints.recognise import MAX_BYTES
+from fileio.text_lines import natural_order
 from pose.errors import DataError
 from pose.joint_sets import COCO_17
 
@@ -42,4 +43,4 @@ def read_keypoints_json(path: Path | str) -> list[ImageDetections]:
     counts = [len(people) for people in content.values()]
     by_image = dict(zip(content, torch.from_numpy(keypoints).float().split(counts), strict=True))
     scores = dict(zip(content, torch.from_numpy(found.box_score).float().split(counts), strict=True))
-    return [ImageDetections(image, by_image[image], scores[image]) for image in sorted(content, key=natural)]
+    return [ImageDetections(image, by_image[image], scores[image]) for image in sorted(content, key=natural_order)]

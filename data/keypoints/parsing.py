@@ -13,6 +13,7 @@ import numpy as np
 
 from data.keypoints.coco19 import RawDetections
 from fileio.json_yaml import load_json
+from fileio.text_lines import natural_order
 from pose.errors import DataError, MismatchError
 from pose.joint_sets import BODY_25, COCO_17, HALPE_26, MEDIAPIPE_33, MPII_16, OPENPOSE_18, JointSet
 from pose.joint_sets import joint_set as joint_set_by_name
@@ -179,7 +180,7 @@ def frame_numbers(names: Sequence[str], path: Path | str, from_zero: bool = Fals
 
     from_zero: whether the video's frames before the first name count too.
     """
-    names = sorted(set(names), key=natural)
+    names = sorted(set(names), key=natural_order)
     digits = [re.findall(r"\d+", Path(name).stem.removesuffix("_keypoints")) for name in names]
     numbers = [int(found[-1]) for found in digits if found and len(found[-1]) <= 18]
     if len(set(numbers)) == len(names) and is_numbering(numbers, from_zero):
@@ -192,8 +193,3 @@ def is_numbering(numbers: Sequence[int], from_zero: bool = False) -> bool:
     """Whether these can be the frame numbers of one video, and not dates or identifiers: not too far apart."""
     first = 0 if from_zero else min(numbers, default=0)
     return max(numbers, default=0) - first < 1000 * (len(numbers) + 10)
-
-
-def natural(name: str) -> list[tuple[int, int | str]]:
-    """Sort key: "img_2" before "img_10"."""
-    return [(0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", name[:300]) if part]

@@ -12,7 +12,8 @@ from data.keypoints.coco19 import RawDetections, to_detections
 from data.keypoints.detections import VideoDetections
 from data.keypoints.formats import coco, mediapipe_json, mmpose, openpose
 from data.keypoints.formats.arrays import read_arrays
-from data.keypoints.parsing import Hints, check_size, natural, read_json
+from data.keypoints.parsing import Hints, check_size, read_json
+from fileio.text_lines import natural_order
 from pose.errors import ConfigError, DataError, check_number
 
 log = logging.getLogger(__name__)
@@ -125,7 +126,7 @@ def _first_bytes(path: Path) -> bytes:
 
 def _read_folder(path: Path, hints: Hints, max_bytes: int) -> RawDetections:
     """A folder with one JSON file for each frame, of OpenPose, AlphaPose ("open", "cmu") or MMPose."""
-    files = sorted((file for file in path.glob("*.json") if file.is_file()), key=lambda file: natural(file.name))
+    files = sorted((file for file in path.glob("*.json") if file.is_file()), key=lambda file: natural_order(file.name))
     if not files:
         raise DataError(f"{path}: no .json files in this folder; known: {KNOWN}")
     check_size(path, sum(file.stat().st_size for file in files), max_bytes)

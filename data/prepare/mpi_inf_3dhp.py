@@ -34,8 +34,9 @@ from data.sets.mpi_inf_3dhp import (
 )
 from data.sets.reader import check_numbers
 from fileio.arrays import require, require_shape
-from fileio.images import JPEG_QUALITY, exactly, video_frames, write_jpeg
+from fileio.images import JPEG_QUALITY, write_jpeg
 from fileio.mat_reader import read_mat
+from fileio.video import exactly, video_frames
 from pose.errors import ConfigError, DataError
 
 PARTS = ("train", "test")

@@ -13,7 +13,7 @@ from data.keypoints.detector import Detector
 from data.prepare.detections import THRESHOLD_PX, detect, detected_before, write_matched
 from data.prepare.sources import Item, NumberedFiles, Shortfalls, collect, contents, copy_checked
 from data.prepare.steps import Step
-from fileio.images import check_jpeg, decode_jpeg, write_bytes
+from fileio.images import check_jpeg, decode_jpeg, write_picture
 from pose.errors import DataError
 
 
@@ -158,7 +158,7 @@ def _copy_pictures(recording: _Recording, pictures: list[Item], files: NumberedF
             raise DataError(f"{item}: {target.name} is expected after the pictures before it; fetch the download again")
         check_jpeg(content, str(item), size)
         if not item.is_at(target):
-            write_bytes(target, content)
+            write_picture(target, content)
 
 
 def _check_count(recording: _Recording, pictures: list[Item], annotated: int) -> None:

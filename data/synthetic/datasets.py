@@ -156,7 +156,7 @@ def _mpi_recording(root: Path, settings: SyntheticSettings, subject: int, sequen
     for number, view in enumerate(views[:_N_DETECTED]):
         (person,) = render_scene([motion[:n_frames]], view, fps, rng)
         content = {"poses": person.detection, "is_valid": person.detected}
-        write_pickle(_made(mpi_inf_3dhp.detections_path(folder, number)), content)
+        write_pickle(_made(mpi_inf_3dhp.detections_path(folder, number)), content, sync=False)
 
 
 def _mpi_test_recording(root: Path, settings: SyntheticSettings, number: int) -> None:
@@ -205,7 +205,7 @@ def _muco_camera(root: Path, settings: SyntheticSettings, camera: int) -> None:
         seen = stacked(render_scene(scene, views, _MUCO_FPS, rng))
         annotations.append(muco_annotations(seen))
         content = {"poses": seen["detection"], "is_valid": seen["detected"]}
-        write_pickle(_made(muco_temp.detections_path(root, camera, video)), content)
+        write_pickle(_made(muco_temp.detections_path(root, camera, video)), content, sync=False)
     write_pickle(_made(muco_temp.annotations_path(root, camera)), annotations)
 
 

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from fileio import video
-from fileio.video import VideoWriter, natural_order, probe, read_video
+from fileio.text_lines import natural_order
+from fileio.video import VideoWriter, probe, read_video
 from pose.errors import ConfigError, DataError, MismatchError
 
 av = pytest.importorskip("av", reason="needs PyAV: pip install av")

@@ -145,7 +145,7 @@ def test_a_damaged_video_is_named_and_the_rest_is_done(mpi_download: Path, make_
     text = str(caught.value)
     assert "3 of 8 steps failed" in text
     assert "mpi_inf_3dhp S1/Seq1 camera 0: imageSequence: " in text
-    assert "video_0.avi: frame 1 is damaged or breaks off; fetch the file again." in text
+    assert "video_0.avi: frame 1 is damaged or cut off; fetch the file again." in text
     assert text.endswith(
         "Also failed: mpi_inf_3dhp S1/Seq1 camera 0: FGmasks, mpi_inf_3dhp S1/Seq1 camera 0: ChairMasks."
     )
@@ -154,7 +154,7 @@ def test_a_damaged_video_is_named_and_the_rest_is_done(mpi_download: Path, make_
     with pytest.raises(StepsFailedError, match=r"FGmasks/video_0\.avi: not a video or damaged \(InvalidDataError\)"):
         prepare(root, mpi_download)
     (folder / "FGmasks" / "video_0.avi").write_bytes(good)
-    with pytest.raises(StepsFailedError, match=r"breaks off after 2 frames, 3 are expected as in annot\.mat"):
+    with pytest.raises(StepsFailedError, match=r"ends after 2 frames, 3 are expected as in annot\.mat"):
         prepare(root, mpi_download)
     make_video(folder / "ChairMasks" / "video_0.avi", 3, size=(1024, 1024))
     with pytest.raises(StepsFailedError, match="frames of 2048x2048 px are expected, found 1024x1024"):
@@ -222,7 +222,7 @@ def test_a_test_set_that_is_spoiled(mpi_download: Path, repack, tmp_path: Path) 
         return str(caught.value)
 
     text = tried(lambda name, data: data[:-30] if name.endswith("TS2/imageSequence/img_000002.jpg") else data)
-    assert "TS2/imageSequence/img_000002.jpg: the picture breaks off" in text
+    assert "TS2/imageSequence/img_000002.jpg: the picture is cut off" in text
     text = tried(lambda name, data: None if name.endswith("TS2/imageSequence/img_000002.jpg") else data)
     assert "TS2 has 3 annotated frames and 2 pictures" in text
     text = tried(lambda name, data: None if name.endswith("TS3/imageSequence/img_000002.jpg") else data)
