@@ -40,6 +40,7 @@ _OLD_NAMES = {  # version 1 -> 2; observed (N,) became detected
     "variant": "coordinates",
 }
 _WHOLE = ("frame", "person", "n_frames", "image_size")
+_USUAL = {len(joints): joints.name for joints in (MUPOTS_17, COCO_19)}  # without joints_2d
 _NO_CAMERA = np.full((3, 3), np.nan)
 _REMEDY = "see docs/formats.md"
 
@@ -135,8 +136,8 @@ def _person(rows: _Rows, own: np.ndarray, coordinates: Coordinates | None, fps: 
         camera=_camera(rows, first),
         fps=float(rows.fact("fps", first)) if fps is None else fps,
         coordinates=held,  # type: ignore[arg-type]  # checked to be one of COORDINATES
-        joints_2d=_joints(str(rows.fact("joints_2d", first, "")), values["keypoints_2d"].shape[1]),
-        joints_3d=_joints(str(rows.fact("joints_3d", first, "")), len(MUPOTS_17)),
+        joints_2d=JOINT_SETS[rows.fact("joints_2d", first)],
+        joints_3d=JOINT_SETS[rows.fact("joints_3d", first, MUPOTS_17.name)],
         **{key: torch.from_numpy(values[key][own]) for key in ("frame", "poses_3d", *_ROWS) if key in values},
     )
 
@@ -160,16 +161,9 @@ def _stacked(people: list[PoseSequence], key: str) -> np.ndarray | None:
     return torch.cat([array.cpu() for array in arrays]).numpy()
 
 
-def _joints(name: str, count: int) -> JointSet:
-    """The joint set of that name; without one the usual set of so many joints, or numbered ones."""
-    usual = {len(MUPOTS_17): MUPOTS_17, len(COCO_19): COCO_19}
-    return JOINT_SETS.get(name) or usual.get(count) or JointSet(f"{count} joints", tuple(map(str, range(count))))
-
-
-def _name(joints: JointSet) -> str | None:
-    """Its name in a file, None for numbered joints."""
-    if _joints(joints.name, len(joints)) == joints:
-        return joints.name if joints.name in JOINT_SETS else None
+def _name(joints: JointSet) -> str:
+    if joints in JOINT_SETS.values():
+        return joints.name
     raise MismatchError(f"joint set {joints.name}: a file can hold only {', '.join(JOINT_SETS)}")
 
 
@@ -200,15 +194,14 @@ def _load(path: Path | str) -> dict[str, np.ndarray]:
 
 
 def _agree(arrays: dict[str, np.ndarray]) -> None:
-    """Version 1: keypoints_2d of MuPoTS-17 beside scores of other joints -> both of the same joints."""
-    points, scores = arrays.get("keypoints_2d"), arrays["confidence"]
-    numbers = points is not None and points.dtype.kind in "fiub" and scores.dtype.kind in "fiub" and scores.size
-    if points is None or not numbers or points.ndim != 3 or scores.ndim != 2 or points.shape[1] == scores.shape[1]:
+    """Scores of version 1, which may be of other joints than keypoints_2d -> both of the same."""
+    points, scores = arrays.get("keypoints_2d", np.zeros((0, 0, 0))), arrays["confidence"]
+    if scores.ndim != 2 or not scores.size or {points.dtype.kind, scores.dtype.kind} - set("fiub"):
         return
-    if (points.shape[1], scores.shape[1]) == (len(MUPOTS_17), len(COCO_19)):
+    if points.ndim == 3 and points.shape[1] == len(MUPOTS_17) and scores.shape[1] == len(COCO_19):
         known = [joint in MUPOTS_17.names for joint in COCO_19.names]
         arrays["keypoints_2d"] = points[:, remap_index_or_last(MUPOTS_17, COCO_19)] * np.array(known)[:, None]
-    else:
+    elif scores.shape[1] != points.shape[1] if points.size else scores.shape[1] not in _USUAL:
         arrays["confidence"] = scores.mean(axis=1)
 
 
@@ -234,18 +227,25 @@ class _Rows:
         self._numbers("image_size", (2,), _whole(1), "positive whole numbers are")
         for key, allowed in {"coordinates": COORDINATES, "joints_2d": JOINT_SETS, "joints_3d": JOINT_SETS}.items():
             self._text(key, tuple(allowed))
-        for key, size, usual in (("joints_2d", "K", []), ("joints_3d", "J", [MUPOTS_17.name])):
-            self.sizes.update((size, len(JOINT_SETS[name])) for name in self.values.get(key, usual))
+        self.sizes.update(("K", len(JOINT_SETS[name])) for name in self.values.get("joints_2d", []))
+        self.sizes.update(("J", len(JOINT_SETS[name])) for name in self.values.get("joints_3d", [MUPOTS_17.name]))
         finite = "numbers without NaN or infinity (leave out a row where nothing was predicted) are"
-        for key, shape in {"poses_3d": ("J", 3), "lifted_3d": ("J", 3), "std_mm": ("J",)}.items():
+        for key, shape in {
+            "poses_3d": ("J", 3),
+            "lifted_3d": ("J", 3),
+            "std_mm": ("J",),
+            "keypoints_2d": ("K", 2),
+        }.items():
             self._numbers(key, ("N", *shape), np.isfinite, finite)
-        self._numbers("keypoints_2d", ("N", "K", 2), np.isfinite, finite)
         flat = self.given.get("confidence", np.zeros((0, 0))).ndim != 2
         self._numbers("confidence", ("N",) if flat else ("N", "K"), np.isfinite, finite)
         for key, pattern in {"detected": ("N",), "observed": ("N", "J")}.items():
             if key in self.given:
                 self.values[key] = require_mask(self.given[key], path, key, pattern, self.sizes, _REMEDY)
-        N, K = self.sizes["N"], self.sizes.get("K", len(MUPOTS_17))
+        N, K = self.sizes["N"], self.sizes.setdefault("K", len(MUPOTS_17))
+        if "joints_2d" not in self.values and K not in _USUAL:
+            raise self.fail(f"joints_2d: say which {K} keypoints these are, one of {', '.join(JOINT_SETS)}")
+        self.values.setdefault("joints_2d", np.array([_USUAL.get(K)]))
         self.values.setdefault("keypoints_2d", np.zeros((N, K, 2), np.float32))
         confidence = self.values.get("confidence", np.zeros((N, K), np.float32))
         self.values["confidence"] = np.repeat(confidence[:, None], K, axis=1) if flat else confidence
@@ -286,10 +286,9 @@ class _Rows:
             return
         value = self.given[key]
         if key in _FACTS:
-            good, shape = value.shape in ((), (self.sizes["N"],)), f"() or ({self.sizes['N']},)"
+            good, shape = value.shape in ((), (self.sizes["N"],)), "() or (N,)"
         else:
-            good = value.ndim == 1 and (len(value) > 0 or key == "notes")
-            shape = "(M,)" if key == "notes" else "(N,), at least one row,"
+            good, shape = value.ndim == 1 and (value.size or key == "notes"), "(N,), at least one row,"
         if not good or value.dtype.kind not in ("USiu" if key == "sequence" else "US"):
             raise self.fail(f"{key}: text of shape {shape} is expected, found {value.dtype}, shape {value.shape}")
         value = np.atleast_1d(value)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from hydra.utils import instantiate
@@ -25,7 +24,6 @@ from experiments.runs.run_dir import run_folder
 from experiments.runs.runner import settle
 from experiments.training import lifters
 from pose.errors import ConfigError, DataError
-from pose.metrics.mupots import AnnotatedScene, PredictedScene, check_sequences
 from pose.sequence import PoseSequence
 from refinement.refiner import Refiner
 
@@ -117,40 +115,27 @@ def _evaluate_file(cfg: DictConfig, annotated: list[PoseSequence], people: list[
         lifted = [dataclasses.replace(person, poses_3d=person.lifted_3d) for person in people]
         kinds = {"lifted": lifted, "refined": people}
     truth = scenes_from_sequences(annotated)
-    check_sequences(dict.fromkeys(person.sequence for person in people), truth)
-    given, by2d = _fits(cfg.predictions, people, truth, cfg.protocol.pairing), _have_keypoints(people)
-
-    def scenes_of(number: Callable[[list[PoseSequence]], list[PoseSequence]]) -> dict[str, dict[str, PredictedScene]]:
-        return {kind: predicted_scenes(number(sequences), truth, by2d) for kind, sequences in kinds.items()}
-
-    scenes = {"given": scenes_of(list)} if given else {}
+    annotated_people = {name: scene.valid.shape[1] for name, scene in truth.items()}
+    beyond = [p for p in people if p.sequence in truth and p.person >= annotated_people[p.sequence]]
+    if beyond and cfg.protocol.pairing == "given":
+        last = annotated_people[beyond[0].sequence] - 1
+        raise DataError(
+            f"{cfg.predictions}: {beyond[0].name} is not annotated, people are 0 to {last}; number them as annotated, "
+            "or use protocol.pairing=by2d with keypoints_2d"
+        )
+    by2d, scenes = _have_keypoints(people), {}
+    if not beyond:
+        scenes["given"] = {kind: predicted_scenes(sequences, truth, by2d) for kind, sequences in kinds.items()}
     if by2d:
-        scenes["by2d"] = scenes.get("given") or scenes_of(_renumbered)
+        scenes["by2d"] = scenes.get("given") or {
+            kind: predicted_scenes(_renumbered(sequences), truth) for kind, sequences in kinds.items()
+        }
     write_predictions(run_folder() / "predictions.npz", people, **read_facts(cfg.predictions))
     return {**_about(cfg, None, "none"), **score_mupots(truth, scenes, **cfg.protocol)}
 
 
 def _have_keypoints(people: list[PoseSequence]) -> bool:
     return any(bool(person.keypoints_2d.any()) for person in people)
-
-
-def _fits(path: str, people: list[PoseSequence], truth: Mapping[str, AnnotatedScene], pairing: str) -> bool:
-    """Whether all have numbers of annotated people; DataError where `pairing` needs that, and for frames beyond."""
-    fits = True
-    for person in people:
-        (frames, count), last = truth[person.sequence].valid.shape, int(person.frame.max())
-        if last >= frames:
-            raise DataError(
-                f"{path}: {person.sequence} has frame {last}, the annotation has frames 0 to {frames - 1}; "
-                "number frames from 0 as in the data set"
-            )
-        if pairing == "given" and person.person >= count:
-            raise DataError(
-                f"{path}: {person.sequence} has person {person.person}, the annotation has people 0 to {count - 1}; "
-                "number people as annotated, or use protocol.pairing=by2d with keypoints_2d"
-            )
-        fits = fits and person.person < count
-    return fits
 
 
 def _renumbered(people: list[PoseSequence]) -> list[PoseSequence]:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pose.errors import DataError, MismatchError, ShapeError
+from pose.errors import DataError, MismatchError
 from pose.joint_sets import MUPOTS_17, JointSet, remap_index_or_last, same_joint_set
 from pose.metrics.mupots import MATCH_JOINTS, N_JOINTS, AnnotatedScene, PredictedScene, check_sequences
 from pose.sequence import PoseSequence, one_coordinates
@@ -55,8 +55,8 @@ def predicted_scenes(
     A scene has a row for each annotated person, and more if there are higher person numbers. A frame that is missing,
     or whose pose is all NaN, is not present. The 2D points are the detections, brought to MuPoTS-17; pass
     with_keypoints=False where they mean nothing. MismatchError for an unknown sequence, people without MuPoTS-17 poses,
-    mixed variants or a 2D joint set that cannot be paired; ShapeError for frames beyond the annotation, DataError for a
-    frame given twice or a pose that is partly NaN.
+    mixed coordinates or a 2D joint set that cannot be paired; DataError for frames beyond the annotation, a frame given
+    twice or a pose that is partly NaN.
 
     >>> from pose.metrics.mupots import score_scenes
     >>> poses_3d = torch.randn(60, 17, 3, generator=torch.Generator().manual_seed(0)) * 300
@@ -118,7 +118,10 @@ def _people(
         if member.person < 0 or (frame < 0).any():
             raise DataError(f"{member.name}: negative person or frame numbers; both count from 0")
         if (frame >= shape[0]).any():
-            raise ShapeError(f"{member.name}: frames of the annotated sequence", (shape[0],), (int(frame.max()) + 1,))
+            raise DataError(
+                f"{member.name}: has frame {frame.max()}, the annotation has frames 0 to {shape[0] - 1}; number "
+                "frames from 0 as in the data set"
+            )
         np.add.at(count := np.zeros(shape[0], dtype=int), frame, 1)
         twice = np.flatnonzero(count + taken[:, member.person] > 1)
         if len(twice):
