@@ -99,17 +99,16 @@ def check_datasets(root: Path | str) -> Overview:
     by_muco = f"made out of MPI-INF-3DHP; {_PREPARE}muco_temp"
     by_mupots = f"{mupots.ORIGIN}; {_PREPARE}mupots_3d prepare.source=FOLDER"
     detect = "the same with detector=NAME or prepare.keypoints=FOLDER"
-    parts = [
-        *_annotations_and_detections(MpiInf3dhpTrain(mpi), _MPI, by_mpi, detect),
-        _images(_MPI[2], _mpi_folders(mpi), "prepare=mpi_inf_3dhp with prepare.frames=true"),
-        *_annotations_and_detections(MpiInf3dhpTest(mpi), _TEST, by_mpi, detect),
-        _images(_TEST[2], _test_folders(mpi), "prepare=mpi_inf_3dhp with prepare.frames=true"),
-        *_annotations_and_detections(MuCoTemp(muco, mpi), _MUCO, by_muco, by_muco),
-        _images(_MUCO[2], _muco_folders(muco), "prepare=muco_temp with prepare.images=true"),
-        *_annotations_and_detections(MuPoTS3D(two), _MUPOTS, by_mupots, detect),
-        _images(_MUPOTS[2], _mupots_folders(two), "prepare=mupots_3d with prepare.frames=true"),
-        _mocap(root),
-    ]
+    parts = []
+    for names, reader, annotate, detections, folders, images in (
+        (_MPI, MpiInf3dhpTrain(mpi), by_mpi, detect, _mpi_folders(mpi), "mpi_inf_3dhp with prepare.frames=true"),
+        (_TEST, MpiInf3dhpTest(mpi), by_mpi, detect, _test_folders(mpi), "mpi_inf_3dhp with prepare.frames=true"),
+        (_MUCO, MuCoTemp(muco, mpi), by_muco, by_muco, _muco_folders(muco), "muco_temp with prepare.images=true"),
+        (_MUPOTS, MuPoTS3D(two), by_mupots, detect, _mupots_folders(two), "mupots_3d with prepare.frames=true"),
+    ):
+        parts += _annotations_and_detections(reader, names, annotate, detections)
+        parts.append(_images(names[2], list(folders), f"prepare={images}"))
+    parts.append(_mocap(root))
     lacking = {part.name for part in parts if part.missing}
     uses = [Use(experiment, tuple(n for n in names if n in lacking)) for experiment, names in USES.items()]
     return Overview(root, tuple(parts), tuple(uses))
@@ -127,25 +126,21 @@ def _annotations_and_detections(reader: Reader, names: tuple[str, ...], annotate
             groups["hrnet" in path.relative_to(reader.root).as_posix()].append(path)
     found = []
     for name, of_part, get in zip(names, groups, (annotate, detect), strict=False):
-        lost = [path for path in of_part if path in missing]
+        lost = [path.relative_to(reader.root) for path in of_part if path in missing]
         there = f"{len(of_part) - len(lost)} of {len(of_part)} files"
-        found.append(Part(name, there, _first(lost, reader.root), get if lost else ""))
+        found.append(Part(name, there, _first(lost), get if lost else ""))
     return found
 
 
-def _first(missing: list[Path], root: Path) -> str:
-    if not missing:
-        return ""
-    first = missing[0]
-    text = first.relative_to(root).as_posix() if first.is_relative_to(root) else str(first)
-    return text if len(missing) == 1 else f"{text} and {len(missing) - 1} more"
+def _first(missing: list[Path]) -> str:
+    more = f" and {len(missing) - 1} more" if missing[1:] else ""
+    return f"{missing[0].as_posix()}{more}" if missing else ""
 
 
-def _images(name: str, folders: Iterable[tuple[Path, str]], get: str) -> Part:
+def _images(name: str, folders: list[tuple[Path, str]], get: str) -> Part:
     """Count the images of folders (with the beginning of their names); the groups without any are missing."""
     counts: dict[Path, dict[str, int]] = {}
-    wanted: list[tuple[Path, str]] = list(folders)
-    for folder, start in wanted:
+    for folder, start in folders:
         counts.setdefault(folder, {})[start] = 0
     for folder, starts in counts.items():
         if folder.is_dir():
@@ -154,11 +149,10 @@ def _images(name: str, folders: Iterable[tuple[Path, str]], get: str) -> Part:
                     start = next((start for start in starts if entry.name.startswith(start)), None)
                     if start is not None and entry.name.endswith(".jpg"):
                         starts[start] += 1
-    lost = [folder / f"{start}*.jpg" for folder, start in wanted if not counts[folder][start]]
+    lost = [Path(*folder.parts[-3:], f"{start}*.jpg") for folder, start in folders if not counts[folder][start]]
     total = sum(sum(starts.values()) for starts in counts.values())
-    missing = "" if not lost else f"{Path(*lost[0].parts[-4:])}" + (f" and {len(lost) - 1} more" if lost[1:] else "")
-    there = f"{total} images of {len(wanted) - len(lost)} of {len(wanted)} videos"
-    return Part(name, there, missing, get if lost else "")
+    there = f"{total} images of {len(folders) - len(lost)} of {len(folders)} videos"
+    return Part(name, there, _first(lost), get if lost else "")
 
 
 def _mpi_folders(root: Path) -> Iterable[tuple[Path, str]]:

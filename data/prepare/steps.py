@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from data.prepare.manifest import Manifest, input_state, output_state, same_outputs, settings_hash
-from pose.errors import ConfigError, DataError, PoseError
+from pose.errors import ConfigError, DataError, PoseError, check_number
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Step:
     name: shown to the user; unique among all preparations that share a folder. outputs: the files it makes, below the
     root; a lazy sequence will do where they are many. run: makes them, each atomically; picklable (a functools.partial
     of a module's function). settings: plain values that decide the content. inputs: files it depends on. after: names
-    of steps that must be finished first. Changed settings, or an input of another size or time, mean doing it again; an
-    input that is gone does not, so archives may be deleted after use.
+    of earlier steps that must be finished first. Changed settings, or an input of another size or time, mean doing it
+    again; an input that is gone does not, so archives may be deleted after use.
     """
 
     name: str
@@ -76,8 +76,7 @@ def run_steps(
     or jobs that make no sense, DataError at once for a full disk, and StepsFailedError at the end naming what failed.
     """
     root = Path(root)
-    if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
-        raise ConfigError(f"jobs={jobs!r}: a whole number of processes from 1 is expected")
+    check_number("jobs", jobs, 1, whole=True, hint="processes")
     _check(root, steps)
     run = _Run(root, list(steps), Manifest(root), verify)
     try:
@@ -93,26 +92,19 @@ def run_steps(
 
 
 def _check(root: Path, steps: Sequence[Step]) -> None:
-    """ConfigError for names used twice, unknown or circular `after`, files outside of `root`."""
+    """ConfigError for names used twice, an `after` that is not among the steps before, files outside of `root`."""
     known: set[str] = set()
     for step in steps:
         if step.name in known:
             raise ConfigError(f"step {step.name!r} is given twice; names must be unique")
+        if unknown := set(step.after) - known:
+            raise ConfigError(f"step {step.name!r} comes after {sorted(unknown)}, which are not among the steps before")
         known.add(step.name)
         if not step.outputs:
             raise ConfigError(f"step {step.name!r} has no outputs; without any it is not known when it is done")
         for path in (step.outputs[0], step.outputs[-1]):
             if not path.is_relative_to(root) or ".." in path.parts:
                 raise ConfigError(f"step {step.name!r} writes {path}, which is not below {root}")
-    waiting = {step.name: set(step.after) for step in steps}
-    for name, after in waiting.items():
-        if unknown := after - known:
-            raise ConfigError(f"step {name!r} comes after {sorted(unknown)}, which are not among the steps")
-    while free := [name for name, after in waiting.items() if not after & waiting.keys()]:
-        for name in free:
-            del waiting[name]
-    if waiting:
-        raise ConfigError(f"steps wait for each other: {sorted(waiting)[:5]}")
 
 
 @dataclass

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 import shutil
-import time
-from contextlib import suppress
 from pathlib import Path
 
 from data.sets.mpi_inf_3dhp import MpiInf3dhpTest
 from data.sets.mupots_3d import MuPoTS3D
 from data.synthetic.datasets import jobs
 from data.synthetic.settings import SyntheticSettings, synthetic_fingerprint
-from fileio.atomic import LEFTOVER_S, cannot_write
+from fileio.atomic import cannot_write
+from fileio.locks import waiting_for
 from pose.errors import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -23,40 +21,30 @@ logger = logging.getLogger(__name__)
 def ensure_synthetic(root: Path | str | None, settings: SyntheticSettings) -> Path:
     """The folder with Mpi3DHP/, MucoTemp/ and MuPoTS/ for these settings, generated unless it is in `root`.
 
-    The folder appears complete or not at all; of several processes that make it at once the first to finish wins and
-    the others take its work.
+    The folder appears complete or not at all; of several processes that want it one generates it and the others wait.
     Raises ConfigError without a `root`, DataError where it cannot be written.
     """
     if root is None:
         raise ConfigError("paths.synthetic=null: synthetic data is generated there; give a folder, or real data sets")
     folder = Path(root) / f"synthetic-{synthetic_fingerprint(settings)}"
+    partial = folder.with_name(f".{folder.name}")
     if folder.is_dir():
         return folder
-    partial = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
-    logger.info("generating synthetic data in %s", folder)
-    try:
-        partial.mkdir(parents=True)
-        _remove_leftovers(folder)
-        for job in jobs(partial, settings):
-            job()
+    with waiting_for(partial.with_suffix(".lock"), "synthetic data"):
+        if folder.is_dir():
+            return folder
+        logger.info("generating synthetic data in %s", folder)
         try:
+            shutil.rmtree(partial, ignore_errors=True)  # what a killed program left
+            partial.mkdir()
+            for job in jobs(partial, settings):
+                job()
             os.replace(partial, folder)
-        except OSError:
-            if not folder.is_dir():
-                raise
-    except OSError as error:
-        raise cannot_write(folder, error) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        except OSError as error:
+            raise cannot_write(folder, error) from error
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
     return folder
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """Remove what killed programs left of `folder`: parts in which nothing was made for a day."""
-    for left in folder.parent.glob(f".{folder.name}-????????"):
-        with suppress(OSError):
-            if time.time() - max(path.stat().st_mtime for path in (left, *left.rglob("*"))) > LEFTOVER_S:
-                shutil.rmtree(left, ignore_errors=True)
 
 
 def synthetic_test(
