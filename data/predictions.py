@@ -154,7 +154,7 @@ def _camera(rows: _Rows, row: int) -> Camera | None:
 
 def _stacked(people: list[PoseSequence], key: str) -> np.ndarray | None:
     arrays = [getattr(person, key) for person in people]
-    if any(array is None for array in arrays):
+    if any(array is None or (key == "lifted_3d" and array.isnan().any()) for array in arrays):
         return None
     if len({array.shape[1:] for array in arrays}) > 1:
         raise MismatchError(f"{key}: people of different joint sets do not go into one file; write one for each")

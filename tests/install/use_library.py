@@ -50,6 +50,9 @@ with tempfile.TemporaryDirectory() as folder:
     file = Path(folder) / "keypoints.json"
     file.write_text(json.dumps(people))
     scene = ts.predict(file, fps=25, camera=CameraSettings(fx=1500, image_size=(1920, 1080)))
+    ts.write_predictions(Path(folder) / "predictions.npz", [refined])
+    (read,) = ts.read_predictions(Path(folder) / "predictions.npz")
+assert len(read) == 40 and isinstance(read, ts.PoseSequence)
 assert scene.people[0].poses_3d.shape == (30, 17, 3)
 for part in ("page.html", *PARTS.values()):
     assert resources.files("inference.render").joinpath(part).is_file(), part
