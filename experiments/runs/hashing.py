@@ -54,6 +54,6 @@ def deciding_settings(cfg: DictConfig) -> dict[str, Any]:
     }
 
 
-def digest(value: Any) -> str:
+def short_hash(value: Any) -> str:
     """Twelve characters that tell plain values apart."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]

@@ -22,7 +22,7 @@ from experiments.loggers import log_files, logging_to
 from experiments.results.scoring import check_protocol
 from experiments.results.table import COLUMNS, Row, Table, cells_of, headings, notes_of
 from experiments.results.writers import markdown_text
-from experiments.runs.hashing import deciding_settings, digest
+from experiments.runs.hashing import deciding_settings, short_hash
 from experiments.runs.run_dir import run_folder
 from experiments.runs.runner import settle
 from experiments.tasks.evaluate import read_test_set, refine_and_score
@@ -120,7 +120,7 @@ def _study(cfg: DictConfig) -> optuna.Study:
     problem["search"] = {key: value for key, value in problem["search"].items() if key != "trials"}
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     storage = JournalStorage(JournalFileBackend(str(run_folder() / "trials.jsonl")))
-    name = digest(problem)
+    name = short_hash(problem)
     known = {found.study_name: found.n_trials for found in optuna.get_all_study_summaries(storage)}
     # Another seed for the trials that are added: the same would draw the first ones again.
     sampler = optuna.samplers.TPESampler(seed=cfg.seed + known.get(name, 0))

@@ -17,8 +17,6 @@ all the same, since batch normalisation and dropout work on each part by itself.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import math
 import shutil
@@ -27,11 +25,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from experiments.datasets import data_module
 from experiments.loggers import for_trainer
 from experiments.progress import stage
+from experiments.runs.hashing import deciding_settings, short_hash
 from experiments.runs.run_dir import run_folder
 from experiments.training.devices import Plan, plan
 from experiments.training.ranks import CURVES_FILE, LineLogger, train_elsewhere
@@ -46,16 +45,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _RETRAIN = "train again with fresh=true"
-
-#: Settings that do not change the weights: where things are, who is told, how fast it goes.
-_NOT_IN_HASH = {
-    "data": {"_target_", "folder", "device_resident", "require_real", "settings"},
-    "trainer": {
-        "_target_", "accelerator", "devices", "num_nodes", "log_every_n_steps", "num_sanity_val_steps",
-        "enable_model_summary", "enable_checkpointing", "enable_progress_bar", "use_distributed_sampler",
-        "strategy", "accumulate_grad_batches",
-    },
-}  # fmt: skip
 
 
 def obtain(cfg: DictConfig, logger: Any = None) -> tuple[Lifter, str]:
@@ -107,10 +96,6 @@ def _hash_spec(cfg: DictConfig, split: Plan) -> tuple[LifterDataModule, dict[str
     """The training data of one process, all that decides the weights as plain values, and their hash."""
     from lightning_modules.lifter import TRAINING_CODE_VERSION
 
-    def kept(group: str) -> dict[str, Any]:
-        settings: Any = OmegaConf.to_container(cfg[group], resolve=True)
-        return {key: value for key, value in settings.items() if key not in _NOT_IN_HASH.get(group, ())}
-
     network = cfg.model.network
     with stage("training data"):
         module = data_module(
@@ -121,17 +106,19 @@ def _hash_spec(cfg: DictConfig, split: Plan) -> tuple[LifterDataModule, dict[str
             batch_size=split.batch_size,
         )
         fingerprint = module.fingerprint()
+    settings = deciding_settings(cfg)
     spec = {
         "training_code": TRAINING_CODE_VERSION,
         "training_data": fingerprint,
         "coordinates": cfg.coordinates,
         "seed": cfg.seed,
-        "data": kept("data"),
+        # The fingerprint says it for the settings of synthetic data.
+        "data": {key: value for key, value in settings["data"].items() if key != "settings"},
         # The first version's name of the network's class, so that the lifters it trained are found.
-        "model": {"_target_": "lightning_modules.lifter.Lifter", **kept("model")},
-        "trainer": kept("trainer"),
+        "model": {"_target_": "lightning_modules.lifter.Lifter", **settings["model"]},
+        "trainer": settings["trainer"],
     }
-    return module, spec, hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:12]
+    return module, spec, short_hash(spec)
 
 
 def _empty(folder: Path) -> None:

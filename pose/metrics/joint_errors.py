@@ -367,11 +367,13 @@ def pck_values(absolute: Tensor, relative: Tensor) -> dict[str, tuple[Tensor, tu
     }
 
 
-def mpi_inf_3dhp_scores(poses_3d: Tensor, target_3d: Tensor, mask: Tensor) -> dict[str, float]:
+def mpi_inf_3dhp_scores(
+    poses_3d: Tensor, target_3d: Tensor, mask: Tensor, fps: float | None = None
+) -> dict[str, float]:
     """Scores of one sequence in the MPI-INF-3DHP test protocol (docs/method.md §6); its result is the mean of six.
 
     Two (T, 17, 3) in mm; mask (T,), true on the frames that count: valid_frame and is_valid. The keys are those of
-    `sequence_errors`; none where no frame counts.
+    `sequence_errors`, which also says what fps is for; none where no frame counts.
 
     >>> target = torch.zeros(60, 17, 3) + torch.tensor([0.0, 0.0, 4000.0])
     >>> scores = mpi_inf_3dhp_scores(target + 100.0, target, torch.ones(60, dtype=torch.bool))
@@ -380,4 +382,4 @@ def mpi_inf_3dhp_scores(poses_3d: Tensor, target_3d: Tensor, mask: Tensor) -> di
     """
     check_shape("poses_3d", poses_3d, ("T", len(MUPOTS_17), 3))
     check_shape("mask", mask, (len(poses_3d),))
-    return {key: errors.mean for key, errors in sequence_errors(poses_3d, target_3d, mask).items()}
+    return {key: errors.mean for key, errors in sequence_errors(poses_3d, target_3d, mask, fps=fps).items()}

@@ -49,5 +49,5 @@ def mean_sequence_scores(
             raise DataError(f"{truth.name}: has no 3D poses to score; scoring needs predictions of an annotated set")
         if truth in scored:
             mask = truth.annotated & truth.detected
-            per_sequence[truth.sequence] = mpi_inf_3dhp_scores(prediction.poses_3d, truth.poses_3d, mask)
+            per_sequence[truth.sequence] = mpi_inf_3dhp_scores(prediction.poses_3d, truth.poses_3d, mask, truth.fps)
     return mean_scores(per_sequence.values()), per_sequence

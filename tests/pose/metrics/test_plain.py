@@ -210,14 +210,3 @@ def test_the_order_of_people_does_not_matter_to_given_pairs(made: tuple[Annotate
     found, other = score_scenes({"TS1": annotated}, {"TS1": predicted}), score_scenes(*turned)
     for switches in ("given/all", "given/matched"):
         assert other[switches]["metrics"] == pytest.approx(found[switches]["metrics"], abs=1e-9)
-
-
-def test_the_order_of_annotated_people_decides_pairs_by_2d() -> None:
-    """docs/method.md §9: the first annotated person takes the row that most joints are near to."""
-    points = np.zeros((1, 2, 17, 2))
-    points[0, 1] = 30.0  # of two people who nearly cover each other
-    truths = np.zeros((1, 2, 17, 3)) + [0, 0, 4000]
-    predicted = PredictedScene(truths[:, :1] + 0.0, np.ones((1, 1), bool), points[:, :1] + 35.0)
-    for order, pairs in (([0, 1], [[0, -1]]), ([1, 0], [[0, -1]])):
-        annotated = AnnotatedScene(points[:, order], truths[:, order], np.ones((1, 2), bool))
-        assert pair_by_2d(annotated, predicted).tolist() == pairs
