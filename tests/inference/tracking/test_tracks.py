@@ -26,7 +26,7 @@ def test_identities_are_numbered_by_length_and_then_by_time() -> None:
     assert repr(tracks) == "Tracks(3 people, 2 of 8 rows unused)"
 
 
-def test_nobody() -> None:
+def test_no_tracks() -> None:
     tracks = Tracks.numbered(np.full(4, -1))
     assert len(tracks) == 0
     assert len(Tracks.numbered(np.zeros(0, dtype=int))) == 0
