@@ -33,7 +33,7 @@ def scene_clip(
     path: Path | str,
     annotated: Sequence[PoseSequence],
     lifted: Sequence[PoseSequence],
-    refined: Sequence[PoseSequence] | None,
+    refined: Sequence[PoseSequence],
     fps_out: float = 15.0,
     max_frames: int = 100,
     *,
@@ -42,15 +42,16 @@ def scene_clip(
 ) -> None:
     """Draw the people of one scene in 3D as a looped GIF at true speed: lifted on the left, refined on the right.
 
-    The lists hold the same people in the same order; without refined there is one picture. The annotation is grey,
-    a person in hidden frames hollow. About fps_out pictures per second (a whole number of source frames apart), at
-    most max_frames of them, around the source frames focus = (start, end) or else from the beginning. note: a line at
-    the foot. Raises DataError for no people or frames, MismatchError where lists, frames, rates or coordinates differ,
+    The lists hold the same people in the same order. The annotation is grey, a person in hidden frames hollow. About
+    fps_out pictures per second (a whole number of source frames apart), at most max_frames of them, around the source
+    frames focus = (start, end) or else from the beginning. note: a line at the foot.
+
+    Raises DataError for no people or frames, MismatchError where lists, frames, rates or coordinates differ,
     ConfigError for fps_out or max_frames out of range.
     """
     check_number("fps_out", fps_out, above=0, hint="pictures per second")
     check_number("max_frames", max_frames, low=1, whole=True)
-    predictions = {"lifted": lifted} | ({"refined": refined} if refined is not None else {})
+    predictions = {"lifted": lifted, "refined": refined}
     _check_scene(annotated, predictions)
     first = annotated[0]
     all_frames = np.unique(np.concatenate([sequence.frame.cpu().numpy() for sequence in annotated]))

@@ -75,7 +75,7 @@ def trajectory_figure(
     path: Path | str,
     annotation: PoseSequence,
     lifted: PoseSequence,
-    refined: PoseSequence | None,
+    refined: PoseSequence,
     title: str,
     note: str = "",
     *,
@@ -87,7 +87,7 @@ def trajectory_figure(
     either side; None shows the whole track. note: a line in a box beside the title, such as what the data are.
     Raises MismatchError where frames or coordinates differ, DataError where no frame is left to draw.
     """
-    tracks = {"annotation": annotation, "lifted": lifted} | ({"refined": refined} if refined is not None else {})
+    tracks = {"annotation": annotation, "lifted": lifted, "refined": refined}
     for name in list(tracks)[1:]:
         check_same_frames(name, tracks[name], annotation)
     frame = annotation.frame.cpu().numpy()

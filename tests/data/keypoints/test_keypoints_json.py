@@ -54,13 +54,3 @@ def test_malformed_content(tmp_path, content, message):
 def test_a_person_without_a_score(tmp_path):
     (image,) = read_keypoints_json(write(tmp_path, {"a.jpg": [{"keypoints": person()["keypoints"]}]}))
     assert image.score.isnan().all() and image.keypoints.shape == (1, 17, 3)
-
-
-def test_real_detections(golden):
-    ts1 = read_keypoints_json(golden / "detections/ts1_keypoints.json")
-    assert [image.image for image in ts1] == [f"img_{n:06d}.jpg" for n in range(1, 202)]
-    counts = [len(image.score) for image in ts1]
-    assert (counts.count(3), counts.count(4)) == (197, 4)
-    people = torch.cat([image.keypoints for image in ts1])
-    assert people[..., :2].max() < 2048
-    assert people[..., 2].min() >= 0

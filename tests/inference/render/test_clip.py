@@ -43,16 +43,10 @@ def test_clip_of_100_frames_is_small_and_quick(tmp_path: Path):
         assert clip.n_frames == 100
 
 
-def test_clip_without_refinement_is_one_panel(people, tmp_path: Path):
-    scene_clip(tmp_path / "clip.gif", people, predictions(people, 60), None, max_frames=3)
-    with Image.open(tmp_path / "clip.gif") as clip:
-        assert clip.width == 480 and clip.n_frames == 3
-
-
 def test_clip_of_people_who_come_and_go(people, tmp_path: Path):
     late = dataclasses.replace(people[2], frame=people[2].frame + 30)
     lost = people[0].with_poses(torch.full((60, 17, 3), math.nan), "normal")
-    scene_clip(tmp_path / "clip.gif", [people[0], late], [lost, late], None)
+    scene_clip(tmp_path / "clip.gif", [people[0], late], [lost, late], [lost, late])
     with Image.open(tmp_path / "clip.gif") as clip:
         assert clip.n_frames == 45
 
@@ -67,8 +61,8 @@ def test_clip_of_wild_predictions_keeps_its_view(people, tmp_path: Path):
 
 def test_clip_without_annotation_stands_on_the_predicted_floor(people, tmp_path: Path):
     nowhere = [dataclasses.replace(s, annotated=torch.zeros(60, dtype=torch.bool)) for s in people]
-    scene_clip(tmp_path / "a.gif", nowhere, people, None, max_frames=2)
-    scene_clip(tmp_path / "b.gif", people, people, None, max_frames=2)
+    scene_clip(tmp_path / "a.gif", nowhere, people, people, max_frames=2)
+    scene_clip(tmp_path / "b.gif", people, people, people, max_frames=2)
     assert n_pixels(tmp_path / "a.gif", REFINED) == pytest.approx(n_pixels(tmp_path / "b.gif", REFINED), rel=0.02)
 
 
@@ -77,17 +71,17 @@ def test_clip_refusals(people, tmp_path: Path):
     with pytest.raises(DataError, match="0 people without a frame"):
         scene_clip(path, [], [], [])
     with pytest.raises(MismatchError, match="2 lifted people, 3 annotated"):
-        scene_clip(path, people, lifted[:2], None)
+        scene_clip(path, people, lifted[:2], lifted[:2])
     with pytest.raises(MismatchError, match="TS1/1: refined has 59 frames, the annotation 60"):
         shorter = person(1, walker(59, 30.0, (0, 3000), (100, 0)), 30.0)
         scene_clip(path, people, lifted, [lifted[0], shorter, lifted[2]])
     with pytest.raises(MismatchError, match="one scene"):
         stranger = person(1, walker(60, 30.0, (0, 3000), (100, 0)), 30.0, sequence="TS2")
-        scene_clip(path, [people[0], stranger], lifted[:2], None)
+        scene_clip(path, [people[0], stranger], lifted[:2], lifted[:2])
     with pytest.raises(ConfigError, match="fps_out=0"):
-        scene_clip(path, people, lifted, None, fps_out=0)
+        scene_clip(path, people, lifted, lifted, fps_out=0)
     with pytest.raises(ConfigError, match="max_frames=0"):
-        scene_clip(path, people, lifted, None, max_frames=0)
+        scene_clip(path, people, lifted, lifted, max_frames=0)
     assert not list(tmp_path.iterdir())
 
 

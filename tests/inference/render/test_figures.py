@@ -72,30 +72,29 @@ def test_figure_has_its_size_and_shows_every_curve(people, tmp_path: Path):
     assert [file.name for file in path.parent.iterdir()] == ["figure.png"]
 
 
-def test_figure_without_refinement_occlusion_or_focus(people, tmp_path: Path):
-    trajectory_figure(tmp_path / "a.png", people[0], predicted(people[0], 20), None, "A walk")
-    assert n_pixels(tmp_path / "a.png", LIFTED) > 1000
-    assert n_pixels(tmp_path / "a.png", REFINED) == 0 and n_pixels(tmp_path / "a.png", SHADE) < 1000
+def test_figure_without_occlusion_or_focus(people, tmp_path: Path):
+    trajectory_figure(tmp_path / "a.png", people[0], predicted(people[0], 20), people[0], "A walk")
+    assert n_pixels(tmp_path / "a.png", LIFTED) > 1000 > n_pixels(tmp_path / "a.png", SHADE)
 
 
 def test_figure_of_one_frame_and_of_missing_poses(people, tmp_path: Path):
     one = person(0, walker(1, 30.0, (0, 3000), (0, 1)), 30.0)
-    trajectory_figure(tmp_path / "one.png", one, one, None, "One frame")
+    trajectory_figure(tmp_path / "one.png", one, one, one, "One frame")
     lost = people[1].with_poses(torch.full((60, 17, 3), math.nan), "normal")
-    trajectory_figure(tmp_path / "lost.png", people[1], lost, None, "Nothing predicted")
+    trajectory_figure(tmp_path / "lost.png", people[1], lost, lost, "Nothing predicted")
     assert (tmp_path / "one.png").stat().st_size > 0 and (tmp_path / "lost.png").stat().st_size > 0
 
 
 def test_figure_refusals(people, tmp_path: Path):
     short = person(1, walker(50, 30.0, (0, 3000), (100, 0)), 30.0)
     with pytest.raises(MismatchError, match="TS1/1: lifted has 50 frames, the annotation 60"):
-        trajectory_figure(tmp_path / "a.png", people[1], short, None, "t")
+        trajectory_figure(tmp_path / "a.png", people[1], short, short, "t")
     universal = people[1].with_poses(people[1].poses_3d, "universal")
     with pytest.raises(MismatchError, match="refined: coordinates=universal given, coordinates=normal expected"):
         trajectory_figure(tmp_path / "a.png", people[1], people[1], universal, "t")
     with pytest.raises(DataError, match=r"focus=\(900, 950\) must lie in it"):
-        trajectory_figure(tmp_path / "a.png", people[1], people[1], None, "t", focus=(900, 950))
+        trajectory_figure(tmp_path / "a.png", people[1], people[1], people[1], "t", focus=(900, 950))
     with pytest.raises(MismatchError, match="has no poses_3d"):
         bare = dataclasses.replace(people[1], poses_3d=None, coordinates=None)
-        trajectory_figure(tmp_path / "a.png", bare, bare, None, "t")
+        trajectory_figure(tmp_path / "a.png", bare, bare, bare, "t")
     assert not list(tmp_path.iterdir())

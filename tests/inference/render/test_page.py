@@ -6,7 +6,6 @@ import base64
 import dataclasses
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +38,6 @@ def repeated(scene: Scene, times: int) -> Scene:
         return dataclasses.replace(person.selected(rows), frame=torch.arange(n_frames))
 
     return dataclasses.replace(scene, people=[longer(person) for person in scene.people], n_frames=n_frames)
-
-
-def test_three_people_and_600_frames_stay_under_3_mb(tmp_path: Path, made_scene: Callable[..., Scene]) -> None:
-    scene = repeated(made_scene(60), 12)
-    assert scene.n_frames >= 600
-    write_page(scene, tmp_path / "a.html")
-    assert (tmp_path / "a.html").stat().st_size < 3e6
-    assert list(tmp_path.iterdir()) == [tmp_path / "a.html"]
 
 
 def test_a_long_scene_is_whole_and_a_longer_one_is_decimated_and_says_so(

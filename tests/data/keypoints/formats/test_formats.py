@@ -161,17 +161,8 @@ def mmpose_images(folder: Path) -> Path:
 
 def npz_rows(folder: Path) -> Path:
     people = in_joint_set(PANOPTIC_19)
-    np.savez(
-        folder / "k.npz",
-        keypoints=people[..., :2],
-        confidence=people[..., 2],
-        frame=FRAME,
-        box_score=SCORE,
-        joint_set="Panoptic-19",
-        n_frames=N_FRAMES,
-        fps=25.0,
-        image_size=SIZE,
-    )
+    arrays = {"keypoints": people[..., :2], "confidence": people[..., 2], "frame": FRAME, "box_score": SCORE}
+    np.savez(folder / "k.npz", **arrays, joint_set="Panoptic-19", n_frames=N_FRAMES, fps=25.0, image_size=SIZE)
     return folder / "k.npz"
 
 
