@@ -7,6 +7,7 @@ No file is trusted: pickles and checkpoints are read by loaders that make tensor
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,8 @@ def load_lifter(path: str | Path, coordinates: str | None = None) -> Lifter:
     if path.is_dir() and (path / RUN_FILE).is_file():
         path = _lifter_folder(path / RUN_FILE)
     if path.is_file() and path.suffix == ".safetensors":
-        lifter = _lifter(path, *unpack(path))
+        state, settings = unpack(path)
+        lifter = _lifter(path, settings, state)
     elif path.is_file():
         lifter = _load_checkpoint(path)
     elif (path / CHECKPOINT_FILE).is_file():
@@ -138,44 +140,38 @@ def _arrays(standardiser: Standardiser) -> dict[str, np.ndarray]:
 
 
 def _lifter_folder(path: Path) -> Path:
-    """Where the `lifter.json` of a run folder points to; a relative place is relative to the run folder."""
+    """Where the `lifter.json` of a run folder points to; a relative path starts at the run folder."""
     name = _entry(path, load_object(path), "folder")
     if not isinstance(name, str):
         raise DataError(f"{path}: folder: a path is expected, found a {type(name).__name__}; train again")
     folder = path.parent / name
-    try:
-        there = folder.exists()
-    except OSError:  # no name that a file can have
-        there = False
-    if not there:
-        raise DataError(
-            f"{path}: points to {folder}, which does not exist; train again or give the lifter's own folder"
-        )
+    if not os.path.exists(folder):  # False also of a name that no file can have
+        raise DataError(f"{path}: points to {folder}, which does not exist; train again or give the lifter's folder")
     return folder
 
 
 def _load_checkpoint(path: Path) -> Lifter:
     content = load_tensors(path)
-    return _lifter(path, _entry(path, content, "state_dict"), _entry(path, content, "hyper_parameters"))
+    return _lifter(path, _entry(path, content, "hyper_parameters"), _entry(path, content, "state_dict"))
 
 
-def _lifter(path: Path, state: Any, hparams: Any) -> Lifter:
+def _lifter(path: Path, settings: Any, state: Any) -> Lifter:
     """A lifter of these settings and weights."""
-    _check_state(_built(path, "meta", hparams), state, path)
-    lifter = _built(path, "cpu", hparams)
+    _check_state(_built(path, "meta", settings), state, path)
+    lifter = _built(path, "cpu", settings)
     lifter.load_state_dict(state, strict=False)
     return lifter
 
 
-def _built(path: Path, device: str, hparams: Any) -> Lifter:
+def _built(path: Path, device: str, settings: Any) -> Lifter:
     """A lifter of these settings. On "meta" it takes no memory, whatever sizes they ask for."""
     try:
-        check_count(hparams, _MAX_SETTINGS)  # one list can be in the file once and here many times
-        if "variant" in hparams:  # before version 0.2
-            hparams = {"coordinates": hparams["variant"], **hparams}
-            del hparams["variant"]
+        check_count(settings, _MAX_SETTINGS)  # one list can be in the file once and here many times
+        if "variant" in settings:  # before version 0.2
+            settings = {"coordinates": settings["variant"], **settings}
+            del settings["variant"]
         with torch.device(device):
-            return Lifter(**hparams)
+            return Lifter(**settings)
     except PoseError as error:
         raise type(error)(f"{path}: {error!s:.400}") from error
     except Exception as error:  # values of any type in any place
@@ -197,7 +193,7 @@ def _load_published(folder: Path) -> Lifter:
         "causal": model.get("causal", False),
         "norm": "instance" if model.get("layernorm", False) else "batch",
     }
-    hparams = {
+    settings = {
         "network": network,
         "coordinates": _known(path, config, "pose3d_scaling", _COORDINATES_OF_SCALING),
         "fps": config.get("fps"),
@@ -206,8 +202,8 @@ def _load_published(folder: Path) -> Lifter:
         "targets": _standardiser(folder / PREPROCESS_FILE, 1, N_TARGETS),
     }
     state = load_tensors(folder / MODEL_FILE)
-    _check_state(_built(path, "meta", hparams).network, state, folder / MODEL_FILE)
-    lifter = _built(path, "cpu", hparams)
+    _check_state(_built(path, "meta", settings).network, state, folder / MODEL_FILE)
+    lifter = _built(path, "cpu", settings)
     lifter.network.load_state_dict(state, strict=False)
     return lifter
 
@@ -255,23 +251,21 @@ def _check_state(module: nn.Module, state: Any, path: Path) -> None:
     for name, value in state.items():
         if not _is_plain(value):
             raise DataError(f"{path}: {name} is not stored as a plain array of numbers; copy the file again")
+        if name in expected and value.shape != expected[name].shape:
+            raise MismatchError(
+                f"{path}: {name} has shape {tuple(value.shape)}, the settings beside it ask for "
+                f"{tuple(expected[name].shape)}; weights and settings (channels, filter_widths) do not belong together"
+            )
     # Counters of batch norm, which old versions of torch did not store and nothing reads.
     missing = [name for name in expected if name not in state and not name.endswith("num_batches_tracked")]
     unknown = [name for name in state if name not in expected]
-    for name, value in expected.items():
-        if name in state and state[name].shape != value.shape:
-            raise MismatchError(
-                f"{path}: {name} has shape {tuple(state[name].shape)}, the settings beside it ask for "
-                f"{tuple(value.shape)}; weights and settings (channels, filter_widths) do not belong together"
-            )
     if missing or unknown:
         raise DataError(
             f"{path}: weights do not fit the network: {_listed('missing', missing)}, {_listed('unknown', unknown)}; "
             "weights and settings (filter_widths, layernorm) do not belong together"
         )
-    for name in expected:
-        if name in state:
-            check_finite(f"{path}: {name}", state[name], "the training diverged or the file is damaged")
+    for name, value in state.items():
+        check_finite(f"{path}: {name}", value, "the training diverged or the file is damaged")
 
 
 def _is_plain(value: Tensor) -> bool:

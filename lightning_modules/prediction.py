@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from pose.errors import ConfigError, DataError, MismatchError, check_finite
+from pose.errors import ConfigError, DataError, MismatchError, check_finite, check_number
 from pose.features import decode_3d, features_2d, flip_2d, flip_3d
 from pose.joint_sets import MUPOTS_17
 from pose.sequence import PoseSequence
@@ -58,8 +58,7 @@ def lift(
     >>> found.poses_3d.shape, found.coordinates
     (torch.Size([50, 17, 3]), 'normal')
     """
-    if frames_per_call < 1:
-        raise ConfigError(f"frames_per_call={frames_per_call}: must be at least 1")
+    check_number("frames_per_call", frames_per_call, low=1, whole=True)
     dtype = PRECISIONS[check_precision(precision)] if precision is not None else next(lifter.parameters()).dtype
     if dtype == torch.bfloat16 and not has_bfloat16(lifter.device):
         log.warning("precision=bfloat16: this processor does not have it, which makes it slower than float32")

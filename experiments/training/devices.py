@@ -22,7 +22,7 @@ from typing import Any
 from filelock import FileLock
 
 from fileio.locks import try_lock
-from pose.errors import ConfigError
+from pose.errors import ConfigError, check_number
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ _STRATEGIES = ("auto", "ddp")
 class Plan:
     """What one training runs on: `processes`, one a device, of `kind` cpu, cuda, mps, ..., and how a batch is split.
 
-    chosen: the user's own choice of devices, as places among the visible ones; None: any.
+    chosen: the user's own choice of devices, as indices of the visible ones; None: any.
     batch_size: windows of each process and step. accumulate: such steps to one step of the optimiser.
     """
 
@@ -44,7 +44,7 @@ class Plan:
     chosen: tuple[int, ...] | None = None
 
     @property
-    def elsewhere(self) -> bool:
+    def in_processes(self) -> bool:
         """Whether training needs processes of its own: for several ranks, and for CUDA, whose devices are shared."""
         return self.processes > 1 or self.kind == "cuda"
 
@@ -64,10 +64,8 @@ def plan(trainer: Any, global_batch: int) -> Plan:
     kind = _kind(trainer.accelerator)
     processes, chosen = _devices(trainer.devices, kind)
     accumulate = trainer.get("accumulate_grad_batches", 1)
-    if not isinstance(accumulate, int) or accumulate < 1:
-        raise ConfigError(f"trainer.accumulate_grad_batches={accumulate}: must be a whole number, 1 or more")
-    if not isinstance(global_batch, int) or global_batch < 1:
-        raise ConfigError(f"data.batch_size={global_batch}: must be a whole number, 1 or more")
+    check_number("trainer.accumulate_grad_batches", accumulate, low=1, whole=True)
+    check_number("data.batch_size", global_batch, low=1, whole=True)
     if global_batch % (processes * accumulate):
         raise ConfigError(
             f"data.batch_size={global_batch}: must divide by {processes} devices x {accumulate} accumulated batches "
@@ -98,15 +96,14 @@ def taken(plan: Plan, folder: Path | None = None, poll_s: float = 1.0) -> Iterat
         return
     names = visible()
     if plan.chosen is not None:
-        names = [names[place] for place in plan.chosen]
+        names = [names[index] for index in plan.chosen]
     folder = lock_folder() if folder is None else folder
-    locks: dict[str, FileLock] = {}
-    told = False
-    while not (locks := _take(names, plan.processes, folder)):
-        if not told:
-            log.info("waiting for %d free of the devices %s", plan.processes, ", ".join(names))
-            told = True
+    locks = _take(names, plan.processes, folder)
+    if not locks:
+        log.info("waiting for %d free of the devices %s", plan.processes, ", ".join(names))
+    while not locks:
         time.sleep(poll_s * random.uniform(0.5, 1.5))
+        locks = _take(names, plan.processes, folder)
     try:
         log.info("training on the device%s %s", "s" if len(locks) > 1 else "", ", ".join(locks))
         yield {"CUDA_VISIBLE_DEVICES": ",".join(locks)}
@@ -149,7 +146,7 @@ def _kind(accelerator: str) -> str:
 
 
 def _devices(devices: Any, kind: str) -> tuple[int, tuple[int, ...] | None]:
-    """(how many, which) of Lightning's `devices`: a number, auto or -1 (all), or a list of places."""
+    """(how many, which) of Lightning's `devices`: a number, auto or -1 (all), or a list of indices."""
     most = {"cuda": len(visible()), "cpu": None}.get(kind, 1)
     if devices in ("auto", -1, "-1"):
         return most or 1, None
@@ -158,11 +155,11 @@ def _devices(devices: Any, kind: str) -> tuple[int, tuple[int, ...] | None]:
         if isinstance(devices, (int, str)):
             count = int(devices)
         else:
-            chosen = tuple(sorted({int(place) for place in devices}))
+            chosen = tuple(sorted({int(index) for index in devices}))
             count = len(chosen)
     except (TypeError, ValueError):
         raise ConfigError(f"trainer.devices={devices}: must be a number, auto, -1 or a list of numbers") from None
-    known = chosen is None or most is None or all(0 <= place < most for place in chosen)
+    known = chosen is None or most is None or all(0 <= index < most for index in chosen)
     if count < 1 or (most is not None and count > most) or not known:
         raise ConfigError(f"trainer.devices={devices}: {'any number' if most is None else most} of {kind} are here")
     return count, chosen if kind == "cuda" else None

@@ -33,7 +33,7 @@ from experiments.progress import stage
 from experiments.runs.hashing import deciding_settings, short_hash
 from experiments.runs.run_dir import run_folder
 from experiments.training.devices import Plan, plan
-from experiments.training.ranks import CURVES_FILE, LineLogger, train_elsewhere
+from experiments.training.ranks import CURVES_FILE, LineLogger, train_in_processes
 from fileio.json_yaml import load_object, write_json
 from fileio.locks import waiting_for
 from pose.errors import MismatchError
@@ -71,8 +71,8 @@ def train(cfg: DictConfig, logger: Any = None) -> tuple[Path, dict[str, Any]]:
                 _empty(folder)  # unless it was trained while this run waited
             if not done.exists():
                 write_json(folder / "spec.json", spec)
-                if split.elsewhere:
-                    train_elsewhere(cfg, split, folder, digest, logger)
+                if split.in_processes:
+                    train_in_processes(cfg, split, folder, digest, logger)
                 else:
                     _fit(cfg, split, module, folder, digest, logger)
                 return folder, load_object(done, _RETRAIN)
@@ -202,7 +202,7 @@ def _trainer_kwargs(split: Plan) -> dict[str, Any]:
         "devices": split.processes,
         "accumulate_grad_batches": split.accumulate,
     }
-    if split.elsewhere:
+    if split.in_processes:
         from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
         # What this process belongs to, such as a Slurm job of another shape, does not concern the training.

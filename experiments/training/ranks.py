@@ -46,7 +46,7 @@ _POLL_S = 0.2
 _END_S = 10.0
 
 
-def train_elsewhere(cfg: DictConfig, plan: Plan, folder: Path, digest: str, logger: Any) -> None:
+def train_in_processes(cfg: DictConfig, plan: Plan, folder: Path, digest: str, logger: Any) -> None:
     """Train the lifter `digest` in `folder` by `plan.processes` processes, on devices that no other job uses.
 
     Their logs are in `training/` of the run's folder. Raises ConfigError with the message of a process that could not
@@ -112,16 +112,14 @@ def _run_ranks(place: Path, processes: int, devices: dict[str, str], logger: Any
                         stderr=None if rank == 0 else output,
                     )
                 )
-        while any(process.poll() is None for process in started):
-            curves.relay()
-            failed = [rank for rank, process in enumerate(started) if process.poll()]
-            if failed:
-                raise _failure(place, failed, started)
+        running = True
+        while running:
             time.sleep(_POLL_S)
-        curves.relay()
-        failed = [rank for rank, process in enumerate(started) if process.returncode]
-        if failed:
-            raise _failure(place, failed, started)
+            codes = [process.poll() for process in started]
+            running = None in codes
+            curves.relay()
+            if failed := [rank for rank, code in enumerate(codes) if code]:
+                raise _failure(place, failed, started)
     finally:
         _end(started)
 

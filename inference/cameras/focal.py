@@ -16,7 +16,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import least_squares
 
 from pose.joint_sets import COCO_19
 from pose.sequence import PoseSequence
@@ -180,6 +179,8 @@ class _Scene:
         return [found[index] for index in range(len(focals))]
 
     def _fit(self, start: np.ndarray, focal: float) -> tuple[float, np.ndarray]:
+        from scipy.optimize import least_squares  # takes half a second, and most cameras are given
+
         result = least_squares(
             self._residuals, start, args=(focal,), loss="soft_l1", max_nfev=40, ftol=1e-4, xtol=1e-4, gtol=1e-4
         )

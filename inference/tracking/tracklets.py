@@ -7,7 +7,6 @@ other assignment of the people around explains the frame nearly as well; otherwi
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from inference.tracking.appearance import Appearance, pose_distance
 
@@ -82,6 +81,8 @@ def _clear_pairs(cost: np.ndarray, margin: float) -> tuple[np.ndarray, np.ndarra
     A pair is ambiguous if exchanging partners with another pair, or taking a row or tracklet that is left over, costs
     less than `margin` more.
     """
+    from scipy.optimize import linear_sum_assignment  # takes half a second to import
+
     index, chosen = linear_sum_assignment(cost)
     possible = cost[index, chosen] < _IMPOSSIBLE
     index, chosen = index[possible], chosen[possible]

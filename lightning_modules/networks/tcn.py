@@ -14,7 +14,7 @@ from math import prod
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pose.errors import ConfigError, ShapeError, check_shape
+from pose.errors import ConfigError, ShapeError, check_number, check_shape
 from pose.features import N_FEATURES, N_TARGETS
 
 NORMS = ("batch", "instance")
@@ -66,8 +66,7 @@ class TemporalConvNet(nn.Module):
         self.shrink = nn.Conv1d(channels, N_TARGETS, 1)
 
     def _check(self, dropout: float) -> None:
-        if not (isinstance(self.channels, int) and self.channels > 0):
-            raise ConfigError(f"channels={self.channels}: must be a positive whole number")
+        check_number("channels", self.channels, low=1, whole=True)
         if not self.filter_widths or not all(isinstance(w, int) and w > 0 and w % 2 for w in self.filter_widths):
             raise ConfigError(f"filter_widths={list(self.filter_widths)}: must be a list of positive odd numbers")
         if not isinstance(self.causal, bool):

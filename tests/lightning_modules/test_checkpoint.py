@@ -108,7 +108,7 @@ def test_another_variant_is_refused_naming_both(golden: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model": {"channels": 32}}, r"model_params\.pkl: .* has shape \(24, 42, 3\).*\(32, 42, 3\)"),
+        ({"model": {"channels": 32}}, r"model_params\.pkl: shrink\.weight has shape \(51, 24, 1\).*\(51, 32, 1\)"),
         ({"model": {"filter_widths": [5, 3, 3]}}, r"model_params\.pkl: .* has shape \(24, 42, 3\).*\(24, 42, 5\)"),
         ({"pose2d_type": "openpose"}, r"config\.json: pose2d_type is 'openpose', expected 'hrnet'"),
         ({"pose3d_scaling": "metric"}, r"config\.json: pose3d_scaling is 'metric', expected 'normal' or 'univ'"),

@@ -38,14 +38,14 @@ def trainer(**settings):
 def test_the_batch_of_a_step_stays_whatever_shares_it(gpus) -> None:
     gpus()
     assert plan(trainer(), 1024) == Plan("cpu", 1, 1024)
-    assert not plan(trainer(), 1024).elsewhere
+    assert not plan(trainer(), 1024).in_processes
     assert plan(trainer(devices=4), 1024) == Plan("cpu", 4, 256)
     gpus(*"01234567")
     assert plan(trainer(accelerator="cpu", strategy="ddp", devices=2), 1024) == Plan("cpu", 2, 512)
     assert plan(trainer(strategy="ddp", devices="auto"), 1024) == Plan("cuda", 8, 128)
     assert plan(trainer(devices=-1, accumulate_grad_batches=4), 1024) == Plan("cuda", 8, 32, 4)
     assert plan(trainer(devices=[6, 1]), 1024) == Plan("cuda", 2, 512, 1, (1, 6))
-    assert plan(trainer(), 1024).elsewhere, "a GPU is shared by processes that see only theirs"
+    assert plan(trainer(), 1024).in_processes, "a GPU is shared by processes that see only theirs"
     gpus("0", "1", "2")
     assert plan(trainer(devices="auto"), 999).batch_size == 333
 
