@@ -1,4 +1,4 @@
-"""The two target variants: `normal` and `universal`. See docs/method.md §1.
+"""The two kinds of coordinates: `normal` and `universal`. See docs/method.md §1.
 
 normal: camera coordinates in mm at each actor's own size (`annot3`); millimetre metrics are about it.
 universal: the same scaled about the camera centre, so that every actor has one height (`univ_annot3`); 3DPCK is
@@ -33,7 +33,7 @@ def check_coordinates(coordinates: str) -> Coordinates:
 
 
 def same_coordinates(name: str, found: str | None, expected: str | None) -> None:
-    """Raise MismatchError naming both unless the variants agree."""
+    """Raise MismatchError naming both unless they agree."""
     if found != expected:
         raise MismatchError(
             f"{name}: coordinates={found} given, coordinates={expected} expected; "

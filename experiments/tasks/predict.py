@@ -1,4 +1,4 @@
-"""`experiment=predict`: a video or its 2D keypoints -> everybody's 3D trajectory, in files and pictures."""
+"""`experiment=predict`: a video or its 2D keypoints -> all people's 3D trajectories, in files and pictures."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def scenes_from_sequences(annotated: list[PoseSequence]) -> dict[str, AnnotatedS
     A scene reaches to the last frame and person number of its sequence; frames that a person lacks are not valid. A
     person is in sight where detected with at least half of the joints visible.
     Without annotation_2d the 2D points are NaN, which `by2d` refuses. MismatchError for people without
-    MuPoTS-17 poses or of mixed variants, DataError for a frame given twice or an annotated pose with NaN.
+    MuPoTS-17 poses or of mixed coordinates, DataError for a frame given twice or an annotated pose with NaN.
     """
     one_coordinates(annotated)
     scenes = {}
