@@ -63,7 +63,8 @@ def all_switches_plain(annotated: dict[str, dict[str, AnnotatedScene]], predicte
                     found = predicted[name]
                     assert found.keypoints_2d is not None
                     arrays = (scene.annotation_2d, scene.annotation_3d, scene.valid, found.poses_3d, found.keypoints_2d)
-                    plain.protocol(*(array.tolist() for array in (*arrays, found.present)), pairing, people)
+                    lists = [array.tolist() for array in (*arrays, found.present)]
+                    plain.protocol(*lists, pairing=pairing, people=people)
 
 
 def figures(sizes: Sequence[float]) -> Iterator[Figure]:
