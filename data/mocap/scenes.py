@@ -10,7 +10,7 @@ import numpy as np
 from data.mocap.clips import Clip
 from data.mocap.variation import retimed, varied
 from data.synthetic.bodies import random_body
-from data.synthetic.detections import Detector
+from data.synthetic.detections import SimulatedDetector
 from data.synthetic.motions import KINDS, procedural_motion
 from data.synthetic.scenes import SeenPerson, View, compose_scene, look_at, render_scene
 from pose.cameras import Camera
@@ -49,7 +49,7 @@ class Cast:
     others: list[Take]
     view: View
     hand_held: bool
-    detector: Detector
+    detector: SimulatedDetector
     farthest: tuple[float, float]
 
 
@@ -149,12 +149,12 @@ def any_view(distance: float, camera: Camera, rng: np.random.Generator) -> View:
     return look_at(camera, position, np.array([0.0, aim, distance]), roll=rng.normal(0, 0.025))
 
 
-def detector(weak: float) -> Detector:
+def detector(weak: float) -> SimulatedDetector:
     """From HR-Net (`weak` 0: sure and exact) to MoveNet (1: half as sure, heavy-tailed errors, sides mistaken).
 
     benchmarks/studies/detection_noise.py sets both beside what the real ones gave.
     """
-    return Detector(
+    return SimulatedDetector(
         lasting=0.005 - 0.001 * weak,
         momentary=0.0025 - 0.0015 * weak,
         guess=0.03 + 0.015 * weak,

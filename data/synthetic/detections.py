@@ -39,7 +39,7 @@ _SCORE, _SPREAD = np.array([_PARTS[name.split("_")[-1]] for name in COCO_17.name
 
 
 @dataclass(frozen=True)
-class Detector:
+class SimulatedDetector:
     """How well a detector sees. Errors are per axis, as parts of the person's height in pixels.
 
     lasting, momentary: of what is in sight, the former for about 0.2 s. guess: of what is hidden. offset: constant for
@@ -63,7 +63,7 @@ class Detector:
     lapses: float = 0.0
 
 
-HRNET = Detector()
+HRNET = SimulatedDetector()
 
 #: Height of the person that sizes are measured with, mm.
 _HEIGHT = 1700.0
@@ -111,7 +111,7 @@ def detect(
     cameras: list[Camera],
     fps: float,
     rng: np.random.Generator,
-    detector: Detector = HRNET,
+    detector: SimulatedDetector = HRNET,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Detections of the P people of a scene: keypoints (P, T, 19, 3) float32 x, y px, score, and detected (P, T).
 
@@ -155,7 +155,7 @@ def _turned_away(truth_3d: np.ndarray) -> np.ndarray:
     return 0.45 * np.clip(0.5 + 2 * away, 0, 1)
 
 
-def _unit_errors(severity: np.ndarray, fps: float, rng: np.random.Generator, detector: Detector) -> np.ndarray:
+def _unit_errors(severity: np.ndarray, fps: float, rng: np.random.Generator, detector: SimulatedDetector) -> np.ndarray:
     """Errors (P, T, 17, 2) as parts of the person's height."""
     shape = (*severity.shape, 2)
     errors = detector.lasting * autoregressive(shape, 1, 0.2 * fps, rng)
@@ -169,7 +169,7 @@ def _unit_errors(severity: np.ndarray, fps: float, rng: np.random.Generator, det
 
 
 def _scores(
-    severity: np.ndarray, confused: np.ndarray, fps: float, rng: np.random.Generator, detector: Detector
+    severity: np.ndarray, confused: np.ndarray, fps: float, rng: np.random.Generator, detector: SimulatedDetector
 ) -> np.ndarray:
     """Scores (P, T, 17), not yet zero for the undetected."""
     guess = detector.guess_score + detector.guess_spread * autoregressive(severity.shape, 1, 0.2 * fps, rng)

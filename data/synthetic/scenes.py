@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from data.synthetic.bodies import rotation
-from data.synthetic.detections import HRNET, Detector, detect
+from data.synthetic.detections import HRNET, SimulatedDetector, detect
 from data.synthetic.occlusion import scene_cover
 from pose.cameras import Camera
 from pose.errors import ConfigError, check_shape
@@ -182,7 +182,7 @@ def render_scene(
     views: View | Sequence[View],
     fps: float,
     rng: np.random.Generator,
-    detector: Detector = HRNET,
+    detector: SimulatedDetector = HRNET,
 ) -> list[SeenPerson]:
     """What a camera sees of the people, and what a detector makes of it.
 

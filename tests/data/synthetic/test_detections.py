@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from data.synthetic.bodies import random_body
-from data.synthetic.detections import HRNET, Detector, autoregressive, coco_points, detect
+from data.synthetic.detections import HRNET, SimulatedDetector, autoregressive, coco_points, detect
 from data.synthetic.motions import procedural_motion
 from data.synthetic.occlusion import Cover
 from data.synthetic.scenes import SeenPerson, compose_scene, look_at, render_scene
@@ -160,15 +160,15 @@ def test_autoregressive_noise_is_stationary_and_lasts_as_long_as_asked() -> None
     assert (noise[:, 5:] * noise[:, :-5]).mean() == pytest.approx(np.exp(-1), abs=0.05)
 
 
-def scene_seen_by(detector: Detector, **options) -> list[SeenPerson]:
+def scene_seen_by(detector: SimulatedDetector, **options) -> list[SeenPerson]:
     rng = np.random.default_rng(5)
     motions = [procedural_motion(kind, 300, FPS, random_body(rng), rng) for kind in ("mixed", "cross", "walk")]
     return render_scene(compose_scene(motions, VIEW, rng, **options), VIEW, FPS, rng, detector)
 
 
 def test_a_detector_that_lapses_misses_people_for_spells() -> None:
-    found = np.stack([person.detected for person in scene_seen_by(Detector(lapses=0.2))])
-    usual = np.stack([person.detected for person in scene_seen_by(Detector())])
+    found = np.stack([person.detected for person in scene_seen_by(SimulatedDetector(lapses=0.2))])
+    usual = np.stack([person.detected for person in scene_seen_by(SimulatedDetector())])
     assert 0.1 < usual.mean() - found.mean() < 0.3
     changes = np.abs(np.diff(found.astype(int), axis=1)).sum()
     assert changes < (~found).sum()  # of misses independent from frame to frame there would be 1.5 changes each
@@ -177,7 +177,7 @@ def test_a_detector_that_lapses_misses_people_for_spells() -> None:
 def test_a_detector_that_mistakes_sides_does_so_where_legs_are_close() -> None:
     # No noise at all, so that whatever is far from its own place lies on its mirror image's.
     exact = {"lasting": 0.0, "momentary": 0.0, "guess": 0.0}
-    people = scene_seen_by(Detector(**exact, swaps=0.3))
+    people = scene_seen_by(SimulatedDetector(**exact, swaps=0.3))
     left, right = COCO_19.index("left_knee"), COCO_19.index("right_knee")
     exchanged, close = [], []
     for person in people:
@@ -192,13 +192,15 @@ def test_a_detector_that_mistakes_sides_does_so_where_legs_are_close() -> None:
 
 def test_offsets_stay_with_a_person_and_tails_make_errors_heavy() -> None:
     calm = {"lasting": 0.0, "momentary": 0.0, "guess": 0.0}
-    person = scene_seen_by(Detector(**calm, offset=0.02))[0]
+    person = scene_seen_by(SimulatedDetector(**calm, offset=0.02))[0]
     height = 1500 * 1700 / person.annotation_3d[:, MUPOTS_17.index("hip"), 2]
     sure = person.detected & (person.detection[:, COCO, 2].min(1) > 0.6)
     error = (person.detection[:, COCO, :2] - person.annotation_2d[:, MUPOTS])[sure] / height[sure, None, None]
     assert error.std(0).max() < 0.001 < np.abs(error.mean(0)).max()
     heavy, usual = (
-        np.concatenate([errors_px(p)[p.detected].ravel() for p in scene_seen_by(Detector(guess=0.0, tail=tail))])
+        np.concatenate(
+            [errors_px(p)[p.detected].ravel() for p in scene_seen_by(SimulatedDetector(guess=0.0, tail=tail))]
+        )
         for tail in (0.9, 0.0)
     )
     assert np.quantile(heavy, 0.99) / np.median(heavy) > 1.3 * np.quantile(usual, 0.99) / np.median(usual)
