@@ -105,29 +105,16 @@ def _rows(labels: list[str], jobs: list[Job], columns: list[str], kinds: list[st
 
 
 def _metrics(path: Path) -> dict[str, Any]:
-    """A run's metrics.json, in which what a table shows is checked to be objects down to numbers."""
+    """A run's metrics.json; DataError unless what a table shows of it is there and holds numbers."""
     content = load_object(path, _REMEDY)
-    if "metrics" in content:
-        if "data" not in content:
-            raise DataError(f"{path}: has no 'data'; {_REMEDY}")
-        _check_numbers(path, "metrics", content["metrics"], 2)
-        occlusion = content.get("occlusion", {})
-        if not isinstance(occlusion, dict):
-            raise DataError(f"{path}: occlusion: an object is expected; {_REMEDY}")
-        _check_numbers(path, "occlusion", {kind: occlusion.get(kind, {}) for kind in KINDS}, 3)
-        protocol = content.get("protocol", {"people": "", "pairing": ""})
-        if not isinstance(protocol, dict) or not {"people", "pairing"} <= set(protocol):
-            raise DataError(f"{path}: protocol: an object with people and pairing is expected; {_REMEDY}")
+    try:
+        scores = list(content.get("metrics", {}).values())
+        scores += [parts for kind in KINDS for parts in content.get("occlusion", {}).get(kind, {}).values()]
+        numbers = [value for one in scores for value in one.values() if value is not None]
+        bad = [value for value in numbers if not (isinstance(value, int | float) and abs(value) < 1e300)]
+        notes_of([content] if "metrics" in content else [])
+    except (AttributeError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: not the metrics of a run ({error!r}); {_REMEDY}") from error
+    if bad:
+        raise DataError(f"{path}: numbers are expected, found {str(bad[0])[:40]!r}; {_REMEDY}")
     return content
-
-
-def _check_numbers(path: Path, where: str, value: Any, depth: int) -> None:
-    """DataError unless `value` is objects in each other, `depth` of them, with numbers (or null) inside."""
-    if depth == 0:
-        if value is not None and not (isinstance(value, int | float) and abs(value) < 1e300):
-            raise DataError(f"{path}: {where}: a number is expected, found {str(value)[:40]!r}; {_REMEDY}")
-        return
-    if not isinstance(value, dict):
-        raise DataError(f"{path}: {where}: an object is expected, found a {type(value).__name__}; {_REMEDY}")
-    for key, inner in value.items():
-        _check_numbers(path, f"{where}.{key}", inner, depth - 1)

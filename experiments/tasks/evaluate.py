@@ -156,7 +156,7 @@ def _about(cfg: DictConfig, train_data: str | None, refinement: str) -> dict[str
 
 
 def _draw(
-    cfg: DictConfig, annotated: list[PoseSequence], lifted: list[PoseSequence], final: list[PoseSequence]
+    cfg: DictConfig, annotated: list[PoseSequence], lifted: list[PoseSequence], refined: list[PoseSequence]
 ) -> None:
     """The figure of a trajectory through an occlusion and a clip of its scene."""
     from inference.render.clip import scene_clip
@@ -168,8 +168,8 @@ def _draw(
     figure, clip = run_folder() / "trajectory.png", run_folder() / "scene.gif"
     with stage("drawing"):
         title = f"{chosen.sequence}, person {chosen.person}, through an occlusion"
-        trajectory_figure(figure, chosen, lifted[index], final[index], title, note, focus=(start, end))
+        trajectory_figure(figure, chosen, lifted[index], refined[index], title, note, focus=(start, end))
         scene = [i for i, sequence in enumerate(annotated) if sequence.sequence == chosen.sequence]
-        truth, before, after = ([rows[i] for i in scene] for rows in (annotated, lifted, final))
+        truth, before, after = ([rows[i] for i in scene] for rows in (annotated, lifted, refined))
         scene_clip(clip, truth, before, after, focus=(start, end), note=note)
     log.info("look at %s and %s", figure, clip)

@@ -224,7 +224,7 @@ def auc(poses_3d: Tensor, target_3d: Tensor, joints: Sequence[int] = SCORED_JOIN
 
 
 def detection_rate(paired: Tensor, annotated: Tensor) -> Tensor:
-    """Percentage of the annotated people that were found: two masks (...) -> percent, NaN where nobody is annotated.
+    """Percentage of the annotated people that were found: two masks (...) -> percent, NaN where none is annotated.
 
     >>> detection_rate(torch.tensor([True, False, True]), torch.tensor([True, True, False]))
     tensor(50., dtype=torch.float64)
@@ -244,7 +244,7 @@ def root_ap(
     """Average precision of the root position (AP25 at the default 250 mm), in percent.
 
     roots (F, R, 3) mm and present (F, R): the predictions of F frames (frames of several sequences may be
-    concatenated); target_roots (F, P, 3) mm and annotated (F, P); score (F, R), higher is surer. NaN where nobody is
+    concatenated); target_roots (F, P, 3) mm and annotated (F, P); score (F, R), higher is surer. NaN where no person is
     annotated.
 
     As RootNet (Moon et al. 2019) defines it: frames without an annotated person are left out; predictions are ranked

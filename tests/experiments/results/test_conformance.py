@@ -97,10 +97,10 @@ def test_given_predictions(
 
 def test_refine_lowers_the_errors_of_given_predictions(run_here, conformance: Path, tmp_path: Path) -> None:
     write_noisy(conformance, tmp_path / "noisy.npz")
-    refined = run_here("experiment=refine", f"predictions={tmp_path / 'noisy.npz'}", "fps=30", folder="refined")
-    assert refined.returncode == 0, refined.output
-    file = refined.folder / "predictions.npz"
+    written = run_here("experiment=refine", f"predictions={tmp_path / 'noisy.npz'}", "fps=30", folder="refined")
+    assert written.returncode == 0, written.output
+    file = written.folder / "predictions.npz"
     done = run_here("experiment=evaluate", f"predictions={file}", f"paths.datasets={conformance}")
-    plain, better = (done.metrics["metrics"][kind] for kind in ("lifted", "refined"))
-    assert better["mrpe_mm"] < plain["mrpe_mm"] - 1
-    assert better["mpjpe_mm"] < plain["mpjpe_mm"] - 5
+    lifted, refined = (done.metrics["metrics"][kind] for kind in ("lifted", "refined"))
+    assert refined["mrpe_mm"] < lifted["mrpe_mm"] - 1
+    assert refined["mpjpe_mm"] < lifted["mpjpe_mm"] - 5

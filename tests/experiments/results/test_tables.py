@@ -185,6 +185,23 @@ def test_a_job_is_read_as_it_stands(tmp_path: Path) -> None:
         Job.read(tmp_path, [])
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"metrics": 3}',
+        '{"metrics": {"lifted": {"a": "x"}}, "data": "x"}',
+        '{"metrics": {}}',
+        '{"occlusion": []}',
+        "[]",
+        "{",
+    ],
+)
+def test_damaged_metrics_are_named(tmp_path: Path, content: str) -> None:
+    (tmp_path / "metrics.json").write_text(content)
+    with pytest.raises(DataError, match=r"metrics\.json: .* remove it"):
+        Job.read(tmp_path, [])
+
+
 def test_titles_of_columns() -> None:
     assert column_title("mpjpe_mm") == ("MPJPE mm", "↓")
     assert column_title("a_pck_pct/visible") == ("A-PCK %, visible", "↑")

@@ -125,7 +125,7 @@ class Counting:
         return np.full((1, 17, 3), self.seen, dtype=np.float32)
 
 
-def test_a_configured_detector_starts_anew_in_copies_and_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_configured_detector_starts_again_in_copies_and_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     import experiments.tasks.prepare as task
     from data.prepare.detections import detect
 

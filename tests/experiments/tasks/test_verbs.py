@@ -110,7 +110,7 @@ def test_train_then_reuse_then_fresh(run_here, tmp_path: Path) -> None:
         assert "training:" not in used.output
 
 
-def test_checkpoint_of_the_other_variant_is_refused(run_here, tmp_path: Path) -> None:
+def test_checkpoint_of_the_other_coordinates_is_refused(run_here, tmp_path: Path) -> None:
     lifters = f"paths.lifters={tmp_path / 'lifters'}"
     words = ["experiment=train", "size=tiny", "data.windows_per_epoch=640", "coordinates=universal", lifters]
     trained = run_here(*words, folder="trained")

@@ -54,7 +54,7 @@ def test_pairing_prefers_more_joints_and_ignores_those_outside_1_to_13():
     assert pair_by_2d(annotated, predicted).tolist() == [[-1]]
 
 
-def test_invalid_people_and_absent_rows_pair_with_nobody():
+def test_invalid_people_and_absent_rows_are_not_paired():
     for pair in (pair_given, pair_by_2d):
         assert pair(annotated_people(100, valid=False), predicted_people(100)).tolist() == [[-1]]
         assert pair(annotated_people(100), predicted_people(100, present=False)).tolist() == [[-1]]
@@ -127,8 +127,8 @@ def test_unpaired_people_count_as_wrong_or_not_at_all():
 def test_missing_sequences_are_undetected_and_means_are_over_those_that_have_a_key():
     annotated, predicted = one_person(straight_pose(100), straight_pose(100) + [0, 0, 20])
     annotated["TS2"] = annotated["TS1"]
-    nobody = AnnotatedScene(np.zeros((1, 1, 17, 2)), np.zeros((1, 1, 17, 3)), np.zeros((1, 1), bool))
-    annotated["TS3"] = nobody  # nobody to score: no keys
+    # No valid person: no keys.
+    annotated["TS3"] = AnnotatedScene(np.zeros((1, 1, 17, 2)), np.zeros((1, 1, 17, 3)), np.zeros((1, 1), bool))
     results = score_scenes(annotated, predicted, ["given"])
     everybody, matched = (results[f"given/{who}"] for who in PEOPLE)
     assert everybody["per_sequence"]["TS2"] == {
