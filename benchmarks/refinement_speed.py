@@ -1,4 +1,4 @@
-"""Time and energy of the published energy's two solvers, a plain torch Adam loop and direct solves, in one run:
+"""Time and energy of the published energy's two solvers, a plain torch Adam loop and banded solves, in one run:
 
     python -m benchmarks.refinement_speed                           # ten minutes on one core
     python -m benchmarks.refinement_speed --frames 200 2000         # one minute
@@ -7,7 +7,7 @@
 
 Both on one thread, from the same float32 prediction and visibility in memory to refined positions in memory. Adam's
 time is its fastest block of 100 steps times the number of blocks, the fast solver's the fastest of its runs: other
-work on the machine can only lengthen either. Compilation is timed apart, in a new process with an empty cache.
+work on the machine can only lengthen either.
 
 The people are made up: limbs that swing, a root that wanders, noise, and spans of up to 40 frames in which everything
 is displaced by 0.3 to 3 m, with low scores in two of three such spans and confident ones in the third.
@@ -17,10 +17,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -173,18 +171,14 @@ def run_trials(names: list[str], trials: int, steps: int) -> dict[str, Any]:
     return {"steps": steps, "differences": differences}
 
 
-def compile_seconds() -> tuple[float, float]:
-    """Seconds of a first small call in a new process: with nothing compiled, and with everything compiled before."""
+def first_call_seconds() -> float:
+    """Seconds of a new process from before its imports of torch and the solver to the end of a first small call."""
     code = (
-        "import time, torch; from benchmarks.refinement_speed import outlier_person as person, PublishedEnergy as E; "
-        "from refinement.published.direct import minimise_fast as f; x, v = person(100, 1); n = torch.tensor([100]); "
-        "s = time.perf_counter(); [f(E(pose_loss=p, l2_cap=.01, gm_alpha=.05), x, v, n) for p in ('capped_l2', 'gm')]; "
-        "print(time.perf_counter() - s)"
+        "import time; s = time.perf_counter(); "
+        "from benchmarks.refinement_speed import PublishedEnergy, minimise_fast, outlier_person, torch; "
+        "minimise_fast(PublishedEnergy(), *outlier_person(100, 1), torch.tensor([100])); print(time.perf_counter() - s)"
     )
-    with tempfile.TemporaryDirectory() as folder:
-        command, env = [sys.executable, "-c", code], {**os.environ, "NUMBA_CACHE_DIR": folder}
-        runs = [subprocess.run(command, env=env, check=True, capture_output=True, text=True) for _ in range(2)]
-    return float(runs[0].stdout), float(runs[1].stdout)
+    return float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)
 
 
 def figures(sizes: Sequence[float], frames: int = FRAMES) -> Iterator[Figure]:
@@ -245,17 +239,16 @@ def main(words: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--energy", nargs="+", choices=list(ENERGIES), default=["paper"])
     parser.add_argument("--repeats", type=int, default=20, help="runs of the fast solver, of which the best counts")
     parser.add_argument("--trials", type=int, default=0, help="compare energies of so many people instead")
-    parser.add_argument("--no-compile", action="store_true", help="do not time the compilation")
+    parser.add_argument("--no-first-call", action="store_true", help="do not time the first call in a new process")
     parser.add_argument("--json", help="write all numbers to this file")
     given = parser.parse_args(words)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     results: dict[str, Any] = {"rows": {}}
     try:
-        if not given.no_compile:
-            results["compile_s"], results["load_s"] = compile_seconds()
-            print(f"compile: {results['compile_s']:.1f} s once; afterwards {results['load_s']:.2f} s in each process")
-        minimise_fast(PublishedEnergy(l2_cap=0.01), *outlier_person(100, 1), torch.tensor([100]))
+        if not given.no_first_call:
+            results["first_call_s"] = first_call_seconds()
+            print(f"a new process, imports and a first call: {results['first_call_s']:.1f} s")
         if given.trials:
             results["trials"] = run_trials(list(ENERGIES), given.trials, max(given.steps))
             print_trials(results["trials"])

@@ -33,10 +33,11 @@ from refinement.baselines import (
 )
 from refinement.occlusion.model import OcclusionRefinement
 from refinement.published.adam import AdamSettings, Minimum, minimise_adam
-from refinement.published.direct import FastRefinement
+from refinement.published.direct import minimise_fast
 from refinement.published.energy import PublishedEnergy
+from refinement.published.refinements import FastRefinement, PaperRefinement
 from refinement.published.visibility import visibility
-from refinement.refiner import Energies, NoRefinement, PaperRefinement, RefinementResult, Refiner
+from refinement.refiner import Energies, NoRefinement, RefinementResult, Refiner
 
 __all__ = [
     "AdamSettings",
@@ -55,6 +56,7 @@ __all__ = [
     "Refiner",
     "SavitzkyGolayRefinement",
     "minimise_adam",
+    "minimise_fast",
     "refine",
     "visibility",
 ]

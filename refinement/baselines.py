@@ -26,8 +26,8 @@ from refinement.refiner import (
     MM_PER_M,
     Progress,
     RefinementResult,
-    _poses,
     check_refinable,
+    given_poses,
     observed_frames,
     with_refined,
 )
@@ -50,7 +50,7 @@ class Baseline(ABC):
             check_refinable(sequence)
         refined = []
         for sequence in sequences:
-            poses = _poses(sequence)
+            poses = given_poses(sequence)
             scores = sequence.confidence.double().cpu().numpy()
             known = observed_frames(sequence)[:, 0].cpu().numpy()
             given = poses.double().cpu().numpy() / MM_PER_M

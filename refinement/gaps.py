@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pose.errors import DataError, MismatchError
+from pose.errors import DataError
 from pose.sequence import PoseSequence
+from refinement.refiner import given_poses
 
 
 def bridge(values: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -31,9 +32,7 @@ def bridge(values: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 def given_joints(sequence: PoseSequence) -> Tensor:
     """(T, J) bool: joints that are not NaN. Raises for no poses and for nothing but NaN."""
-    if sequence.poses_3d is None:
-        raise MismatchError(f"{sequence.name}: no 3D poses to refine; predict them first")
-    found = sequence.poses_3d.isfinite().all(-1)
+    found = given_poses(sequence).isfinite().all(-1)
     if len(found) and not bool(found.any()):
         raise DataError(f"{sequence.name}: poses_3d are NaN in all frames; at least one pose is needed")
     return found

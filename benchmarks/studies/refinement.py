@@ -4,7 +4,7 @@
     python -m benchmarks.studies.refinement --quick          # seconds; the numbers mean nothing
     python -m benchmarks.studies.refinement --json FILE      # all numbers
     python -m benchmarks.studies.refinement --write-docs     # writes docs/refinement_results.md
-    python -m benchmarks.studies.refinement --retune         # searches the settings of the re-tuned options again
+    python -m benchmarks.studies.refinement --retune         # searches the settings of the baselines again
     python -m benchmarks.studies.refinement --checkpoint PATH --trained-on train  # another lifter
 
 Data: `procedural`, the embedded stand-in's own motions, and, where ../shared/mocap is beside the checkout, `cmu`, real
@@ -45,7 +45,7 @@ DOCS = REPO / "docs" / "refinement_results.md"
 
 #: In the order of the tables; those without a file in conf/refinement are left out.
 OPTIONS = (
-    "none", "interpolation", "one_euro", "savitzky_golay", "gaussian", "kalman_rts", "paper", "paper_retuned",
+    "none", "interpolation", "one_euro", "savitzky_golay", "gaussian", "kalman_rts", "paper",
     "energy_fast", "occlusion",
 )  # fmt: skip
 COLUMNS = ("all", *PARTS)

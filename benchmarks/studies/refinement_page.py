@@ -15,7 +15,7 @@ METRICS = ("mrpe_mm", "mpjpe_mm")
 ERRORS = {"lifter": "a lifter's own errors, trained on other motions", **SIMULATED}
 DATA = {
     "cmu": "real motion capture (CMU), clips that neither training nor tuning saw; simulated cameras and detections",
-    "procedural": "the embedded stand-in: procedural motions, simulated cameras and detections",
+    "procedural": "synthetic data: procedural motions, simulated cameras and detections",
 }
 
 
@@ -78,8 +78,8 @@ or any other published benchmark**: cameras, occlusion and 2D detections are sim
 - `procedural`: {procedural}.
 - A frame is occluded where the person is not detected or less than half of the joints are in sight. Columns such as
   `6-15`: occlusions that last so many frames (30 per second).
-- `paper_retuned`, and the settings of the baselines, were found by a search on the lifter's errors on the `cmu` clips
-  for tuning (`--retune`), which are other clips than those of training and of this report.
+- The settings of the baselines were found by a search on the lifter's errors on the `cmu` clips for tuning
+  (`--retune`), which are other clips than those of training and of this report.
 - `% within 1, 2 std`: how often a joint's error, its root mean square over the coordinates, is within one and two
   standard deviations as the option states them; 68 and 95 were right. `observed` is what the option says of a joint.
 - `paper` and `energy_fast` have the same energy; where its caps are active the two may end in different minima.

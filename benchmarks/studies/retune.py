@@ -1,4 +1,4 @@
-"""`python -m benchmarks.studies.refinement --retune`: the best settings that a small search finds for what is compared.
+"""`python -m benchmarks.studies.refinement --retune`: the settings of the baselines, by a small search.
 
 On the lifter's errors on the motions for tuning, which are in no report. Lowest MRPE + MPJPE, each in units of what it
 is without refinement, over all frames. The found values are written to the option's file in conf/refinement.
@@ -52,8 +52,6 @@ class OneOf:
 
 Space = dict[str, Between | OneOf]
 
-_ORDER = OneOf(("step_zero_velocity_loss", "step_const_velocity_loss"))
-
 #: What is searched, and in which range.
 SPACES: dict[str, Space] = {
     "one_euro": {"min_cutoff": Between(0.05, 10), "beta": Between(0.02, 10), "speed_cutoff": Between(0.2, 5)},
@@ -65,18 +63,6 @@ SPACES: dict[str, Space] = {
         "acceleration_root": Between(0.05, 10),
         "acceleration_rel": Between(0.05, 20),
         "power": Between(0.25, 6),
-    },
-    "paper_retuned": {
-        "pose_loss": OneOf(("capped_l2", "gm", "capped_l2_euc_err")),
-        "l2_cap": Between(0.003, 3),
-        "gm_alpha": Between(0.003, 3),
-        "smooth_visibility": OneOf((True, False)),
-        "smoothness_loss_hip": _ORDER,
-        "smoothness_loss_rel": _ORDER,
-        "smoothness_weight_hip": Between(0.1, 3000),
-        "smoothness_weight_hip_large": Between(0.001, 100),
-        "smoothness_weight_rel": Between(0.01, 300),
-        "smoothness_weight_rel_large": Between(0.0001, 10),
     },
 }
 #: Random settings that are tried, and then single keys changed one at a time.

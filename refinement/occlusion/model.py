@@ -40,9 +40,9 @@ import torch
 
 from pose.errors import ConfigError
 from pose.sequence import PoseSequence
-from refinement.occlusion.person import Bones, Noise, Person, given_poses
+from refinement.occlusion.person import Bones, Noise, Person
 from refinement.occlusion.solver import point_variances, solve_points, sweep_skeleton
-from refinement.refiner import Progress, RefinementResult, check_refinable, with_refined
+from refinement.refiner import Progress, RefinementResult, check_refinable, given_poses, with_refined
 
 #: Below this score a joint counts as inferred.
 MIN_OBSERVED_SCORE = 0.3

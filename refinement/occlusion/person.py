@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.ndimage import uniform_filter1d
-from torch import Tensor
 
-from pose.errors import MismatchError
 from pose.joint_sets import COCO_19, JointSet
 from pose.sequence import PoseSequence
 from refinement.occlusion.identity_switches import wrong_frames
+from refinement.refiner import given_poses
 
 if TYPE_CHECKING:
     from refinement.occlusion.model import OcclusionRefinement
@@ -209,13 +208,6 @@ class Bones:
             now = np.maximum(np.linalg.norm(bone, axis=-1, keepdims=True), 1e-6)
             steady[:, joint] = steady[:, parent] + bone * (1 - share + share * length / now)
         return steady
-
-
-def given_poses(sequence: PoseSequence) -> Tensor:
-    """The sequence's poses; MismatchError if there are none."""
-    if sequence.poses_3d is None:
-        raise MismatchError(f"{sequence.name}: no 3D poses to refine; predict them first")
-    return sequence.poses_3d
 
 
 def _before_a_camera(root: np.ndarray) -> bool:

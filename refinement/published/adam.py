@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pose.errors import ConfigError
+from pose.errors import check_number
 from refinement.published.energy import BoundEnergy, PublishedEnergy
 
 CHECK_EVERY = 50
@@ -45,15 +45,11 @@ class AdamSettings:
 
     def __post_init__(self) -> None:
         for key in ("learning_rate", "min_learning_rate", "tolerance"):
-            value = getattr(self, key)
-            if not isinstance(value, int | float) or not 0 < value < math.inf:
-                raise ConfigError(f"{key}={value}: must be > 0")
+            check_number(key, getattr(self, key), above=0)
         for key in ("max_iter", "num_iter"):
-            value = getattr(self, key)
-            if (value is not None or key == "max_iter") and (not isinstance(value, int) or value < 1):
-                raise ConfigError(
-                    f"{key}={value}: must be a whole number >= 1; use refinement=none for no refinement at all"
-                )
+            if key == "max_iter" or self.num_iter is not None:
+                hint = "use refinement=none for no refinement at all"
+                check_number(key, getattr(self, key), low=1, whole=True, hint=hint)
 
 
 @dataclass(frozen=True, eq=False)

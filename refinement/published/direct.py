@@ -1,290 +1,199 @@
-"""The published energy minimised by direct solves instead of Adam: a lower energy in milliseconds.
+"""The published energy minimised by banded solves instead of Adam: iteratively reweighted least squares.
 
-Given which frames to believe, the energy is quadratic and its matrix is banded in time (half-bandwidth 20, or 40 with
-second differences). As long as no residual comes near the cap all coordinates share their weights, so that two matrices
-per person, one for the root and one for the relative joints, are factored once and solve everything:
+With a weight for each frame and coordinate in place of the robust loss the energy is quadratic, and its matrix is
+banded in time (half-bandwidth 20, or 40 with second differences), for SciPy's banded Cholesky solver. Solving, and
+weighting by the loss's slope at the solution, in turn never raises the energy. For the moves d = x0 - x a solve is
+(V W + Q) d = Q x0, V the visibility, W the weights, Q the smoothness. Coordinates with the same weights share a factor,
+and as long as no residual nears the cap all have the same.
 
-1. All frames believed: x = x0 - (W + Q)^-1 Q x0, in correction form, which rounds less than solving for x itself.
-2. Where no residual is large enough for giving a frame up to pay, that is the minimum. Around the other frames windows
-   are searched for the frames to give up (refinement/published/windows.py), coordinate by coordinate.
-3. The full length is joined where the windows' ends left a gradient: one step on the shared quadratic, then, where that
-   was not enough, conjugate gradients preconditioned by the shared factor.
-
-Geman-McClure bends everywhere: its weight at residual zero, v / alpha, majorises it, steps 1 and 2 give the start, and
-step 3 becomes Newton's method over the full length.
-
-All of it is linear in the number of frames; the loops are compiled, in float64 on one thread. Frames that no score
-supports get the weight FLOOR, which keeps the matrix regular; the energies reported are the published ones.
-
-Robust energies have many local minima. This finds a good one, not always the lowest: of people of 10 frames, where all
-sets of frames can be tried, the lowest in every coordinate (test_direct.py); with outliers of all kinds
-(benchmarks/refinement_speed.py) never above 2,000 Adam steps with caps, and with a small Geman-McClure alpha in one
-trial of 200 by up to 1e-4 of the energy.
+Robust energies have many local minima. Where a residual nears the cap this goes on from other frames to reject: those
+of a lower cap, those of low scores, and with caps those found by exchanging single frames, as long as that pays. The
+lowest energy is kept, coordinate by coordinate. It is a good minimum, not always the lowest (docs/refinement.md).
 """
 
 from __future__ import annotations
 
-import logging
-import time
-from typing import Any
-
 import numpy as np
 import torch
+from scipy.linalg import solveh_banded
 from torch import Tensor
 
 from pose.errors import ShapeError, check_shape
-from pose.sequence import PoseSequence
 from refinement.published.adam import Minimum
-from refinement.published.banded import Penalty, add_penalty, compiled, factorise, penalty_band, solve_in_place
 from refinement.published.energy import SMOOTHNESS_ORDER, PublishedEnergy
-from refinement.published.robust import add_data, suspicious
-from refinement.published.visibility import MEDIAN_FRAMES, visibility
-from refinement.published.windows import NEWTON_STEPS, STARTS, search_windows
-from refinement.refiner import Progress, RefinementResult, _joined, _poses, _refined, check_refinable, to_state
 
-log = logging.getLogger(__name__)
-
-#: Weight of a frame without any score.
-FLOOR = 1e-8
-
-#: A coordinate is finished when no entry of its gradient (half the derivative, m) is larger.
-TOLERANCE_M = 1e-6
-
-#: Joint solves over the full length, and steps of each, at most.
-ROUNDS, STEPS = 60, 20
-
-#: A frame is suspicious from this part of the residual on at which, all others believed, giving it up may pay.
-SUSPICION = 0.5
-
-#: In place of an array that a kernel need not fill.
-NOT_WANTED = np.empty((0, 0))
+#: Weight of a frame without any score: keeps the matrix regular.
+FLOOR = 1e-9
+#: Most solves from one start; weights are settled when none changes by more than this fraction of the full weight.
+ROUNDS, SETTLED = 200, 1e-6
+#: A residual is near the cap from this part of where rejecting its frame alone can lower the energy.
+NEAR = 0.5
+#: Parts of the cap that starts reject frames by, and of the person's highest score.
+CAP_PARTS, LOW_SCORE = (0.25, 0.1), 0.5
+#: Weights of the positions in a difference, the earliest first, by order.
+COEFFICIENTS = {1: (-1.0, 1.0), 2: (1.0, -2.0, 1.0)}
+#: Columns of the root and of the joints relative to it, whose energies do not depend on each other.
+PARTS = {"hip": slice(0, 3), "rel": slice(3, None)}
 
 
 def minimise_fast(energy: PublishedEnergy, x0_m: Tensor, v: Tensor, lengths: Tensor) -> Minimum:
     """Minimise `energy` from the prediction x0_m (N, J, 3) m of people laid end to end, see energy.py.
 
-    v (N,) visibility, lengths (P,) frames of each person. The same face as `minimise_adam`; runs on the CPU in float64
-    and returns the precision and device of x0_m. `iterations` counts joint solves over the full length. Raises
-    ShapeError; what is not finite in x0_m stays not finite.
+    v (N,) visibility, lengths (P,) frames of each person. Called as `minimise_adam`; runs on the CPU in float64 and
+    returns the precision and device of x0_m. `iterations`: the most solves from one start. Raises
+    ShapeError.
     """
     check_shape("x0_m", x0_m, ("N", "J", 3))
     check_shape("v", v, (len(x0_m),))
     if int(lengths.sum()) != len(x0_m):
         raise ShapeError("x0_m", (int(lengths.sum()), *x0_m.shape[1:]), x0_m.shape)
-    x0, weights = x0_m.detach().cpu().flatten(1).numpy(), v.detach().cpu().double().numpy()
-    x, people, first = np.empty_like(x0), [], 0
+    x0, visibility = x0_m.detach().cpu().flatten(1).double().numpy(), v.detach().cpu().double().numpy()
+    x, people, first = x0.copy(), [], 0
     for length in lengths.tolist():
         frames = slice(first, first + length)
-        parts = [
-            _Part(energy, x0[frames, columns], weights[frames], root).minimise(x[frames, columns])
-            for columns, root in ((slice(0, 3), True), (slice(3, None), False))
-        ]
+        parts = [_Part(energy, x0[frames, columns], visibility[frames], name) for name, columns in PARTS.items()]
+        for part, columns in zip(parts, PARTS.values(), strict=True):
+            x[frames, columns] -= part.minimise()
         people.append(parts)
         first += length
     return Minimum(
         torch.from_numpy(x).reshape(x0_m.shape).to(x0_m),
-        energy_before=torch.tensor([sum(p.energy_before for p in parts) for parts in people], dtype=torch.float64),
-        energy_after=torch.tensor([sum(p.energy_after for p in parts) for parts in people], dtype=torch.float64),
-        iterations=torch.tensor([max(p.rounds for p in parts) for parts in people]),
-        converged=torch.tensor([all(p.converged for p in parts) for parts in people]),
+        energy_before=torch.tensor([sum(p.before.sum() for p in parts) for parts in people], dtype=torch.float64),
+        energy_after=torch.tensor([sum(p.after.sum() for p in parts) for parts in people], dtype=torch.float64),
+        iterations=torch.tensor([max(p.rounds for p in parts) for parts in people], dtype=torch.long),
+        converged=torch.tensor([all(p.rounds < ROUNDS for p in parts) for parts in people], dtype=torch.bool),
     )
 
 
-class FastRefinement:
-    """`refinement=energy_fast`: the published energy, minimised by banded solves (docs/refinement.md).
+class _Part:
+    """The energy of one person's root or relative joints: G groups of `width` coordinates that are weighted together.
 
-    Takes the keys of `PublishedEnergy`; weights are per frame, as published, whatever the frame rate. Runs on the CPU.
-    Raises ConfigError for a value that cannot be used. Calling it raises DataError for a sequence without frames or
-    poses, with NaN poses or with scores outside 0..1, naming sequence and frame.
-
-    The same person as in `PaperRefinement`, whom nobody saw for ten frames:
-
-    >>> poses_3d = torch.zeros(60, 17, 3) + torch.tensor([0.0, 0.0, 4000.0])  # mm
-    >>> poses_3d[20:30, :, 2] += 800  # ten frames in which nobody was seen
-    >>> confidence = torch.ones(60, 19)
-    >>> confidence[20:30] = 0
-    >>> person = PoseSequence(
-    ...     "TS1", 0, None, 30.0, torch.zeros(60, 19, 2), confidence, poses_3d=poses_3d, coordinates="normal"
-    ... )
-    >>> result = FastRefinement()([person])
-    >>> bool(result.energies.after < 1e-3 * result.energies.before)
-    True
+    x0 (n, G * width) m, v (n,). Arrays of the groups are (n, G, width), their weights (n, G).
     """
 
-    name = "energy_fast"
-
-    def __init__(self, **energy: Any):
-        self.energy = PublishedEnergy(**energy)
-
-    def __repr__(self) -> str:
-        return f"FastRefinement({self.energy})"
-
-    def __call__(self, sequences: list[PoseSequence], progress: Progress | None = None) -> RefinementResult:
-        start = time.perf_counter()
-        for sequence in sequences:
-            check_refinable(sequence)
-        median_frames = MEDIAN_FRAMES if self.energy.smooth_visibility else 1
-        refined, minima = [], []
-        for sequence in sequences:
-            x0_m = to_state(_poses(sequence), sequence.joints_3d)
-            v = visibility(sequence.confidence, median_frames)
-            minimum = minimise_fast(self.energy, x0_m, v, torch.tensor([len(sequence)]))
-            refined += _refined([sequence], minimum)
-            minima.append(minimum)
-            if progress is not None:
-                progress(len(refined), len(sequences))
-        result = RefinementResult(refined, time.perf_counter() - start, _joined(minima))
-        if refined:
-            log.info("energy_fast: %d people refined in %.3f s", len(refined), result.seconds)
-        return result
-
-
-class _Part:
-    """The energy of one person's root (n, 3) or relative joints (n, 3 (J - 1)), which do not depend on each other."""
-
-    def __init__(self, energy: PublishedEnergy, x0: np.ndarray, v: np.ndarray, root: bool):
-        part = "hip" if root else "rel"
-        order = SMOOTHNESS_ORDER[getattr(energy, f"smoothness_loss_{part}")]
-        small, large = (getattr(energy, f"smoothness_weight_{part}{end}") for end in ("", "_large"))
-        terms = [(1, small * np.ones_like(v)), (energy.smoothness_loss_hip_largestep, large * (1 - v))]
-        terms = [(step, weight) for step, weight in terms if len(v) > order * step and weight.any()]
-        self.penalty = Penalty(
-            np.array([step for step, _ in terms], dtype=np.int64),
-            np.full(len(terms), order, dtype=np.int64),
-            np.stack([weight for _, weight in terms], axis=1) if terms else np.empty((len(v), 0)),
-        )
+    def __init__(self, energy: PublishedEnergy, x0: np.ndarray, v: np.ndarray, part: str):
+        n, order = len(v), SMOOTHNESS_ORDER[getattr(energy, f"smoothness_loss_{part}")]
         self.gm = energy.pose_loss == "gm"
         self.scale = float(energy.gm_alpha if self.gm else energy.l2_cap)
-        self.width = 3 if energy.pose_loss == "capped_l2_euc_err" else 1
-        v = v if energy.weigh_by_visibility else np.ones_like(v)  # from here on, of the pose loss
-        self.x0, self.v = np.ascontiguousarray(x0, dtype=np.float64), v
-        #: The quadratic that touches the data term at residual zero and lies above it everywhere.
-        self.w = np.maximum(v / self.scale if self.gm else v, FLOOR)
-        self.energy_before = self.energy_after = 0.0
-        self.rounds, self.converged = 0, False
+        self.x0 = x0.reshape(n, -1, 3 if energy.pose_loss == "capped_l2_euc_err" else 1)
+        self.v = v if energy.weigh_by_visibility else np.ones(n)
+        self.coefficients = COEFFICIENTS[order]
+        small, large = (getattr(energy, f"smoothness_weight_{part}{end}") for end in ("", "_large"))
+        terms = ((1, np.full(n, small)), (energy.smoothness_loss_hip_largestep, large * (1 - v)))
+        self.terms = [(step, weight[order * step :]) for step, weight in terms if n > order * step]
+        reach = max((order * step for step, _ in self.terms), default=0)
+        self.band = np.zeros((reach + 1, n))  # Q as `solveh_banded` takes it: the diagonal last
+        self.pull = np.zeros_like(self.x0)  # Q x0
+        for step, weight in self.terms:
+            rows = [slice(i * step, n - (order - i) * step) for i in range(order + 1)]
+            slope = weight[:, None, None] * self._difference(self.x0, step)
+            for i, a in enumerate(self.coefficients):
+                self.pull[rows[i]] += a * slope
+                for k, b in enumerate(self.coefficients[: i + 1]):
+                    self.band[reach - (i - k) * step, rows[i]] += a * b * weight
+        self.low = v < LOW_SCORE * v.max(initial=0)
+        self.floor = max(FLOOR, 1e-13 * self.band[-1].max(initial=0))  # the second where rounding would outweigh it
+        self.moves, self.rounds = np.zeros_like(self.x0), 0
+        self.before = self._energies(self.moves, np.arange(self.x0.shape[1]))
+        self.after = self.before.copy()
 
-    def minimise(self, x_out: np.ndarray) -> _Part:
-        """Write the solution (n, m) into x_out; sets energies, rounds and converged."""
-        quadratic = penalty_band(self.penalty)
-        self.rows, self.pivots = np.empty_like(quadratic), np.empty(len(quadratic))
-        factorise(quadratic, self.w, self.rows, self.pivots)
-        before, x = np.zeros(self.x0.shape[1]), np.zeros_like(self.x0)
-        add_penalty(self.penalty, self.x0, before, x)
-        solve_in_place(self.rows, self.pivots, x)
-        np.subtract(self.x0, x, out=x)
-        # Giving up frame i pays from r^2 = cap (1 - w G_ii) on, and 1 - w G_ii <= Q_ii / (Q_ii + w).
-        limit = SUSPICION * self.scale * quadratic[:, 0] / (quadratic[:, 0] + self.w)
-        if suspicious(x, self.x0, self.width, limit).any():
-            search_windows(
-                self.penalty, quadratic, self.w, self.v, x, self.x0, self.width, self.gm, self.scale, limit,
-                STARTS, NEWTON_STEPS,
-            )  # fmt: skip
-        after = self._join(x)
-        self.energy_before, self.energy_after = float(before.sum()), float(after.sum())
-        x_out[:] = x
-        return self
+    def minimise(self) -> np.ndarray:
+        """x0 - x (n, G * width) of the solution x; `after` (G,) becomes its energy."""
+        groups, full = np.arange(self.x0.shape[1]), self._weights(np.zeros_like(self.x0))
+        self._start(full, groups)
+        # Rejecting frame i alone pays from r^2 = cap (1 - w G_ii) on, G the inverse; 1 - w G_ii <= Q_ii / (Q_ii + w).
+        weight = np.maximum(self.v * full.max(1, initial=0), self.floor)
+        near = NEAR * self.scale * self.band[-1] / (self.band[-1] + weight)
+        hot = groups[((self.moves**2).sum(2) > near[:, None]).any(0)]
+        if not len(hot):
+            return self.moves.reshape(len(self.v), -1)
 
-    def _join(self, x: np.ndarray) -> np.ndarray:
-        """Bring x, in place, to the minimum next to it, over the full length; the energy (m,) of its columns."""
-        pick, y, y0 = np.arange(x.shape[1]), x, self.x0
-        total, gradient = self._evaluate(y, y0)
-        while True:
-            size = _largest(gradient)
-            keep = np.repeat(size.reshape(-1, self.width).max(axis=1) > TOLERANCE_M, self.width)
-            self.converged = not keep.any()
-            if self.converged or self.rounds == ROUNDS:
-                return total
-            if not keep.all():
-                pick, size, keep = pick[keep], size[keep], np.flatnonzero(keep)
-                y, y0, gradient = (np.take(a, keep, axis=1) for a in (y, y0, gradient))
-            if self.rounds == 0:  # one step on the majoriser is cheap and nearly always enough
-                solve_in_place(self.rows, self.pivots, gradient)
-                y -= gradient
-            else:
-                self._newton(y, y0, total[pick], gradient, size)
-            total[pick], gradient = self._evaluate(y, y0)
-            x[:, pick] = y
-            self.rounds += 1
+        def start(rejected: np.ndarray) -> None:
+            weights = np.where(rejected, 0.0, full[:, hot])
+            other = (weights != self._weights(self.moves[:, hot])).any(0)
+            self._start(weights[:, other], hot[other])
 
-    def _newton(
-        self, y: np.ndarray, y0: np.ndarray, energy: np.ndarray, gradient: np.ndarray, size: np.ndarray
-    ) -> None:
-        """Step y in place; where Newton's direction raises the energy, on the majoriser, where nothing can rise."""
-        curvature = np.empty_like(y)
-        add_data(y, y0, self.v, self.width, self.gm, self.scale, np.zeros_like(energy), NOT_WANTED, curvature)
-        if self.rounds % 2:  # Geman-McClure bends down where it gives up: flattened in every other round
-            np.maximum(curvature, 0, out=curvature)
-        goal = np.maximum(TOLERANCE_M / 2, 0.03 * self.gm * size)
-        move = _conjugate_gradients(self.penalty, self.rows, self.pivots, curvature, gradient, goal, STEPS)
-        rise = (self._evaluate(y - move, y0)[0] - energy).reshape(-1, self.width).sum(axis=1) > 0
-        if rise.any():
-            worse = np.repeat(rise, self.width)
-            solve_in_place(self.rows, self.pivots, gradient)
-            move[:, worse] = gradient[:, worse]
-        y -= move
+        if not self.gm:
+            start(self._exchanged(near, hot, [self.scale]))
+        for part in CAP_PARTS:
+            start((self.moves[:, hot] ** 2).sum(2) > part * self.scale)
+        start(self.low[:, None])
+        if not self.gm:
+            start(self._exchanged(near, hot, [self.scale]))
+            start(self._exchanged(near, hot, [self.scale / 2, self.scale]))
+        return self.moves.reshape(len(self.v), -1)
 
-    def _evaluate(self, x: np.ndarray, x0: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Energy (m,) and half the gradient (n, m) of the columns x (n, m)."""
-        energy, gradient = np.zeros(x.shape[1]), np.zeros_like(x)
-        add_penalty(self.penalty, x, energy, gradient)
-        add_data(x, x0, self.v, self.width, self.gm, self.scale, energy, gradient, NOT_WANTED)
-        return energy, gradient
+    def _start(self, weights: np.ndarray, groups: np.ndarray) -> None:
+        """Solve and weight in turn from weights (n, len(groups)); keep what has a lower energy than before."""
+        weights, moves = weights.copy(), self._solve(weights, groups)
+        unsettled, rounds = np.arange(len(groups)), 1
+        while len(unsettled) and rounds < ROUNDS:
+            new = self._weights(moves[:, unsettled])
+            changed = (np.abs(new - weights[:, unsettled]) > SETTLED * new.max(initial=0)).any(0)
+            unsettled, new = unsettled[changed], new[:, changed]
+            weights[:, unsettled], moves[:, unsettled] = new, self._solve(new, groups[unsettled])
+            rounds += 1
+        energies = self._energies(moves, groups)
+        lower = energies < self.after[groups]
+        self.moves[:, groups[lower]], self.after[groups[lower]] = moves[:, lower], energies[lower]
+        self.rounds = max(self.rounds, rounds)
 
+    def _exchanged(self, near: np.ndarray, groups: np.ndarray, caps: list[float]) -> np.ndarray:
+        """Frames (n, len(groups)) to reject: those rejected now, changed one at a time while a change pays at each cap.
 
-@compiled
-def _largest(values):
-    """The largest absolute value (m,) in each column of values (n, m)."""
-    n, m = values.shape
-    largest = np.zeros(m)
-    for t in range(n):
-        for c in range(m):
-            largest[c] = max(largest[c], abs(values[t, c]))
-    return largest
+        Only frames with r^2 above near (n,), in parts of the full cap, are changed. G the inverse, rejecting frame i
+        lowers the energy by w r_i^2 / (1 - w G_ii) - w cap, believing it again by w cap - w r_i^2 / (1 + w G_ii), all
+        moves updated.
+        """
+        rejected = self._weights(self.moves[:, groups]) == 0
+        for column, group in zip(rejected.T, groups, strict=True):
+            frames = np.flatnonzero((self.moves[:, group] ** 2).sum(1) > near * caps[0] / self.scale)
+            band, units = self.band.copy(), np.zeros((len(self.v), len(frames)))
+            band[-1] += np.maximum(np.where(column, 0.0, self.v), self.floor)
+            units[frames, np.arange(len(frames))] = 1
+            inverse = solveh_banded(band, units, overwrite_ab=True, check_finite=False)[frames]
+            moves, out, w = self.moves[frames, group], column[frames], self.v[frames]
+            for cap in caps:
+                for _ in range(4 * len(frames)):
+                    sign = np.where(out, -w, w)
+                    left = 1 - sign * inverse.diagonal()  # zero where nothing else holds the frame, which stays
+                    gain = np.where(left > 1e-6, sign * ((moves**2).sum(1) / np.maximum(left, 1e-6) - cap), 0.0)
+                    best = int(gain.argmax())
+                    if gain[best] <= 1e-9 * cap:
+                        break
+                    step = sign[best] / left[best] * inverse[:, best]
+                    moves = moves + step[:, None] * moves[best]
+                    inverse = inverse + np.outer(step, inverse[best])
+                    out[best] = ~out[best]
+            column[frames] = out
+        return rejected
 
+    def _solve(self, weights: np.ndarray, groups: np.ndarray) -> np.ndarray:
+        """Moves (n, len(groups), width) of least energy with these weights in place of the robust loss."""
+        moves, alike = np.empty_like(self.x0[:, groups]), dict[bytes, list[int]]()
+        for i, column in enumerate(np.ascontiguousarray(weights.T)):
+            alike.setdefault(column.tobytes(), []).append(i)
+        for members in alike.values():
+            band, pull = self.band.copy(), self.pull[:, groups[members]]
+            band[-1] += np.maximum(self.v * weights[:, members[0]], self.floor)
+            solution = solveh_banded(band, pull.reshape(len(pull), -1), overwrite_ab=True, check_finite=False)
+            moves[:, members] = solution.reshape(pull.shape)
+        return moves
 
-@compiled
-def _conjugate_gradients(penalty, rows, pivots, curvature, gradient, goal, steps):
-    """`move` with (Q + diag(curvature)) move = gradient, all (n, m), preconditioned by the shared factor.
+    def _weights(self, moves: np.ndarray) -> np.ndarray:
+        """The slope of the loss by the squared residual: moves (n, G, width) -> (n, G), without the visibility."""
+        square = (moves**2).sum(2)
+        return self.scale / (square + self.scale) ** 2 if self.gm else (square <= self.scale).astype(float)
 
-    Ends when no entry of what is left of the gradient is above its column's goal (m,), or after so many steps. A column
-    stops where its curvature is not positive; if that is at the first step, its move is the majoriser's.
-    """
-    n, m = gradient.shape
-    left, move, direction = gradient.copy(), np.zeros_like(gradient), np.zeros_like(gradient)
-    z, product, length = np.empty_like(left), np.empty_like(left), np.ones(m)
-    along, bend, last = np.zeros(m), np.zeros(m), np.ones(m)
-    for step in range(steps):
-        for t in range(n):
-            for c in range(m):
-                z[t, c] = left[t, c]
-        solve_in_place(rows, pivots, z)
-        for c in range(m):
-            last[c], along[c], bend[c] = max(along[c], 1e-300), 0.0, 0.0
-        for t in range(n):
-            for c in range(m):
-                along[c] += left[t, c] * z[t, c]
-        for t in range(n):
-            for c in range(m):
-                d = z[t, c] + along[c] / last[c] * direction[t, c]
-                direction[t, c] = d
-                product[t, c] = curvature[t, c] * d
-                bend[c] += product[t, c] * d
-        add_penalty(penalty, direction, bend, product)
-        for c in range(m):
-            if length[c] != 0.0 and bend[c] > 0.0:
-                length[c] = along[c] / bend[c]
-            else:
-                length[c] = 1.0 if step == 0 else 0.0
-                goal[c] = np.inf
-        unfinished = 0
-        for t in range(n):
-            for c in range(m):
-                move[t, c] += length[c] * direction[t, c]
-                left[t, c] -= length[c] * product[t, c]
-                unfinished += abs(left[t, c]) > goal[c]
-        if unfinished == 0:
-            break
-        for c in range(m):
-            if goal[c] == np.inf:
-                length[c] = 0.0
-    return move
+    def _energies(self, moves: np.ndarray, groups: np.ndarray) -> np.ndarray:
+        """Energy of each group (len(groups),) at x0 - moves."""
+        square, x = (moves**2).sum(2), self.x0[:, groups] - moves
+        energies = self.v @ (square / (square + self.scale) if self.gm else np.minimum(square, self.scale))
+        for step, weight in self.terms:
+            energies = energies + weight @ (self._difference(x, step) ** 2).sum(2)
+        return energies
+
+    def _difference(self, x: np.ndarray, step: int) -> np.ndarray:
+        for _ in self.coefficients[1:]:
+            x = x[step:] - x[:-step]
+        return x

@@ -9,13 +9,12 @@ Source: docs/method.md §8; formulas in docs/refinement.md.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 
-from pose.errors import ConfigError, ShapeError, check_shape
+from pose.errors import ConfigError, ShapeError, check_number, check_shape
 
 POSE_LOSSES = ("capped_l2", "gm", "capped_l2_euc_err")
 
@@ -68,8 +67,8 @@ def difference_transposed(d: Tensor, step: int, order: int, length: int) -> Tens
 
 
 @dataclass(frozen=True)
-class PublishedEnergy:
-    """The energy of the published method; the fields are the keys of its configurations.
+class EnergySettings:
+    """Which energy: the keys of its configurations.
 
     pose_loss: `capped_l2`, `gm` (Geman-McClure) or `capped_l2_euc_err`; l2_cap in m^2, gm_alpha in m^2.
     weigh_by_visibility: weigh the pose loss by the visibility; false: every frame alike (the large steps keep theirs).
@@ -81,14 +80,6 @@ class PublishedEnergy:
     smoothness_weight_*: weights of one-frame and large steps of root and relative joints; 0 switches a term off.
 
     Raises ConfigError naming the key for a value that cannot be used.
-
-    >>> x0_m = torch.zeros(60, 17, 3)  # one person who stands still, metres
-    >>> x_m = x0_m.clone()
-    >>> x_m[30, 0, 0] = 0.1  # the root, 10 cm aside in a single frame
-    >>> v, lengths = torch.full((60,), 0.9), torch.tensor([60])
-    >>> energy = PublishedEnergy()(x_m, x0_m, v, lengths)
-    >>> round(float(energy), 4)  # 0.9 * 0.01 for leaving it, 2 * 0.01 for moving, 0.002 * 0.1 over 20 frames
-    0.0292
     """
 
     pose_loss: str = "capped_l2"
@@ -115,16 +106,25 @@ class PublishedEnergy:
             if getattr(self, key) not in allowed:
                 raise ConfigError(f"{key}={getattr(self, key)}: must be one of {', '.join(map(str, allowed))}")
         for key in ("l2_cap", "gm_alpha"):
-            if not _is_number(getattr(self, key)) or getattr(self, key) <= 0:
-                raise ConfigError(f"{key}={getattr(self, key)}: must be > 0 (square metres)")
+            check_number(key, getattr(self, key), above=0, hint="square metres")
         for key in (field.name for field in fields(self) if field.name.startswith("smoothness_weight")):
-            if not _is_number(getattr(self, key)) or getattr(self, key) < 0:
-                raise ConfigError(
-                    f"{key}={getattr(self, key)}: must be >= 0; use refinement=none to switch smoothing off"
-                )
+            check_number(key, getattr(self, key), low=0, hint="use refinement=none to switch smoothing off")
         step = self.smoothness_loss_hip_largestep
-        if not isinstance(step, int) or step < 1:
-            raise ConfigError(f"smoothness_loss_hip_largestep={step}: must be a whole number of frames >= 1")
+        check_number("smoothness_loss_hip_largestep", step, low=1, whole=True, hint="frames")
+
+
+@dataclass(frozen=True)
+class PublishedEnergy(EnergySettings):
+    """The energy of the published method, as a function of positions.
+
+    >>> x0_m = torch.zeros(60, 17, 3)  # one person who stands still, metres
+    >>> x_m = x0_m.clone()
+    >>> x_m[30, 0, 0] = 0.1  # the root, 10 cm aside in a single frame
+    >>> v, lengths = torch.full((60,), 0.9), torch.tensor([60])
+    >>> energy = PublishedEnergy()(x_m, x0_m, v, lengths)
+    >>> round(float(energy), 4)  # 0.9 * 0.01 for leaving it, 2 * 0.01 for moving, 0.002 * 0.1 over 20 frames
+    0.0292
+    """
 
     def __call__(self, x_m: Tensor, x0_m: Tensor, v: Tensor, lengths: Tensor) -> Tensor:
         """Energy of each person (P,), float64, of positions x_m (N, J, 3) m; differentiable in x_m."""
@@ -142,7 +142,7 @@ class PublishedEnergy:
 class BoundEnergy:
     """`PublishedEnergy` of given predictions, with all weights laid out once: what an optimiser calls in its loop."""
 
-    def __init__(self, energy: PublishedEnergy, x0_m: Tensor, v: Tensor, lengths: Tensor):
+    def __init__(self, energy: EnergySettings, x0_m: Tensor, v: Tensor, lengths: Tensor):
         check_shape("x0_m", x0_m, ("N", "J", 3))
         check_shape("v", v, (len(x0_m),))
         if int(lengths.sum()) != len(x0_m):
@@ -201,7 +201,3 @@ class BoundEnergy:
         residual = x_m - self.x0_m
         slope = data_slope(residual, e.pose_loss, e.l2_cap, e.gm_alpha)
         return total + self.weight * slope * (2 * residual)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

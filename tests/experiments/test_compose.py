@@ -116,22 +116,24 @@ def test_every_row_of_a_table_composes_and_differs(name: str) -> None:
 
 def test_tables_have_the_rows_that_they_promise() -> None:
     refinements = {path.stem for path in (CONF / "refinement").glob("*.yaml")}
-    others = {"paper_retuned", "energy_fast"}  # the energy of `paper` once more
-    assert set(grid("table_interpolation")["refinement"]) == refinements - others
-    assert set(grid("table_refinement_terms")["terms"]) == {path.stem for path in (CONF / "terms").glob("*.yaml")}
+    same_energy = {"energy_fast"}  # as `paper`
+    assert set(grid("table_interpolation")["refinement"]) == refinements - same_energy
+    variants = {f"published/{path.stem}" for path in (CONF / "refinement" / "published").glob("*.yaml")}
+    assert set(grid("table_refinement_terms")["refinement"]) == variants | same_energy
     assert set(grid("table_lifter")["network"]) == {path.stem for path in (CONF / "network").glob("*.yaml")}
 
 
-@pytest.mark.parametrize("refinement", ["paper", "energy_fast"])
-def test_terms_change_what_they_say(refinement: str) -> None:
-    whole = instantiate(composed(f"refinement={refinement}").refinement).energy
+def test_variants_of_the_published_energy_change_what_they_say() -> None:
+    whole = instantiate(composed("refinement=paper").refinement).energy
     changed = {}
-    for option in grid("table_refinement_terms")["terms"]:
-        energy = instantiate(composed(f"refinement={refinement}", f"terms={option}").refinement).energy
+    for option in grid("table_refinement_terms")["refinement"]:
+        energy = instantiate(composed(f"refinement={option}").refinement).energy
         differing = {key: value for key, value in vars(energy).items() if value != getattr(whole, key)}
-        changed[option] = {key.removeprefix("smoothness_weight_"): value for key, value in differing.items()}
+        changed[option.removeprefix("published/")] = {
+            key.removeprefix("smoothness_weight_"): value for key, value in differing.items()
+        }
     assert changed == {
-        "all": {},
+        "energy_fast": {},
         "no_visibility_weight": {"weigh_by_visibility": False},
         "no_median_filter": {"smooth_visibility": False},
         "no_robust_cap": {"l2_cap": 1e6},

@@ -15,7 +15,7 @@ import torch
 from data.sets.mupots_3d import MuPoTS3D
 from pose.joint_sets import MUPOTS_17
 from refinement import PaperRefinement, minimise_adam, refine, visibility
-from refinement.refiner import to_state
+from refinement.published.refinements import to_state
 
 COORDINATES = ("paper", "gm", "euc", "small_cap", "raw_visibility")
 PEOPLE = 2
@@ -42,7 +42,7 @@ def test_golden_people_together_in_float64(golden: Path, coordinates: str) -> No
     poses, scores = ([torch.from_numpy(arrays[f"{key}_{i}"]) for i in range(PEOPLE)] for key in ("poses", "score"))
     x0_m = torch.cat([to_state(person, MUPOTS_17) for person in poses]).double()
     v = torch.cat([visibility(score, 9 if method.energy.smooth_visibility else 1) for score in scores])
-    x_m = minimise_adam(method.energy, x0_m, v, torch.tensor([len(score) for score in scores]), method.settings).x_m
+    x_m = minimise_adam(method.energy, x0_m, v, torch.tensor([len(score) for score in scores]), method).x_m
     expected = np.concatenate([arrays[f"refined_{coordinates}_{i}"] for i in range(PEOPLE)])
     difference = (x_m - to_state(torch.from_numpy(expected), MUPOTS_17)) * 1000
     difference[:, 1:] += difference[:, :1].clone()

@@ -20,7 +20,7 @@ from refinement import (
     PaperRefinement,
     refine,
 )
-from refinement import refiner as refiner_module
+from refinement.published import refinements
 
 MakePerson = Callable[..., PoseSequence]
 
@@ -87,7 +87,7 @@ def test_order_and_company_do_not_matter(make_person: MakePerson, monkeypatch: p
     method = PaperRefinement()
     together = method(people).sequences
     reversed_ = method(people[::-1]).sequences[::-1]
-    monkeypatch.setattr(refiner_module, "FRAMES_AT_ONCE", 40)
+    monkeypatch.setattr(refinements, "FRAMES_AT_ONCE", 40)
     done = []
     in_groups = method(people, progress=lambda n, total: done.append((n, total))).sequences
     assert done == [(2, 4), (3, 4), (4, 4)]
@@ -189,7 +189,7 @@ class TestBadInput:
             PaperRefinement()([dataclasses.replace(make_person(5), joints_3d=rootless)])
 
     def test_keys(self) -> None:
-        with pytest.raises(ConfigError, match=r"^l2_cap=-1: must be > 0"):
+        with pytest.raises(ConfigError, match=r"^l2_cap=-1: must be a number > 0"):
             PaperRefinement(l2_cap=-1)
         with pytest.raises(ConfigError, match=r"^max_iter=0: "):
             PaperRefinement(max_iter=0)

@@ -49,7 +49,7 @@ def _train(inputs: Path, place: Path) -> list[str]:
 
 
 def _sweep(inputs: Path, place: Path) -> list[str]:
-    rows = "terms=all,no_median_filter,no_robust_cap"
+    rows = "refinement=energy_fast,published/no_median_filter,published/no_robust_cap"
     return ["experiment=table_refinement_terms", "size=tiny", rows, f"hydra.sweep.dir={place}/sweep", *_places(place)]
 
 

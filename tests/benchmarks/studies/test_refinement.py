@@ -36,7 +36,7 @@ def test_a_quick_run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
     assert options["none"]["mrpe_mm"]["visible_against_none_pct"]["mean"] == 0
     for line in printed.splitlines():
         assert line.strip() in page
-    assert "stand-in" in page
+    assert "synthetic data" in page
 
 
 def test_errors_by_hand() -> None:

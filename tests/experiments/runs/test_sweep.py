@@ -47,34 +47,35 @@ def counts(output: str) -> tuple[int, ...]:
 
 def test_one_lifter_and_only_what_is_missing(sweep, tmp_path: Path) -> None:
     words = [*TERMS, f"paths.lifters={tmp_path / 'lifters'}"]
-    first = sweep(*words, "terms=all,no_hip_terms")
+    first = sweep(*words, "refinement=energy_fast,published/no_hip_terms")
     assert first.returncode == 0, first.output
     assert counts(first.output) == (2, 0, 2, 0)
     assert first.output.count("training on ") == 1
     assert {path.name for path in first.folder.glob("table.*")} == {"table.md", "table.csv", "table.tex"}
     assert (first.folder / "figure.png").is_file()
     table = (first.folder / "table.md").read_text()
-    assert first_cells(table) == ["all", "no_hip_terms"]
+    assert first_cells(table) == ["energy_fast", "published/no_hip_terms"]
     assert "SYNTHETIC DATA" in table
-    for name in ("all", "no_hip_terms"):
-        found = json.loads((first.folder / f"size-tiny_terms-{name}" / "metrics.json").read_text())
+    for name in ("energy_fast", "published/no_hip_terms"):
+        found = json.loads((first.folder / f"refinement-{name}_size-tiny" / "metrics.json").read_text())
         assert f"{found['occlusion']['refined']['mrpe_mm']['occluded']:.1f}" in table
     assert not (first.folder / ".jobs").exists(), "the notes of the jobs are gone"
 
-    again = sweep(*words, "terms=all,no_hip_terms")
+    again = sweep(*words, "refinement=energy_fast,published/no_hip_terms")
     assert again.returncode == 0, again.output
     assert counts(again.output) == (2, 2, 0, 0)
     assert again.output.count("finished before: ") == 2
     assert "training on " not in again.output and "lifting" not in again.output
     assert (again.folder / "table.md").read_text() == table
 
-    more = sweep(*words, "terms=no_hip_terms,geman_mcclure")
+    more = sweep(*words, "refinement=published/no_hip_terms,published/geman_mcclure")
     assert counts(more.output) == (2, 1, 1, 0)
-    assert first_cells((more.folder / "table.md").read_text()) == ["no_hip_terms", "geman_mcclure"], (
-        "rows are the command's, not what lies in the folder"
-    )
+    assert first_cells((more.folder / "table.md").read_text()) == [
+        "published/no_hip_terms",
+        "published/geman_mcclure",
+    ], "rows are the command's, not what lies in the folder"
 
-    changed = sweep(*words, "terms=all", "trainer.log_every_n_steps=7", "fresh=true")
+    changed = sweep(*words, "refinement=energy_fast", "trainer.log_every_n_steps=7", "fresh=true")
     assert counts(changed.output) == (1, 0, 1, 0)
 
 
@@ -93,7 +94,7 @@ def test_failed_rows_leave_the_others_and_are_tried_again(sweep, monkeypatch: py
     table = (done.folder / "table.md").read_text()
     assert first_cells(table) == ["1.0", "1.0", "-1.0"], "lifted and refined of the one, the failed other"
     assert "FAILED" in table and " ± " in table
-    runs = [json.loads(path.read_text()) for path in sorted(done.folder.glob("*/metrics.json"))]
+    runs = [json.loads(path.read_text()) for path in sorted(done.folder.glob("**/metrics.json"))]
     mean = sum(run["metrics"]["refined"]["mrpe_mm"] for run in runs) / 2
     assert f"{mean:.1f} ± " in table
 
@@ -139,7 +140,7 @@ def test_an_unknown_column_ends_a_sweep_before_its_first_job(sweep) -> None:
 def test_killed_halfway_it_goes_on_and_ends_with_the_same_table(
     sweep, repo: Path, workdir: Path, tmp_path: Path
 ) -> None:
-    words = [*TERMS, "terms=all,no_median_filter,no_robust_cap"]
+    words = [*TERMS, "refinement=energy_fast,published/no_median_filter,published/no_robust_cap"]
     whole = sweep(*words, folder="whole")
     assert whole.returncode == 0, whole.output
 
@@ -150,13 +151,13 @@ def test_killed_halfway_it_goes_on_and_ends_with_the_same_table(
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     deadline = time.monotonic() + 120
-    while not list(folder.glob("*/metrics.json")):
+    while not list(folder.glob("**/metrics.json")):
         assert process.poll() is None and time.monotonic() < deadline, "it ended before it could be killed"
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (folder / "table.md").exists(), "killed too late"
-    before = len(list(folder.glob("*/metrics.json")))
+    before = len(list(folder.glob("**/metrics.json")))
 
     again = sweep(*words, folder="killed")
     assert again.returncode == 0, again.output
@@ -166,7 +167,7 @@ def test_killed_halfway_it_goes_on_and_ends_with_the_same_table(
 
 
 def test_tables_are_rebuilt_without_running_anything(sweep, run_here) -> None:
-    made = sweep(*TERMS, "terms=all,no_robust_cap")
+    made = sweep(*TERMS, "refinement=energy_fast,published/no_robust_cap")
     assert made.returncode == 0, made.output
     texts = {name: (made.folder / name).read_text() for name in ("table.md", "table.csv", "table.tex")}
     for name in (*texts, "figure.png"):
@@ -212,7 +213,7 @@ SHORT = {
     "mpii_3dhp": [],
     "table_interpolation": ["refinement=one_euro,occlusion"],
     "table_training_data": ["data=muco_temp"],
-    "table_refinement_terms": ["terms=no_relative_terms"],
+    "table_refinement_terms": ["refinement=published/no_relative_terms"],
     "table_lifter": ["network=causal"],
     "table_occlusion_length": ["refinement=paper"],
     "search_refinement": ["search.trials=1"],

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from refinement.occlusion.model import _ray_terms
 from refinement.occlusion.solver import point_variances, solve_points, sweep_skeleton
 
 
@@ -66,3 +69,34 @@ def test_sweeps_lower_the_energy_to_a_stationary_point_and_leave_the_root() -> N
             moved[index] += step
             ends.append(skeleton_energy(moved, *terms))
         assert abs(ends[0] - ends[1]) / 2e-4 < 1e-4
+
+
+@given(st.integers(1, 25), st.floats(-6, 3), st.floats(-6, 3), st.floats(-8, 1), st.integers(0, 2**32 - 1))
+def test_solves_of_points_and_their_variances_are_dense(
+    frames: int, first: float, second: float, least: float, seed: int
+) -> None:
+    rng, w1, w2 = np.random.default_rng(seed), 10.0**first, 10.0**second
+    roots = rng.normal(size=(1, frames, 3, 1))  # a ray says nothing of the depth: rank one and a little
+    A, b = roots @ roots.transpose(0, 1, 3, 2) + 10.0**least * np.eye(3), rng.normal(size=(1, frames, 3))
+    full = dense(A[0], w1, w2)
+    rounding = 1e-13 * np.linalg.cond(full)
+    x, variance = solve_points(A, b, np.array([w1]), np.array([w2])), point_variances(A, np.array([w1]), np.array([w2]))
+    exact = np.linalg.solve(full, b[0].ravel())
+    assert np.abs(x[0].ravel() - exact).max() <= rounding * np.abs(exact).max()
+    exact = np.diag(np.linalg.inv(full)).reshape(frames, 3).sum(1)
+    assert np.abs(variance[0] - exact).max() <= rounding * exact.max()
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_rays_are_squared_distances(seed: int) -> None:
+    """x' A x - 2 b' x is weight * |(x, y) - ray z - target|², but for a constant."""
+    rng = np.random.default_rng(seed)
+    rays, target, weights = rng.normal(size=(4, 2, 2)), rng.normal(size=(4, 2, 2)), rng.random((4, 2))
+    A, b = _ray_terms(rays, target, weights)
+    points = rng.normal(size=(4, 2, 3))
+
+    def distance(points: np.ndarray) -> np.ndarray:
+        return weights * ((points[..., :2] - rays * points[..., 2:] - target) ** 2).sum(-1)
+
+    quadratic = np.einsum("tmi,tmij,tmj->tm", points, A, points) - 2 * (b * points).sum(-1)
+    np.testing.assert_allclose(quadratic, distance(points) - distance(np.zeros_like(points)), atol=1e-10)

@@ -161,3 +161,14 @@ def test_arrays_that_do_not_fit() -> None:
         PublishedEnergy().bind(x0_m, v[:3], torch.tensor([4]))
     with pytest.raises(ShapeError, match="x0_m"):
         PublishedEnergy().bind(x0_m[..., :2], v, torch.tensor([4]))
+
+
+def test_without_visibility_weights_the_pose_loss_counts_every_frame_alike() -> None:
+    x_m, x0_m, v, lengths = people([40])
+    off = {"smoothness_weight_hip": 0.0, "smoothness_weight_rel": 0.0}
+    weights = torch.tensor([0.1] + [0.01] * 4)[:, None]
+    large = ((1 - v)[20:, None, None] * weights * difference(x_m, 20, 1).square()).sum()
+    expected = (x_m - x0_m).square().clamp(max=1.0).sum() + large
+    found = PublishedEnergy(weigh_by_visibility=False, **off)(x_m, x0_m, v, lengths)
+    assert found.item() == pytest.approx(expected.item())
+    assert PublishedEnergy(**off)(x_m, x0_m, v, lengths) < expected
