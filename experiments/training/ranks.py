@@ -17,9 +17,7 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 import time
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +26,7 @@ from omegaconf import DictConfig, OmegaConf
 from experiments.runs.run_dir import run_folder
 from experiments.training.devices import Plan, taken
 from fileio.json_yaml import write_text
-from pose.errors import ConfigError, DataError, PoseError
+from pose.errors import ConfigError, DataError
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +58,7 @@ def train_in_processes(cfg: DictConfig, plan: Plan, folder: Path, digest: str, l
 
 def _write_config(cfg: DictConfig, plan: Plan, folder: Path, digest: str, path: Path) -> None:
     settings: Any = OmegaConf.to_container(cfg, resolve=True)
-    settings["task"] = {"_target_": "experiments.training.ranks.work", "_partial_": True}
+    settings["task"] = {"_target_": "experiments.training.rank_task.work", "_partial_": True}
     settings["trainer"]["devices"] = plan.processes
     settings[WORKER] = {"folder": str(folder.resolve()), "hash": digest}
     write_text(path, OmegaConf.to_yaml(OmegaConf.create(settings)))
@@ -168,37 +166,6 @@ class _Curves:
                 entry = json.loads(line)
                 self.logger.log_metrics(entry["metrics"], step=entry["step"])
         self.logger.save()
-
-
-# --- in the process of a rank ----------------------------------------------------------------------------------------
-
-
-def work(cfg: DictConfig) -> None:
-    """The task of one rank: train, and as rank 0 leave the finished lifter."""
-    from experiments.runs.runner import settle
-    from experiments.training import lifters
-
-    threading.Thread(target=_end_with_the_run, daemon=True).start()
-    # Every rank validates on everything, so there is nothing to gather; the layout of small gradients costs nothing.
-    warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
-    warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides.*")
-    rank, processes = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    try:
-        settle(cfg)
-        where = os.environ.get("CUDA_VISIBLE_DEVICES")
-        log.info(
-            "rank %d of %d trains the lifter %s%s",
-            rank, processes, cfg[WORKER].hash, f" on the devices {where}" if where else "",
-        )  # fmt: skip
-        lifters.train_as_rank(cfg, Path(cfg[WORKER].folder), cfg[WORKER].hash, rank)
-    except PoseError as error:
-        write_text(run_folder() / ERROR_FILE, str(error))
-        raise SystemExit(2) from None
-
-
-def _end_with_the_run() -> None:
-    os.read(0, 1)  # nothing ever comes; not sys.stdin, whose lock would be held when the process ends by itself
-    os._exit(1)
 
 
 class LineLogger:
