@@ -16,14 +16,6 @@ def random_poses(seed: int, *shape: int) -> tuple[torch.Tensor, torch.Tensor]:
     return target + 60 * torch.randn(target.shape, generator=generator, dtype=torch.float64), target
 
 
-def test_scale_is_one_for_the_whole_sequence():
-    _, target = random_poses(0, 2)
-    assert float(err.n_mrpe(target * 1.3, target)) == pytest.approx(0, abs=1e-9)
-    assert float(err.n_mpjpe(target * 1.3, target)) == pytest.approx(0, abs=1e-9)
-    each_its_own = target * torch.tensor([0.8, 1.2])[:, None, None]
-    assert float(err.n_mrpe(each_its_own, target)) > 100
-
-
 def rotation(seed: int) -> torch.Tensor:
     q, _ = torch.linalg.qr(torch.randn(3, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64))
     return q * torch.det(q).sign()
@@ -46,20 +38,11 @@ def test_acceleration_by_hand():
     assert float(err.acceleration_error(parabola + moving, moving)) == pytest.approx(6)
 
 
-def test_acceleration_needs_three_consecutive_frames_that_count():
-    target = torch.zeros(7, 2, 17, 3)
-    poses = target.clone()
-    poses[4:, :, :, 0] = 8.0  # a jump between rows 3 and 4: 8 at rows 3 and 4, else 0
-    assert float(err.acceleration_error(poses, target)) == pytest.approx(16 / 5)
-    frame = torch.tensor([0, 1, 2, 3, 10, 11, 12])  # rows 1, 2 and 5 are left
-    assert float(err.acceleration_error(poses, target, frame=frame)) == 0
-    mask = torch.ones(7, 2, dtype=torch.bool)
-    mask[4:, 0] = False  # person 0: rows 1, 2; person 1: rows 1..5
-    assert float(err.acceleration_error(poses, target, mask=mask)) == pytest.approx(16 / 7)
-    assert err.acceleration_error(poses, target, frame=2 * torch.arange(7)).isnan()
+def test_acceleration_without_three_consecutive_frames_that_count_is_nan():
+    poses, mask = torch.zeros(7, 2, 17, 3), torch.ones(7, 2, dtype=torch.bool)
+    assert err.acceleration_error(poses, poses, frame=2 * torch.arange(7)).isnan()
     for length in (0, 1, 2):
-        short = err.acceleration_error(poses[:length], target[:length], mask[:length], frame[:length])
-        assert short.isnan()
+        assert err.acceleration_error(poses[:length], poses[:length], mask[:length], torch.arange(length)).isnan()
 
 
 def test_thresholds_are_strict():
@@ -73,27 +56,13 @@ def test_thresholds_are_strict():
     assert err.within(errors).tolist() == [100, 100, 100, 100, 0, 0, 0]
 
 
-def test_default_joints_leave_out_hip_spine_and_head():
-    target = torch.zeros(1, 17, 3)
-    poses = target.clone()
-    poses[:, 14:] = 1000.0
-    assert float(err.pck(poses, target)) == 100
-    poses[:, 13] = 1000.0
-    assert float(err.pck(poses, target)) == pytest.approx(100 * 13 / 14)
-
-
-def test_root_ap_by_hand():
+def test_root_ap_counts_one_prediction_of_a_person_strictly_within_250_mm():
     target, annotated = torch.zeros(2, 1, 3), torch.ones(2, 1, dtype=torch.bool)
     roots = torch.tensor([[[0.0, 0, 0], [0, 0, 249]], [[0, 0, 250], [0, 0, 0]]])
     present = torch.tensor([[True, True], [True, False]])
     # ranks: right, a second one for the same person (wrong), exactly 250 mm off (wrong)
     score = torch.tensor([[0.9, 0.8], [0.7, 0.0]])
     assert float(err.root_ap(roots, present, target, annotated, score)) == pytest.approx(50)
-    # the other order: wrong, then right (by the other of the two), wrong
-    score = torch.tensor([[0.7, 0.8], [0.9, 0.0]])
-    assert float(err.root_ap(roots, present, target, annotated, score)) == pytest.approx(25)
-    # no scores: precision 1/3 times recall 1/2
-    assert float(err.root_ap(roots, present, target, annotated)) == pytest.approx(100 / 6)
     assert float(err.root_ap(roots, present & False, target, annotated)) == 0
     assert err.root_ap(roots, present, target, annotated & False).isnan()
 
