@@ -45,18 +45,18 @@ def waiting_for(path: Path, what: str, poll_s: float = 0.5) -> Iterator[None]:
     lock = FileLock(path, thread_local=False, fallback_to_soft=False)
     if not _acquired(lock, timeout=poll_s):
         log.info("waiting for %s, which another process is busy with", what)
-        _acquired(lock, timeout=-1, poll_interval=poll_s)
+        _acquired(lock, timeout=-1, poll_s=poll_s)
     try:
         yield
     finally:
         lock.release()
 
 
-def _acquired(lock: FileLock, **how: float) -> bool:
+def _acquired(lock: FileLock, timeout: float, poll_s: float = 0.05) -> bool:
     path = Path(lock.lock_file)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire(**how)
+        lock.acquire(timeout, poll_interval=poll_s)
     except Timeout:
         return False
     except OSError as error:

@@ -43,7 +43,7 @@ def read_mat(path: Path | str, keys: Sequence[str] | None = None) -> dict[str, n
         plain = _checked(Path(path).read_bytes(), unpacked_bound(path))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an unreadable variable is a warning there and an error below
-            found = scipy.io.loadmat(io.BytesIO(plain), variable_names=keys)
+            found = scipy.io.loadmat(io.BytesIO(plain))
         keys = [key for key in found if not key.startswith("__")] if keys is None else keys
         for key in keys:
             if key not in found:

@@ -1,12 +1,10 @@
-"""The commands that are killed, one or two per verb, and what they read: small, but in the genuine formats."""
+"""The commands that are killed and what they read: small, but in the genuine formats."""
 
 from __future__ import annotations
 
 import io
 import json
 import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,53 +18,27 @@ from data.synthetic.settings import SyntheticSettings
 from fileio.pickle_reader import read_pickle
 from pose.cameras import Camera
 
+#: Of each command what makes its INPUTS, in a folder, and its words; all that it writes goes into PLACE.
+_PLACES = "paths.outputs=PLACE/outputs paths.lifters=PLACE/lifters paths.synthetic=PLACE/synthetic "
+_PLACES += "hydra.run.dir=PLACE/run logger=csv"
+_TRAIN = "experiment=train data=synthetic size=tiny trainer.max_epochs=4 model.network.channels=32"
+_SWEEP = "experiment=table_refinement_terms size=tiny "
+_SWEEP += "refinement=energy_fast,published/no_median_filter,published/no_robust_cap hydra.sweep.dir=PLACE/sweep"
+_PREDICT = "experiment=predict input=INPUTS/keypoints.npz fps=30 camera.image_size=[2048,2048]"
+_MOCAP = "experiment=prepare prepare=mocap prepare.videos=2 prepare.frames=40 prepare.test_frames=24 prepare.jobs=2 "
+_MOCAP += "paths.mocap=INPUTS paths.datasets=PLACE/datasets"
+_MUPOTS = "experiment=prepare prepare=mupots_3d prepare.source=INPUTS prepare.keypoints=INPUTS/keypoints "
+_MUPOTS += "paths.datasets=PLACE/datasets"
 
-@dataclass(frozen=True)
-class Command:
-    """A command that can be given again.
 
-    inputs: makes what it reads, in a folder. words: those of `python run.py`, from the folder of the inputs and the one
-    that everything is written into.
-    """
-
-    verb: str
-    inputs: Callable[[Path], None]
-    words: Callable[[Path, Path], list[str]]
+def words(name: str, inputs: Path, place: Path) -> list[str]:
+    """What follows `python run.py` in the command `name`."""
+    text = f"{COMMANDS[name][1]} {_PLACES}"
+    return [word.replace("INPUTS", str(inputs)).replace("PLACE", str(place)) for word in text.split()]
 
 
 def _nothing(folder: Path) -> None:
-    """The stand-in is made by the command itself, and may be killed while it is."""
-
-
-def _places(place: Path) -> list[str]:
-    outputs = [f"paths.outputs={place}/outputs", f"paths.lifters={place}/lifters", f"paths.synthetic={place}/synthetic"]
-    return [*outputs, f"hydra.run.dir={place}/run", "logger=csv"]
-
-
-def _train(inputs: Path, place: Path) -> list[str]:
-    network = ["trainer.max_epochs=4", "model.network.channels=32"]
-    return ["experiment=train", "data=synthetic", "size=tiny", *network, *_places(place)]
-
-
-def _sweep(inputs: Path, place: Path) -> list[str]:
-    rows = "refinement=energy_fast,published/no_median_filter,published/no_robust_cap"
-    return ["experiment=table_refinement_terms", "size=tiny", rows, f"hydra.sweep.dir={place}/sweep", *_places(place)]
-
-
-def _predict(inputs: Path, place: Path) -> list[str]:
-    words = ["experiment=predict", f"input={inputs}/keypoints.npz", "fps=30", "camera.image_size=[2048,2048]"]
-    return [*words, "exporter=[npz,json,csv,trc,c3d,bvh]", *_places(place)]
-
-
-def _prepare_mocap(inputs: Path, place: Path) -> list[str]:
-    size = ["prepare.videos=2", "prepare.frames=40", "prepare.test_frames=24", "prepare.jobs=2"]
-    paths = [f"paths.mocap={inputs}", f"paths.datasets={place}/datasets"]
-    return ["experiment=prepare", "prepare=mocap", *size, *paths, *_places(place)]
-
-
-def _prepare_mupots(inputs: Path, place: Path) -> list[str]:
-    source = [f"prepare.source={inputs}", f"prepare.keypoints={inputs}/keypoints", f"paths.datasets={place}/datasets"]
-    return ["experiment=prepare", "prepare=mupots_3d", *source, *_places(place)]
+    """Synthetic data are made by the command itself, and may be killed while they are."""
 
 
 def _keypoints(folder: Path) -> None:
@@ -111,9 +83,9 @@ def _download(folder: Path) -> None:
 
 
 COMMANDS = {
-    "train": Command("train", _nothing, _train),
-    "prepare mocap": Command("prepare", _motions, _prepare_mocap),
-    "sweep": Command("sweep", _nothing, _sweep),
-    "predict": Command("predict", _keypoints, _predict),
-    "prepare mupots_3d": Command("prepare", _download, _prepare_mupots),
+    "train": (_nothing, _TRAIN),
+    "prepare mocap": (_motions, _MOCAP),
+    "sweep": (_nothing, _SWEEP),
+    "predict": (_keypoints, _PREDICT),
+    "prepare mupots_3d": (_download, _MUPOTS),
 }
