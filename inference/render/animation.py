@@ -15,15 +15,14 @@ from PIL import Image, ImageDraw
 
 from fileio.video import VideoWriter
 from inference.render import drawing
-from inference.render.drawing import Sketch, colour_of, font
-from inference.render.view import ON_FLOOR, View, World, corners, extent
+from inference.render.drawing import colour_of, font
+from inference.render.view import DrawnPerson, View, World, corners, extent
 from inference.scene import Scene, array_of
 
 PANEL_HEIGHT, HEADER, FOOTER = 440, 34, 30
 WIDEST, NARROWEST = 784, 280  # of the camera's panel; the other is SIDE_WIDTH wide
 SIDE_WIDTH = 576
 SWING_DEGREES, SWING_SECONDS, ELEVATION = (20, 75), 14.0, 17.0
-LIFTED_PX = 1.6
 
 
 def write_animation(scene: Scene, path: Path | str) -> None:
@@ -73,17 +72,13 @@ class Animation:
         return picture
 
     def _draw_people(self, picture: Image.Image, view: View, number: int) -> None:
-        here = [
-            (person, self.lifted[i][row], self.refined[i][row], row)
-            for i, person, row in drawing.people_at(self.scene, number)
-        ]
-        for _, _, refined, _ in here:
-            view.figure(refined * ON_FLOOR).paint(picture, drawing.SHADOW)
-        for person, lifted, refined, row in sorted(here, key=lambda one: -float(view.depth(one[2][drawing.HEAD]))):
-            colour, thin = colour_of(person.person), Sketch()
-            thin.skeleton(view.pixels(lifted), drawing.LINE_BONES, LIFTED_PX)
-            thin.paint(picture, drawing.paler(colour))
-            view.figure(refined, array_of(person, "observed")[row]).paint(picture, colour, "white", 1.2)
+        people = []
+        for i, person, row in drawing.people_at(self.scene, number):
+            colour, observed = colour_of(person.person), array_of(person, "observed")[row]
+            people.append(
+                DrawnPerson(self.refined[i][row], observed, colour, self.lifted[i][row], drawing.paler(colour))
+            )
+        view.draw(picture, people)
 
     def _side_view(self) -> View:
         """The view whose direction will change; its scale and place show the whole box from every direction."""

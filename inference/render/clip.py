@@ -18,14 +18,14 @@ from fileio.atomic import atomic_path
 from inference.render import drawing
 from inference.render.drawing import Sketch, colour_of, font
 from inference.render.figures import check_same_frames, hidden_frames, poses_mm, source_fps
-from inference.render.view import ON_FLOOR, Array, View, World, extent
+from inference.render.view import ON_FLOOR, Array, DrawnPerson, View, World, extent
 from pose.coordinates import same_coordinates
 from pose.errors import DataError, MismatchError, check_number
 from pose.sequence import PoseSequence
 
 PANEL_WIDTH, MAX_PANEL_HEIGHT, HEADER, FOOTER = 480, 360, 30, 26
 TRAIL_S = 1.0  # of the hip's path, drawn on the floor
-ANNOTATION_PX, TRAIL_PX = 2.2, 2.0
+TRAIL_PX = 2.0
 NEARBY_M = 1.0  # predictions farther than this from all annotated places do not widen the view
 
 
@@ -111,21 +111,19 @@ class Clip:
 
     def _panel(self, poses: Array, index: int) -> Image.Image:
         picture = self.floor.copy()
-        for pose in poses[:, index]:
-            self.view.figure(pose * ON_FLOOR).paint(picture, drawing.SHADOW)
         for person, track in enumerate(poses):
             trail, path = Sketch(), track[max(0, index - self.trail) : index + 1, drawing.HIP] * ON_FLOOR
             places = self.view.pixels(path[np.isfinite(path).all(-1)]).tolist()
             for start, end in pairwise(places):
                 trail.line(start, end, TRAIL_PX)
             trail.paint(picture, colour_of(person))
-        for pose in self.annotation[:, index]:
-            grey = Sketch()
-            grey.skeleton(self.view.pixels(pose), drawing.LINE_BONES, ANNOTATION_PX)
-            grey.paint(picture, drawing.ANNOTATION)
-        for person in np.argsort(-np.nan_to_num(self.view.depth(poses[:, index, drawing.HIP]))):
-            observed = np.full(poses.shape[2], not self.hidden[person, index])
-            self.view.figure(poses[person, index], observed).paint(picture, colour_of(int(person)), "white", 1.2)
+        people = [
+            DrawnPerson(pose, np.full(len(pose), not hidden), colour_of(number), annotated, drawing.ANNOTATION)
+            for number, (pose, hidden, annotated) in enumerate(
+                zip(poses[:, index], self.hidden[:, index], self.annotation[:, index], strict=True)
+            )
+        ]
+        self.view.draw(picture, people)
         return picture
 
 

@@ -7,13 +7,15 @@ the lowest joints, which also sets a tilted camera's picture upright.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from inference.render.drawing import ALL_OBSERVED, BALL_BONES, GRID, HEAD, Sketch
+from inference.render.drawing import ALL_OBSERVED, BALL_BONES, GRID, HEAD, HIP, LINE_BONES, SHADOW, Sketch
 from pose.cameras import Camera
 
 Array = NDArray[np.floating]
@@ -22,6 +24,7 @@ MARGIN_M = 0.6  # of floor around the people
 MAX_LINES = 40  # of the floor's grid, per direction
 FLOOR = "#F4F4F4"
 BONE_M, MIN_BONE_PX, MAX_BONE_PX, HEAD_M = 0.05, 3.5, 30.0, 0.1  # thickness of bones, radius of heads
+THIN_PX = 1.8
 ON_FLOOR = np.array([1.0, 1.0, 0.0])
 _NEAR_M, _FAR_PX = 1e-3, 1e5
 
@@ -72,6 +75,17 @@ def extent(points: Array) -> Array:
         return np.array([[-1.0, -1.0, 0.0], [1.0, 1.0, 1.8]])
     low, high = np.percentile(points, [1, 99], axis=0)
     return np.array([[*low[:2] - MARGIN_M, 0.0], [*high[:2] + MARGIN_M, max(high[2], 1.0) + 0.1]])
+
+
+class DrawnPerson(NamedTuple):
+    """A person to draw: refined (or predicted) `pose` (17, 3) in m, thick, hollow where not `observed` (17,), and
+    `other` (17, 3), thin beneath it: what it is compared with."""
+
+    pose: Array
+    observed: np.ndarray
+    colour: str
+    other: Array
+    other_colour: str
 
 
 @dataclass(frozen=True)
@@ -135,7 +149,17 @@ class View:
         lines.paint(picture, GRID)
         return picture
 
-    def figure(self, pose: Array, observed: np.ndarray = ALL_OBSERVED) -> Sketch:
+    def draw(self, picture: Image.Image, people: Sequence[DrawnPerson]) -> None:
+        """Draw people with their shadows on the floor into a picture of this view, far ones first."""
+        for person in people:
+            self._figure(person.pose * ON_FLOOR).paint(picture, SHADOW)
+        for person in sorted(people, key=lambda one: -float(np.nan_to_num(self.depth(one.pose[HIP])))):
+            thin = Sketch()
+            thin.skeleton(self.pixels(person.other), LINE_BONES, THIN_PX)
+            thin.paint(picture, person.other_colour)
+            self._figure(person.pose, person.observed).paint(picture, person.colour, "white", 1.2)
+
+    def _figure(self, pose: Array, observed: np.ndarray = ALL_OBSERVED) -> Sketch:
         """A thick figure (17, 3), MuPoTS-17 in m, with a ball for the head, hollow where it was not observed."""
         sketch, per_metre = Sketch(), np.mean(self.scale) / self.depth(pose)
         bone = min(max(BONE_M * float(np.median(per_metre)), MIN_BONE_PX), MAX_BONE_PX)
