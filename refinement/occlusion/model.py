@@ -41,7 +41,6 @@ import torch
 from pose.errors import ConfigError
 from pose.sequence import PoseSequence
 from refinement.occlusion.person import Bones, Noise, Person
-from refinement.occlusion.solver import point_variances, solve_points, sweep_skeleton
 from refinement.refiner import Progress, RefinementResult, check_refinable, given_poses, with_refined
 
 #: Below this score a joint counts as inferred.
@@ -152,6 +151,9 @@ class OcclusionRefinement:
     def solve(self, person: Person, rounds: int | None = None) -> Solution:
         """One person's solution after `rounds`, or as many as the key says."""
         person = person.without_wrong_spans(self.wrong_span_s)
+        # Here, because it brings Numba, which takes half a second to import.
+        from refinement.occlusion.solver import point_variances, solve_points, sweep_skeleton
+
         noise = Noise.of(self, person)
         bones = Bones.of(person, noise.frames)
         root0, relative0 = person.root, person.relative
