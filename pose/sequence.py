@@ -115,9 +115,9 @@ class PoseSequence:
     @property
     def root(self) -> Tensor:
         """Root positions (T, 3) in mm."""
-        if self.poses_3d is None or self.joints_3d.root is None:
-            raise MismatchError(f"{self.name} has no 3D poses with a root joint")
-        return self.poses_3d[:, self.joints_3d.root]
+        if self.joints_3d.root is None:
+            raise MismatchError(f"{self.name}: joint set {self.joints_3d.name} has no root joint")
+        return self.require("poses_3d")[:, self.joints_3d.root]
 
     def with_poses(self, poses_3d: Tensor, coordinates: Coordinates) -> PoseSequence:
         """The same person with other 3D poses (a prediction, a refinement); masks and detections are kept."""

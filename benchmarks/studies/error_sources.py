@@ -198,7 +198,7 @@ def _simulated(scene: Scene, kind: str, rng: np.random.Generator) -> Scene:
 
 
 def _noisy(sequence: PoseSequence, rng: np.random.Generator) -> np.ndarray:
-    poses = _poses(sequence).double().numpy()
+    poses = sequence.require("poses_3d").double().numpy()
     frames = len(poses)
     score = gaussian_filter1d(sequence.confidence.mean(1).double().numpy(), 2.0, mode="nearest")
     hidden = np.clip((0.8 - score) / 0.6, 0, 1)[:, None]
@@ -218,12 +218,12 @@ def _noisy(sequence: PoseSequence, rng: np.random.Generator) -> np.ndarray:
 def _confused(scene: Scene, person: int, rng: np.random.Generator) -> PoseSequence:
     """The person, who in half of the occlusions is taken for the nearer person closest in the image."""
     own = scene[person]
-    poses, keypoints_2d = _poses(own).clone(), own.keypoints_2d.clone()
+    poses, keypoints_2d = own.require("poses_3d").clone(), own.keypoints_2d.clone()
     confidence, detected = own.confidence.clone(), own.detected.clone()
     hidden = ~frame_visible(own)
     edges = torch.diff(hidden.int(), prepend=torch.zeros(1), append=torch.zeros(1)).nonzero()[:, 0].tolist()
     hips = torch.stack([s.annotation_2d[:, ROOT] for s in scene if s.annotation_2d is not None])
-    depths = torch.stack([_poses(s)[:, ROOT, 2] for s in scene])
+    depths = torch.stack([s.require("poses_3d")[:, ROOT, 2] for s in scene])
     for start, end in zip(edges[::2], edges[1::2], strict=True):
         middle = (start + end) // 2
         apart = (hips[:, middle] - hips[person, middle]).norm(dim=-1)
@@ -232,14 +232,9 @@ def _confused(scene: Scene, person: int, rng: np.random.Generator) -> PoseSequen
         if not bool(apart[other].isfinite()) or rng.uniform() < 0.5:
             continue
         span = slice(start, end)
-        poses[span], keypoints_2d[span] = _poses(scene[other])[span], scene[other].keypoints_2d[span]
+        poses[span], keypoints_2d[span] = scene[other].require("poses_3d")[span], scene[other].keypoints_2d[span]
         confidence[span], detected[span] = scene[other].confidence[span], scene[other].detected[span]
     return dataclasses.replace(own, poses_3d=poses, keypoints_2d=keypoints_2d, confidence=confidence, detected=detected)
-
-
-def _poses(sequence: PoseSequence) -> Tensor:
-    assert sequence.poses_3d is not None
-    return sequence.poses_3d
 
 
 # --- a real lifter's errors ------------------------------------------------------------------------------------------
