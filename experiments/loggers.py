@@ -176,7 +176,7 @@ def _show(table: Table, files: list[Path]) -> None:
         [*row.labels, *(row.cells[key].mean if key in row.cells else None for key in table.columns), row.note]
         for row in table.rows
     ]
-    columns = [*table.labels, *table.columns.values(), "state"]
+    columns: Any = [*table.labels, *table.columns.values(), "state"]
     shown: dict[str, Any] = {"table": wandb.Table(columns=columns, data=rows)}
     shown |= {path.stem: wandb.Image(str(path)) for path in files if path.suffix == ".png"}
     _run().log(shown)

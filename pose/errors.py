@@ -125,9 +125,10 @@ def check_number(
     pose.errors.ConfigError: fps=-1: must be a number > 0; frames per second
     """
     kinds = Integral if whole else Real
-    good = isinstance(value, kinds) and not isinstance(value, bool) and isfinite(value)
-    good = good and (low is None or value >= low) and (high is None or value <= high)
-    if good and (above is None or value > above):
+    number: Any = value  # compared once it is known to be one
+    good = isinstance(value, kinds) and not isinstance(value, bool) and isfinite(number)
+    good = good and (low is None or number >= low) and (high is None or number <= high)
+    if good and (above is None or number > above):
         return value
     limits = {">=": low, "<=": high, ">": above}
     wanted = " and ".join(f"{sign} {limit:g}" for sign, limit in limits.items() if limit is not None)
