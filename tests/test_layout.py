@@ -45,7 +45,7 @@ def test_golden_files_stay_small(golden: Path) -> None:
     assert sum(path.stat().st_size for path in golden.rglob("*") if path.is_file()) < 8_000_000
 
 
-@pytest.mark.parametrize("name", ["pose", "fileio", "data", "lightning_modules", "inference", "experiments"])
+@pytest.mark.parametrize("name", PACKAGES)
 def test_no_module_imports_itself_through_others(name: str, repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(repo)
     monkeypatch.syspath_prepend(str(repo))

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from refinement.occlusion.person import Person
+from refinement.occlusion.person import Person, Solution
 
 if TYPE_CHECKING:
-    from refinement.occlusion.model import OcclusionRefinement, Solution
+    from refinement.occlusion.model import OcclusionRefinement
 
 #: Seconds of the past that a window holds.
 HISTORY_S = 2.0
@@ -25,8 +25,6 @@ ROUNDS = 3
 
 def frame_of_stream(method: OcclusionRefinement, person: Person, frame: int, lag: int) -> Solution:
     """The solution of one frame, shapes (1, J, ...), from frames `frame - history` to `frame + lag` of the person."""
-    from refinement.occlusion.model import Solution
-
     first = max(0, frame - round(HISTORY_S * person.fps))
     found = method.solve(person[first : frame + lag + 1], min(ROUNDS, method.rounds))
     own = slice(frame - first, frame - first + 1)
@@ -35,8 +33,6 @@ def frame_of_stream(method: OcclusionRefinement, person: Person, frame: int, lag
 
 def solve_fixed_lag(method: OcclusionRefinement, person: Person, lag: int) -> Solution:
     """As `method.solve`, but each frame from its own window."""
-    from refinement.occlusion.model import Solution
-
     frames = [frame_of_stream(method, person, frame, lag) for frame in range(len(person.poses))]
     return Solution(
         *(np.concatenate([getattr(frame, name) for frame in frames]) for name in ("poses", "observed", "std"))

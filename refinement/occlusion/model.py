@@ -40,7 +40,8 @@ import torch
 
 from pose.errors import ConfigError
 from pose.sequence import PoseSequence
-from refinement.occlusion.person import Bones, Noise, Person
+from refinement.occlusion.fixed_lag import solve_fixed_lag
+from refinement.occlusion.person import Bones, Noise, Person, Solution
 from refinement.refiner import Progress, RefinementResult, check_refinable, given_poses, with_refined
 
 #: Below this score a joint counts as inferred.
@@ -132,8 +133,6 @@ class OcclusionRefinement:
                 raise ConfigError(f"{key}={value}: must be a positive number")
 
     def __call__(self, sequences: list[PoseSequence], progress: Progress | None = None) -> RefinementResult:
-        from refinement.occlusion.fixed_lag import solve_fixed_lag
-
         start = time.perf_counter()
         for sequence in sequences:
             check_refinable(sequence)
@@ -204,15 +203,6 @@ class OcclusionRefinement:
             observed=observed,
             std=factor * np.sqrt(variance),
         )
-
-
-@dataclass(frozen=True, eq=False)
-class Solution:
-    """poses (T, J, 3) mm; observed (T, J) bool; std (T, J): standard deviation of each coordinate, mm."""
-
-    poses: np.ndarray
-    observed: np.ndarray
-    std: np.ndarray
 
 
 def _motion_weights(reach: np.ndarray, speed: float, lasting: float, fps: float) -> tuple[np.ndarray, np.ndarray]:

@@ -210,6 +210,15 @@ class Bones:
         return steady
 
 
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """poses (T, J, 3) mm; observed (T, J) bool; std (T, J): standard deviation of each coordinate, mm."""
+
+    poses: np.ndarray
+    observed: np.ndarray
+    std: np.ndarray
+
+
 def _before_a_camera(root: np.ndarray) -> bool:
     """Whether these can be a camera's coordinates; in single frames a lifter that guesses may put a root anywhere."""
     return len(root) > 0 and bool(np.quantile(root[:, 2], 0.1) >= NEAREST_MM)
