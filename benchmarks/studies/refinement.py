@@ -7,7 +7,7 @@
     python -m benchmarks.studies.refinement --retune         # searches the settings of the baselines again
     python -m benchmarks.studies.refinement --checkpoint PATH --trained-on train  # another lifter
 
-Data: `procedural`, the embedded stand-in's own motions, and, where ../shared/mocap is beside the checkout, `cmu`, real
+Data: `procedural`, the motions of the synthetic data, and, where ../shared/mocap is beside the checkout, `cmu`, real
 motion capture. Detections, occlusion and cameras are simulated in both. Errors: of a lifter that was trained on other
 motions (`lifter`; the one that counts) and three kinds of simulated noise (benchmarks/studies/error_sources.py).
 

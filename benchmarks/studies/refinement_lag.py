@@ -8,7 +8,7 @@ Cost: milliseconds of processor time of single frames of a stream, median and lo
 the window is full, and at the end. They should depend neither on the place nor on the length.
 
 Accuracy: a lifter's own errors on motions that neither its training nor tuning saw (error_sources.py), of
-../shared/mocap where it is beside the checkout and the embedded stand-in's otherwise. `paper` (solved by
+../shared/mocap where it is beside the checkout and of the synthetic data otherwise. `paper` (solved by
 energy_fast) sees all frames too and is for comparison.
 """
 
@@ -37,7 +37,7 @@ COLUMNS = ("all", "visible", "occluded")
 
 
 def stream(frames: int, seed: int) -> PoseSequence:
-    """One walker of the stand-in with simulated errors, of so many frames."""
+    """One walker of the synthetic data with simulated errors, of so many frames."""
     (scene,) = sources.make_scenes(sources.procedural_motions, 1, seed, frames)
     return sources.simulated_errors([scene], "clean", seed)[0][0]
 

@@ -21,7 +21,7 @@ KINDS = ("cross", "wave", "walk")
 
 
 def make_scene(n_frames: int = 60, n_people: int = 3, seed: int = 4, fps: float = 30.0) -> Scene:
-    """People who cross before a camera, as the stand-in's detector sees them.
+    """People who cross before a camera, as the detector of the synthetic data sees them.
 
     Lifted: the truth with noise of a few cm, much more of it in undetected frames. Refined: that, smoothed and
     nearer the truth. Person 1 comes late; the last one goes early and is lost for a while in between.

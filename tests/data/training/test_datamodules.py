@@ -96,7 +96,7 @@ def synthetic(cache: Path) -> LifterDataModule:
     return module
 
 
-def test_the_stand_in_yields_batches(synthetic: LifterDataModule) -> None:
+def test_synthetic_data_yield_batches(synthetic: LifterDataModule) -> None:
     loader = synthetic.train_dataloader()
     batch = next(iter(loader))
     assert batch["features"].shape == (32, 9, 42) and batch["targets"].shape == (32, 51)
@@ -120,7 +120,7 @@ def test_the_same_arguments_give_the_same_batches(synthetic: LifterDataModule, c
         assert torch.equal(one["features"], other["features"]) and torch.equal(one["targets"], other["targets"])
 
 
-def test_the_fingerprint_of_the_stand_in_is_its_settings(cache: Path) -> None:
+def test_the_fingerprint_of_synthetic_data_is_their_settings(cache: Path) -> None:
     module = SyntheticDataModule(cache, SETTINGS)
     other = SyntheticSettings(**{**vars(SETTINGS), "seed": 1})
     assert module.fingerprint() == SyntheticDataModule(cache / "elsewhere", SETTINGS).fingerprint()
