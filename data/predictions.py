@@ -30,7 +30,7 @@ VERSION = 2
 DEFAULT_FPS = 30.0
 REQUIRED = ("sequence", "frame", "person", "poses_3d")
 _ROWS = ("lifted_3d", "keypoints_2d", "confidence", "detected", "observed", "std_mm")
-_FACTS = ("fps", "K", "image_size", "coordinates", "joints_2d", "joints_3d")
+_FACTS = {"fps": (), "K": (3, 3), "image_size": (2,), "coordinates": (), "joints_2d": (), "joints_3d": ()}
 KEYS = (*REQUIRED, *_ROWS, *_FACTS, "n_frames", "notes")
 _OLD_NAMES = {  # version 1 -> 2; observed (N,) became detected
     "observed_joints": "observed",
@@ -41,6 +41,7 @@ _OLD_NAMES = {  # version 1 -> 2; observed (N,) became detected
 }
 _WHOLE = ("frame", "person", "n_frames", "image_size")
 _USUAL = {len(joints): joints.name for joints in (MUPOTS_17, COCO_19)}  # without joints_2d
+_LONGEST = 256  # bytes of a number or a name
 _NO_CAMERA = np.full((3, 3), np.nan)
 _REMEDY = "see docs/formats.md"
 
@@ -76,7 +77,7 @@ def read_facts(path: Path | str) -> dict[str, Any]:
     """What a file says of itself as a whole, as `write_predictions` takes it: `notes` and `n_frames`."""
     values = _Rows(str(path), _load(path)).values
     notes, n_frames = values.get("notes", np.array([])), values.get("n_frames")
-    return {"notes": notes.tolist(), "n_frames": None if n_frames is None else int(n_frames[0])}
+    return {"notes": notes.tolist(), "n_frames": None if n_frames is None else int(n_frames)}
 
 
 def write_predictions(
@@ -208,23 +209,29 @@ def _agree(arrays: dict[str, np.ndarray]) -> None:
 class _Rows:
     """The checked arrays of a file; DataErrors name the file and the row.
 
-    values: those of KEYS that are there, facts with one entry or N; keypoints_2d and confidence (N, K) always are.
+    values: those of KEYS that are there, facts for each row; keypoints_2d, joints_2d and confidence (N, K) always are.
     people: the rows of each person in the order of frames, people in the order of their first rows.
     """
 
     def __init__(self, path: str, arrays: dict[str, np.ndarray]) -> None:
-        self.path, self.given = path, arrays
+        self.path, self.given = path, dict(arrays)
         self.values: dict[str, np.ndarray] = {}
         self.sizes: dict[str, int] = {}
         self._text("sequence")
-        self.sizes["N"] = len(self.values["sequence"])
+        N = self.sizes["N"] = len(self.values["sequence"])
+        for key, shape in _FACTS.items():
+            if key in arrays and (arrays[key].ndim == len(shape) or arrays[key].shape == (1,)):  # once for the file
+                once = arrays[key] if shape else arrays[key].reshape(())
+                if once.itemsize > _LONGEST:  # before it is repeated
+                    raise self.fail(f"{key}: an entry of {once.itemsize} bytes, at most {_LONGEST} are expected")
+                self.given[key] = np.repeat(once[None], N, axis=0)
         self._numbers("frame", ("N",), _whole(0), "whole numbers from 0 are")
         self._numbers("person", ("N",), _whole(0), "whole numbers from 0 are")
         self._text("notes")
         self._numbers("n_frames", (), _whole(1), "a positive whole number is")
-        self._numbers("fps", (), lambda fps: (fps > 0) & (fps < np.inf), "a positive number is")
-        self._numbers("K", (3, 3), _is_camera, "[[fx, 0, cx], [0, fy, cy], [0, 0, 1]] in pixels is")
-        self._numbers("image_size", (2,), _whole(1), "positive whole numbers are")
+        self._numbers("fps", ("N",), lambda fps: (fps > 0) & (fps < np.inf), "a positive number is")
+        self._numbers("K", ("N", 3, 3), _is_camera, "[[fx, 0, cx], [0, fy, cy], [0, 0, 1]] in pixels is")
+        self._numbers("image_size", ("N", 2), _whole(1), "positive whole numbers are")
         for key, allowed in {"coordinates": COORDINATES, "joints_2d": JOINT_SETS, "joints_3d": JOINT_SETS}.items():
             self._text(key, tuple(allowed))
         self.sizes.update(("K", len(JOINT_SETS[name])) for name in self.values.get("joints_2d", []))
@@ -242,10 +249,10 @@ class _Rows:
         for key, pattern in {"detected": ("N",), "observed": ("N", "J")}.items():
             if key in self.given:
                 self.values[key] = require_mask(self.given[key], path, key, pattern, self.sizes, _REMEDY)
-        N, K = self.sizes["N"], self.sizes.setdefault("K", len(MUPOTS_17))
+        K = self.sizes.setdefault("K", len(MUPOTS_17))
         if "joints_2d" not in self.values and K not in _USUAL:
             raise self.fail(f"joints_2d: say which {K} keypoints these are, one of {', '.join(JOINT_SETS)}")
-        self.values.setdefault("joints_2d", np.array([_USUAL.get(K)]))
+        self.values.setdefault("joints_2d", np.full(N, _USUAL.get(K)))
         self.values.setdefault("keypoints_2d", np.zeros((N, K, 2), np.float32))
         confidence = self.values.get("confidence", np.zeros((N, K), np.float32))
         self.values["confidence"] = np.repeat(confidence[:, None], K, axis=1) if flat else confidence
@@ -260,22 +267,16 @@ class _Rows:
         return f"row {index} ({', '.join(known)})"
 
     def fact(self, key: str, row: int, unknown: Any = None) -> Any:
-        values = self.values.get(key)
-        return unknown if values is None else values[row if len(values) > 1 else 0]
+        return self.values[key][row] if key in self.values else unknown
 
     def _numbers(self, key: str, shape: Shape, good: Callable[[np.ndarray], np.ndarray], expected: str) -> None:
-        """Put numbers that are all good; a fact may be given for each row."""
+        """Put numbers that are all good."""
         if key not in self.given:
             return
-        value = self.given[key]
-        value = value.reshape(()) if shape == () and value.shape == (1,) else value
-        each = shape[:1] == ("N",) or (key in _FACTS and value.ndim > len(shape))
-        pattern = ("N", *shape) if each and shape[:1] != ("N",) else shape
-        value = require(value, self.path, key, pattern, self.sizes, _REMEDY)
-        value = value if each else value[None]
-        bad = np.argwhere(~good(value))
+        value = require(self.given[key], self.path, key, shape, self.sizes, _REMEDY)
+        bad = np.argwhere(~np.asarray(good(value)))
         if len(bad):
-            found, where = value[tuple(bad[0])].tolist(), f" in {self.row(int(bad[0][0]))}" if each else ""
+            found, where = value[tuple(bad[0])].tolist(), f" in {self.row(int(bad[0][0]))}" if shape else ""
             raise self.fail(f"{key}: {expected} expected, found {found}{where}")
         single = value.dtype in (np.float16, np.float32)
         self.values[key] = value.astype(np.int64 if key in _WHOLE else np.float32 if single else np.float64)
@@ -285,13 +286,12 @@ class _Rows:
         if key not in self.given:
             return
         value = self.given[key]
-        if key in _FACTS:
-            good, shape = value.shape in ((), (self.sizes["N"],)), "() or (N,)"
-        else:
-            good, shape = value.ndim == 1 and (value.size or key == "notes"), "(N,), at least one row,"
+        good = (
+            value.ndim == 1 and (value.size or key == "notes") and (key not in _FACTS or len(value) == self.sizes["N"])
+        )
         if not good or value.dtype.kind not in ("USiu" if key == "sequence" else "US"):
-            raise self.fail(f"{key}: text of shape {shape} is expected, found {value.dtype}, shape {value.shape}")
-        value = np.atleast_1d(value)
+            expected = "() or (N,)" if key in _FACTS else "(N,), at least one row,"
+            raise self.fail(f"{key}: text of shape {expected} is expected, found {value.dtype}, shape {value.shape}")
         try:
             if value.dtype.kind == "S":
                 value = np.char.decode(value.astype(np.bytes_), "utf-8")
@@ -314,9 +314,9 @@ class _Rows:
         if len(twice):
             one, other = sorted(order[twice[0] : twice[0] + 2].tolist())
             raise self.fail(f"{self.row(one)} is given again in row {other}, each person once per frame is expected")
-        for key in _FACTS:
-            values = np.nan_to_num(self.values.get(key, np.zeros(1)))
-            if len(values) > 1 and len(bad := np.argwhere(values != values[first[group]])):
+        for key in [key for key in _FACTS if key in self.values]:
+            values = np.nan_to_num(self.values[key])
+            if len(bad := np.argwhere(values != values[first[group]])):
                 raise self.fail(f"{key}: one value for each person is expected, {self.row(int(bad[0][0]))} has another")
         people = np.split(order, np.flatnonzero(np.diff(group[order])) + 1)
         return [people[number] for number in np.argsort(first)]
@@ -327,6 +327,6 @@ def _whole(low: int) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def _is_camera(K: np.ndarray) -> np.ndarray:
-    """(N,): intrinsics; of several, all NaN where they are not known."""
+    """(N,): intrinsics, or all NaN where they are not known."""
     known = np.isfinite(K).all((1, 2)) & (K[:, 0, 0] > 0) & (K[:, 1, 1] > 0) & (K[:, 2] == (0, 0, 1)).all(1)
-    return known | (np.isnan(K).all((1, 2)) & (len(K) > 1))
+    return known | np.isnan(K).all((1, 2))
