@@ -62,7 +62,7 @@ _read: dict[tuple, list[PoseSequence]] = {}
 _MOST_KEPT = 4
 
 
-def read_sequences(reader: Reader, coordinates: Coordinates) -> list[PoseSequence]:
+def read_sequences(reader: Reader, coordinates: str) -> list[PoseSequence]:
     """`reader.sequences(coordinates)`, read once by a process as long as its files keep their sizes and dates.
 
     For test sets, which every row of a sweep evaluates. DataError if a file is missing or unusable.
