@@ -289,3 +289,4 @@ def test_photos_taken_sideways_stand_upright(tmp_path: Path) -> None:
 def test_natural_order() -> None:
     names = ["img_10.jpg", "img_9.jpg", "IMG_1.jpg", "a2b10", "a2b9"]
     assert sorted(names, key=natural_order) == ["a2b9", "a2b10", "IMG_1.jpg", "img_9.jpg", "img_10.jpg"]
+    assert sorted(["1²2", "1²1"], key=natural_order) == ["1²1", "1²2"]  # a digit, but no number

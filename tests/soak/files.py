@@ -90,12 +90,21 @@ def _mat(path: Path) -> None:
         scipy.io.loadmat(path)
 
 
+def _mp4(path: Path) -> None:
+    import av
+
+    with av.open(str(path)) as container:
+        if sum(1 for _ in container.decode(video=0)) != container.streams.video[0].frames:
+            raise ValueError("frames are missing")
+
+
 _READERS: dict[str, Callable[[Path], Any]] = {
     "": lambda path: None if path.name == "lock" else _text(path),
     ".ckpt": lambda path: torch.load(path, weights_only=True),
     ".html": lambda path: _text(path, "</html>\n"),
     ".json": lambda path: json.loads(path.read_text(encoding="utf-8")),
     ".mat": _mat,
+    ".mp4": _mp4,
     ".npz": read_npz,
     ".pkl": read_pickle,
     ".safetensors": load_file,
