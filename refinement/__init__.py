@@ -7,20 +7,17 @@
 
 Where to look:
 
-    plug_in.py      `refine`: plain arrays of any skeleton and unit, NaN where nothing was found
+    api.py          `refine`: plain arrays of any skeleton and unit, NaN where nothing was found
     gaps.py, skeleton.py   what it needs for that: missing joints filled in, bones -> joint set
-    refiner.py      sequences in, sequences out: `NoRefinement`, `PaperRefinement`
-    occlusion.py    `OcclusionRefinement`, the default: the model; with occlusion_model.py (what it knows of a person),
-                    wrong_spans.py (whom the detections show), blocks.py (the solver), fixed_lag.py (on streams)
+    refiner.py      what every refiner is: `Refiner`, `RefinementResult`, checks; `NoRefinement`
     baselines.py    interpolation, 1-Euro, Savitzky-Golay, Gaussian, Kalman smoother
-    energy.py       the terms of the published energy, their gradient, and `PublishedEnergy`, which joins them
-    fast.py         the same energy by banded solves: `FastRefinement`; with windows.py, robust.py and banded.py
-    visibility.py   detection scores -> how much each frame is believed
-    adam.py         the optimiser of the published method and its stop rule
+    occlusion/      `OcclusionRefinement`, the default
+    published/      the published energy, `PaperRefinement` (by Adam) and `FastRefinement` (by banded solves)
 
-To add a refinement: write a class whose constructor takes its configuration keys, whose `name` is the option's name and
-whose `__call__(sequences, progress=None)` returns a `RefinementResult`; export it here; give it a file in
-conf/refinement/ and a test. It depends on `pose` alone. The formulas are in docs/refinement.md.
+To add a refinement: write a class with explicit constructor arguments, the keys of its configuration, each checked
+there (`pose.errors.check_number`); a `name`, the option's; and `__call__(sequences, progress=None)` that returns a
+`RefinementResult` whose sequences come from `refiner.with_refined`, which sets `observed` and `lifted_3d`. Export it
+here; give it a file in conf/refinement/ and a test. It depends on `pose` alone. The formulas are in docs/refinement.md.
 """
 
 from refinement.api import refine

@@ -1,7 +1,7 @@
 """Baselines: what anyone would try first on a trajectory, as options of `refinement=` to set the energies beside.
 
 All treat every joint and coordinate alike and at once, and take their settings in seconds and hertz, so that they mean
-the same at any frame rate. `InterpolationRefinement` only bridges the frames in which nobody was detected; the others
+the same at any frame rate. `InterpolationRefinement` only bridges the undetected frames; the others
 do that first and then smooth everything. A frame is undetected where `detected` is false or all its scores are zero.
 
 Savitzky-Golay and Gaussian are SciPy's. The 1-Euro filter and the Kalman smoother are written out: the packages that
@@ -13,13 +13,12 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 
 import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter1d
 
-from pose.errors import ConfigError
+from pose.errors import check_number
 from pose.sequence import PoseSequence
 from refinement.gaps import bridge
 from refinement.refiner import (
@@ -70,7 +69,7 @@ class InterpolationRefinement(Baseline):
     """`refinement=interpolation`: undetected frames interpolated linearly, all others as they are.
 
     >>> poses_3d = torch.zeros(60, 17, 3) + torch.tensor([0.0, 0.0, 4000.0])  # mm
-    >>> poses_3d[20:30, :, 2] += 800  # ten frames in which nobody was seen
+    >>> poses_3d[20:30, :, 2] += 800  # ten undetected frames
     >>> confidence = torch.ones(60, 19)
     >>> confidence[20:30] = 0
     >>> person = PoseSequence(
@@ -97,8 +96,9 @@ class OneEuroRefinement(Baseline):
     name = "one_euro"
 
     def __init__(self, min_cutoff: float = 6.98, beta: float = 0.0409, speed_cutoff: float = 2.09):
-        _check_positive({"min_cutoff": min_cutoff, "speed_cutoff": speed_cutoff})
-        _check_positive({"beta": beta}, zero=True)
+        check_number("min_cutoff", min_cutoff, above=0, hint="Hz")
+        check_number("speed_cutoff", speed_cutoff, above=0, hint="Hz")
+        check_number("beta", beta, low=0)
         self.min_cutoff, self.beta, self.speed_cutoff = min_cutoff, beta, speed_cutoff
 
     def smooth(self, poses_m: np.ndarray, score: np.ndarray, sequence: PoseSequence) -> np.ndarray:
@@ -106,13 +106,13 @@ class OneEuroRefinement(Baseline):
         smooth = poses_m.copy()
         speed = np.zeros(poses_m.shape[1:])
         for t in range(1, len(poses_m)):
-            speed += _share(self.speed_cutoff, period) * ((poses_m[t] - poses_m[t - 1]) / period - speed)
-            share = _share(self.min_cutoff + self.beta * np.abs(speed), period)
-            smooth[t] = smooth[t - 1] + share * (poses_m[t] - smooth[t - 1])
+            speed += _smoothing_weight(self.speed_cutoff, period) * ((poses_m[t] - poses_m[t - 1]) / period - speed)
+            weight = _smoothing_weight(self.min_cutoff + self.beta * np.abs(speed), period)
+            smooth[t] = smooth[t - 1] + weight * (poses_m[t] - smooth[t - 1])
         return smooth
 
 
-def _share(cutoff, period: float):
+def _smoothing_weight(cutoff, period: float):
     """Weight of a new value in a first-order low-pass filter with a cut-off in Hz and a sampling period in seconds."""
     return 1 / (1 + 1 / (2 * math.pi * cutoff * period))
 
@@ -126,9 +126,8 @@ class SavitzkyGolayRefinement(Baseline):
     name = "savitzky_golay"
 
     def __init__(self, window_s: float = 0.744, order: int = 3):
-        _check_positive({"window_s": window_s})
-        if not isinstance(order, int) or order < 0:
-            raise ConfigError(f"order={order}: must be a whole number >= 0")
+        check_number("window_s", window_s, above=0)
+        check_number("order", order, low=0, whole=True)
         self.window_s, self.order = window_s, order
 
     def smooth(self, poses_m: np.ndarray, score: np.ndarray, sequence: PoseSequence) -> np.ndarray:
@@ -148,7 +147,7 @@ class GaussianRefinement(Baseline):
     name = "gaussian"
 
     def __init__(self, sigma_s: float = 0.0857):
-        _check_positive({"sigma_s": sigma_s})
+        check_number("sigma_s", sigma_s, above=0)
         self.sigma_s = sigma_s
 
     def smooth(self, poses_m: np.ndarray, score: np.ndarray, sequence: PoseSequence) -> np.ndarray:
@@ -175,9 +174,11 @@ class KalmanRTSRefinement(Baseline):
         acceleration_rel: float = 0.661,
         power: float = 3.79,
     ):
-        _check_positive({"noise_root": noise_root, "noise_rel": noise_rel})
-        _check_positive({"acceleration_root": acceleration_root, "acceleration_rel": acceleration_rel})
-        _check_positive({"power": power}, zero=True)
+        check_number("noise_root", noise_root, above=0)
+        check_number("noise_rel", noise_rel, above=0)
+        check_number("acceleration_root", acceleration_root, above=0)
+        check_number("acceleration_rel", acceleration_rel, above=0)
+        check_number("power", power, low=0)
         self.noise, self.acceleration = (noise_root, noise_rel), (acceleration_root, acceleration_rel)
         self.power = power
 
@@ -218,10 +219,3 @@ def rts_smoother(values: np.ndarray, information: np.ndarray, density: float, pe
     for t in range(frames - 2, -1, -1):
         states[t] += back[t] @ (states[t + 1] - before[t + 1])
     return states[:, 0]
-
-
-def _check_positive(settings: Mapping[str, float], zero: bool = False) -> None:
-    for key, value in settings.items():
-        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        if not number or value < 0 or (value == 0 and not zero):
-            raise ConfigError(f"{key}={value}: must be {'>= 0' if zero else '> 0'}")

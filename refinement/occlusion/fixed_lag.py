@@ -1,7 +1,7 @@
 """Fixed lag: each frame from a window that ends `lag` frames after it, for streams.
 
-Each window is solved afresh, in fewer rounds than the whole: one that starts from the solution before it keeps that
-one's mistakes, such as a root that went astray while unseen and then disbelieves what is seen. The window is long
+Each window is solved from its own data, in fewer rounds than the whole: one that starts from the solution of the window
+before keeps its mistakes, such as a root that drifted while unseen and then outweighs what is seen. The window is long
 enough that what happened before it hardly matters. The cost per frame is that of one window, whatever the length of the
 stream and wherever the frame is in it.
 """

@@ -1,11 +1,11 @@
-"""Spans in which a track follows somebody else: the detections jump away and, some time later, back.
+"""Identity switches: spans in which a track follows another person, the detections jumping away and, later, back.
 
 A detector that loses a hidden person often finds the one in front, with high scores. No score tells, but the body as a
 whole cannot move that far from one frame to the next. The track is cut into pieces where the median keypoint moves
-farther than `JUMP_MM` plus what `TOP_SPEED` allows, and the pieces are kept that say most: each second kept counts one,
-each impossible step between pieces kept costs half of the longest span that may be given up. So a short piece between
-two that fit together is dropped, and where a track changes for good (a cut in the video) both sides stay.
-Who runs for a good part of the track is granted a higher speed.
+farther than `JUMP_MM` plus what `TOP_SPEED` allows, and the chain of pieces of most value is kept: each second kept
+counts one, each impossible step between pieces kept costs half of the longest span that may be rejected. So a short
+piece between two that fit together is dropped, and where a track changes for good (a cut in the video) both sides stay.
+A person who runs for a good part of the track is granted a higher speed.
 """
 
 from __future__ import annotations
@@ -17,36 +17,36 @@ import numpy as np
 JUMP_MM, TOP_SPEED = 110.0, 2000.0
 #: The top speed is at least so many times the speed that is reached in a tenth of the frames.
 OWN_SPEED = 1.5
-#: Keypoints below this score say nothing; with fewer than so many in common two frames are not compared.
+#: Keypoints below this score do not count; with fewer than so many in common two frames are not compared.
 MIN_SCORE, MIN_JOINTS = 0.2, 3
 #: Pieces looked back at for a predecessor, which keeps the cost linear.
 LOOK_BACK = 32
 
 
-def wrong_frames(points: np.ndarray, scores: np.ndarray, fps: float, longest_s: float) -> np.ndarray:
+def identity_switch_frames(points: np.ndarray, scores: np.ndarray, fps: float, longest_s: float) -> np.ndarray:
     """(T,) bool: frames of pieces that do not fit the rest.
 
     points (T, M, 2) keypoints in mm beside the camera's axis at the person's usual distance; scores (T, M); longest_s:
-    spans up to this many seconds may be given up (half as long at either end of the track), 0 gives up none.
+    spans up to this many seconds may be rejected (half as long at either end of the track), 0 rejects none.
     """
-    wrong = np.zeros(len(points), dtype=bool)
+    switched = np.zeros(len(points), dtype=bool)
     good = scores > MIN_SCORE
     frames = np.flatnonzero(good.sum(axis=1) >= MIN_JOINTS)
     if longest_s == 0 or len(frames) < 2:
-        return wrong
+        return switched
     moved, comparable = _movement(points, good, frames[:-1], frames[1:])
     seconds = np.diff(frames) / fps
     speeds = (moved / seconds)[comparable]
     top_speed = max(TOP_SPEED, OWN_SPEED * np.quantile(speeds, 0.9)) if len(speeds) else TOP_SPEED
     starts = np.flatnonzero(comparable & (moved > JUMP_MM + top_speed * seconds)) + 1
     if len(starts) == 0:
-        return wrong
+        return switched
     pieces = np.split(frames, starts)
     kept = _best_chain(points, good, pieces, fps, top_speed, longest_s / 2)
     for number, piece in enumerate(pieces):
         if number not in kept:
-            wrong[piece] = True
-    return wrong
+            switched[piece] = True
+    return switched
 
 
 def _movement(

@@ -6,26 +6,27 @@ For each person the refined trajectory is the most probable one under a Gaussian
   own score, the frame's mean score and the mean around it (the network looks at many frames, so unseen ones spoil their
   neighbours); the root's depth is trusted apart from its sideways place;
 - the 2D keypoints: root plus relative joint, seen through the camera, should meet the detected joint;
-- motion: the root's and the joints' velocities are Ornstein-Uhlenbeck processes, given by a speed and the time for
-  which it lasts. That is a weight on first and on second differences, in physical units whatever the frame rate. Joints
-  far out on the body move and err more: their speeds and deviations are in proportion to their distance from the root;
+- motion: the root's and the joints' velocities are Ornstein-Uhlenbeck processes, given by a speed and a time constant.
+  That is a weight on first and on second differences, in physical units whatever the frame rate. Joints
+  far out on the body move and err more: their speeds and standard deviations are in proportion to their distance from
+  the root;
 - each bone has one length per person, its weighted median.
 
-Before that, spans in which the detections jump to somebody else and back lose their scores (identity_switches.py).
+Before that, spans in which the detections jump to another person and back lose their scores (identity_switches.py).
 
 Root and relative joints are solved for in turn, a few times, with robust weights from the last solution: a lifter's
-root or a keypoint far from everything else loses its say, which is what happens where a detection belongs to another
+root or a keypoint far from everything else loses its weight, which is what happens where a detection belongs to another
 person. Every solve is a banded system (solver.py), so the cost is linear in the frames. The result is a
 local minimum of a model, not the truth. Without a camera or 2D keypoints these terms are left out; coordinates that are
 not in front of a camera get no separate depth.
 
-The model takes errors of different frames as independent; a lifter's last. So the deviations that follow from it are
-multiplied by three factors, for which root mean square errors lie within one deviation in 68% of cases on the errors
-that the other values were tuned on. A lifter with other errors asks for others.
+The model takes errors of different frames as independent; a lifter's last. So the standard deviations that follow
+from it are multiplied by three factors, for which root mean square errors lie within one of them in 68% of cases on
+the errors that the other values were tuned on. A lifter with other errors asks for others.
 
 The values were tuned by random search on errors of a small lifter on CMU motion capture (simulated cameras and
 detections) that neither its training nor the figures in docs/refinement_results.md use; among settings that did about
-as well there, the root's motion and the `alone` values were chosen with an eye on the reference noise of
+as well there, the root's motion and the `3d_only` values were chosen with an eye on the reference noise of
 tests/refinement/occlusion/test_model.py, which is therefore no independent judge of them.
 """
 
@@ -38,7 +39,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from pose.errors import ConfigError
+from pose.errors import check_number
 from pose.sequence import PoseSequence
 from refinement.occlusion.fixed_lag import solve_fixed_lag
 from refinement.occlusion.person import Bones, Noise, Person, Solution
@@ -52,23 +53,23 @@ LEAST_PRECISION = 1e-10
 
 @dataclass(frozen=True)
 class OcclusionRefinement:
-    """The product's refinement. See the module's docstring for the model; fields are the keys of its configuration.
+    """The default refinement. See the module's docstring for the model; fields are the keys of its configuration.
 
-    *_mm: standard deviations at full scores: of the lifter's root sideways and in depth (at 4 m), `alone` where there
-    are no 2D keypoints; of its relative joints; of a keypoint, for the root and for its joint, at the body's distance;
-    of a bone's length. *_power: how fast 1/variance falls with a score (joint, keypoint: its own; frame: the frame's
-    mean; around: the mean over 2/3 s; bone: with the joints' trust in the frame). *_outlier_mm: a keypoint that far off
-    has lost three quarters of its weight; root_outlier, joint_outlier: the same for the lifter's root and joints, in
-    squared standard deviations. *_speed (mm/s), *_lasting (s): the motion model. bone_share: how much of a bone's
-    remaining deviation from its person's length is removed at the end. wrong_span_s: the longest span that is taken for
-    somebody else's, 0 for none. std_root, std_observed, std_inferred: factors on the stated deviations of the root and
-    of the other joints, observed or inferred. rounds: how often root and joints are solved.
-    lag: null, or the number of later frames that a frame may be refined from (refinement/occlusion/fixed_lag.py).
+    *_std_mm: standard deviations at full scores: of the lifter's root sideways and in depth (at 4 m), `3d_only` where
+    there are no 2D keypoints; of its relative joints; of a keypoint, for the root and for its joint, at the body's
+    distance; of a bone's length. *_exponent: how fast 1/variance falls with a score (joint, keypoint: its own; frame:
+    the frame's mean; window: the mean over 2/3 s; bone: with the joints' trust in the frame). *_outlier_mm: a keypoint
+    that far off has lost three quarters of its weight; *_outlier_scale: the same for the lifter's root and joints, in
+    squared standard deviations. *_speed_std_mm_s, *_time_constant_s: the motion model. bone_fraction: how much of a
+    bone's remaining difference from its person's length is removed at the end. identity_switch_s: the longest span that
+    is rejected as another person's, 0 for none. *_std_factor: factors on the stated standard deviations of the root and
+    of the other joints, observed or inferred. rounds: how often root and joints are solved. lag: null, or the number of
+    later frames that a frame may be refined from (refinement/occlusion/fixed_lag.py).
 
     Raises ConfigError naming the key for a value that cannot be used; called, as `PaperRefinement`.
 
     >>> poses_3d = torch.zeros(60, 17, 3) + torch.tensor([0.0, 0.0, 4000.0])  # mm
-    >>> poses_3d[20:30, :, 2] += 800  # ten frames in which nobody was seen
+    >>> poses_3d[20:30, :, 2] += 800  # ten undetected frames
     >>> confidence = torch.ones(60, 19)
     >>> confidence[20:30] = 0
     >>> person = PoseSequence(
@@ -81,36 +82,36 @@ class OcclusionRefinement:
     (tensor(50), torch.Size([60, 17]))
     """
 
-    root_side_mm: float = 4400.0
-    root_depth_mm: float = 470.0
-    root_side_alone_mm: float = 30.0
-    root_depth_alone_mm: float = 120.0
-    root_frame_power: float = 2.3
-    root_around_power: float = 0.0
-    root_outlier: float = 0.68
-    root_speed: float = 780.0
-    root_lasting: float = 1.7
-    joint_mm: float = 46.0
-    joint_power: float = 2.1
-    joint_frame_power: float = 2.3
-    joint_around_power: float = 2.9
-    joint_speed: float = 1050.0
-    joint_lasting: float = 0.15
-    joint_outlier: float = 3.0
-    keypoint_root_mm: float = 122.0
-    keypoint_root_power: float = 2.35
+    root_side_std_mm: float = 4400.0
+    root_depth_std_mm: float = 470.0
+    root_side_3d_only_std_mm: float = 30.0
+    root_depth_3d_only_std_mm: float = 120.0
+    root_frame_score_exponent: float = 2.3
+    root_window_score_exponent: float = 0.0
+    root_outlier_scale: float = 0.68
+    root_speed_std_mm_s: float = 780.0
+    root_time_constant_s: float = 1.7
+    joint_std_mm: float = 46.0
+    joint_score_exponent: float = 2.1
+    joint_frame_score_exponent: float = 2.3
+    joint_window_score_exponent: float = 2.9
+    joint_speed_std_mm_s: float = 1050.0
+    joint_time_constant_s: float = 0.15
+    joint_outlier_scale: float = 3.0
+    keypoint_root_std_mm: float = 122.0
+    keypoint_root_score_exponent: float = 2.35
     keypoint_root_outlier_mm: float = 166.0
-    keypoint_joint_mm: float = 36.0
-    keypoint_joint_power: float = 3.8
-    keypoint_frame_power: float = 1.6
+    keypoint_joint_std_mm: float = 36.0
+    keypoint_joint_score_exponent: float = 3.8
+    keypoint_frame_score_exponent: float = 1.6
     keypoint_joint_outlier_mm: float = 254.0
-    bone_mm: float = 111.0
-    bone_frame_power: float = 0.5
-    bone_share: float = 0.44
-    wrong_span_s: float = 5.0
-    std_root: float = 2.9
-    std_observed: float = 2.3
-    std_inferred: float = 1.06
+    bone_std_mm: float = 111.0
+    bone_frame_exponent: float = 0.5
+    bone_fraction: float = 0.44
+    identity_switch_s: float = 5.0
+    root_std_factor: float = 2.9
+    observed_std_factor: float = 2.3
+    inferred_std_factor: float = 1.06
     rounds: int = 7
     lag: int | None = None
 
@@ -120,17 +121,16 @@ class OcclusionRefinement:
         for field in dataclasses.fields(self):
             key, value = field.name, getattr(self, field.name)
             if key == "lag":
-                if value is not None and (not isinstance(value, int) or value < 0):
-                    raise ConfigError(f"lag={value}: must be a whole number of frames >= 0, or null for none")
+                if value is not None:
+                    check_number(key, value, low=0, whole=True, hint="frames, or null to refine from all of them")
             elif key == "rounds":
-                if not isinstance(value, int) or value < 1:
-                    raise ConfigError(f"rounds={value}: must be a whole number >= 1")
-            elif key.endswith("power") or key in ("bone_share", "wrong_span_s"):
-                highest = 1.0 if key == "bone_share" else np.inf
-                if not 0 <= value <= highest:
-                    raise ConfigError(f"{key}={value}: must be between 0 and {highest:g}")
-            elif not (0 < value < np.inf):
-                raise ConfigError(f"{key}={value}: must be a positive number")
+                check_number(key, value, low=1, whole=True)
+            elif key == "bone_fraction":
+                check_number(key, value, low=0, high=1)
+            elif key.endswith("exponent") or key == "identity_switch_s":
+                check_number(key, value, low=0)
+            else:
+                check_number(key, value, above=0)
 
     def __call__(self, sequences: list[PoseSequence], progress: Progress | None = None) -> RefinementResult:
         start = time.perf_counter()
@@ -149,7 +149,7 @@ class OcclusionRefinement:
 
     def solve(self, person: Person, rounds: int | None = None) -> Solution:
         """One person's solution after `rounds`, or as many as the key says."""
-        person = person.without_wrong_spans(self.wrong_span_s)
+        person = person.without_identity_switches(self.identity_switch_s)
         # Here, because it brings Numba, which takes half a second to import.
         from refinement.occlusion.solver import point_variances, solve_points, sweep_skeleton
 
@@ -157,13 +157,15 @@ class OcclusionRefinement:
         bones = Bones.of(person, noise.frames)
         root0, relative0 = person.root, person.relative
         root, relative = root0, relative0
-        root_prior = _motion_weights(np.ones(1), self.root_speed, self.root_lasting, person.fps)
-        joint_prior = _motion_weights(person.reach, self.joint_speed, self.joint_lasting, person.fps)
+        root_prior = _motion_weights(np.ones(1), self.root_speed_std_mm_s, self.root_time_constant_s, person.fps)
+        joint_prior = _motion_weights(person.reach, self.joint_speed_std_mm_s, self.joint_time_constant_s, person.fps)
         A_root = A_joints = np.zeros(0)
         for _ in range(rounds or self.rounds):
             off = _keypoint_residuals(person, root, relative)
             away = np.einsum("ti,tij,tj->t", root - root0, noise.root_full, root - root0)
-            A_root = noise.root * ((1 + away / self.root_outlier) ** -2)[:, None, None] + LEAST_PRECISION * np.eye(3)
+            A_root = noise.root * ((1 + away / self.root_outlier_scale) ** -2)[
+                :, None, None
+            ] + LEAST_PRECISION * np.eye(3)
             b = np.einsum("tij,tj->ti", A_root, root0)
             if person.rays is not None:
                 weights = noise.keypoint_root / (1 + off / self.keypoint_root_outlier_mm**2) ** 2
@@ -173,7 +175,7 @@ class OcclusionRefinement:
             root = solve_points(A_root[None], b[None], *root_prior)[0]
 
             away = ((relative - relative0) ** 2).sum(axis=-1) * noise.joints_full
-            believed = noise.joints * (1 + away / self.joint_outlier) ** -2 + LEAST_PRECISION
+            believed = noise.joints * (1 + away / self.joint_outlier_scale) ** -2 + LEAST_PRECISION
             A_joints = believed.T[..., None, None] * np.eye(3)
             b_joints = (believed[..., None] * relative0).transpose(1, 0, 2)
             if person.rays is not None:
@@ -196,19 +198,20 @@ class OcclusionRefinement:
         variance = point_variances(A_joints, *joint_prior).T / 3
         variance[:, person.joints.root] = 0.0
         variance += point_variances(A_root[None], *root_prior).T / 3
-        factor = np.where(observed, self.std_observed, self.std_inferred)
-        factor[:, person.joints.root] = self.std_root
+        factor = np.where(observed, self.observed_std_factor, self.inferred_std_factor)
+        factor[:, person.joints.root] = self.root_std_factor
         return Solution(
-            poses=root[:, None] + bones.steady(relative, self.bone_share),
+            poses=root[:, None] + bones.steady(relative, self.bone_fraction),
             observed=observed,
             std=factor * np.sqrt(variance),
         )
 
 
-def _motion_weights(reach: np.ndarray, speed: float, lasting: float, fps: float) -> tuple[np.ndarray, np.ndarray]:
-    """Weights (J,) of |first| and |second differences|² of velocities that last so long, `reach` (J,) * speed fast."""
-    diffusion = 2 * (reach * speed) ** 2 / lasting
-    return fps / (diffusion * lasting**2), fps**3 / diffusion
+def _motion_weights(reach: np.ndarray, speed: float, time_constant: float, fps: float) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (J,) of |first| and |second differences|² of velocities of std `reach` (J,) * speed, mm/s, and that time
+    constant, s."""
+    diffusion = 2 * (reach * speed) ** 2 / time_constant
+    return fps / (diffusion * time_constant**2), fps**3 / diffusion
 
 
 def _across(rays: np.ndarray, points: np.ndarray) -> np.ndarray:

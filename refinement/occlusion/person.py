@@ -1,4 +1,4 @@
-"""What `refinement=occlusion` knows of one person before it solves: the input as arrays, its noise, its bones."""
+"""One person as `refinement=occlusion` sees it: the input as arrays, its noise, its bones, and the solution."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scipy.ndimage import uniform_filter1d
 
 from pose.joint_sets import COCO_19, JointSet
 from pose.sequence import PoseSequence
-from refinement.occlusion.identity_switches import wrong_frames
+from refinement.occlusion.identity_switches import identity_switch_frames
 from refinement.refiner import given_poses
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SCORE_FLOOR = 0.03
 #: The rate of the material that data weights were tuned on; weights are per second, so others are scaled to it.
 TUNED_FPS = 30.0
-#: Depth noise grows with distance; `root_depth_mm` is at this one.
+#: Depth noise grows with distance; `root_depth_std_mm` is at this one.
 TUNED_DISTANCE_MM = 4000.0
 #: Roots nearer than this, or behind, mean that the coordinates are not a camera's.
 NEAREST_MM = 300.0
@@ -103,12 +103,14 @@ class Person:
         mean = distance[others].mean() if others.any() else 0.0
         return np.where(others, np.maximum(distance / max(mean, 1e-6), LEAST_REACH), 1.0)
 
-    def without_wrong_spans(self, longest_s: float) -> Person:
-        """The same person with zero scores where the keypoints are somebody else's (identity_switches.py)."""
+    def without_identity_switches(self, longest_s: float) -> Person:
+        """The same person with zero scores where the keypoints are another person's (identity_switches.py)."""
         if self.rays is None or not _before_a_camera(self.root):
             return self
-        wrong = wrong_frames(self.rays * np.median(self.root[:, 2]), self.keypoint_score, self.fps, longest_s)
-        right = ~wrong
+        switched = identity_switch_frames(
+            self.rays * np.median(self.root[:, 2]), self.keypoint_score, self.fps, longest_s
+        )
+        right = ~switched
         return dataclasses.replace(
             self,
             score=self.score * right,
@@ -149,25 +151,25 @@ class Noise:
         around = uniform_filter1d(score, 2 * round(AROUND_S * person.fps / 2) + 1, mode="nearest") + floor
         frame = score + floor
         seen = person.rays is not None
-        side = keys.root_side_mm if seen else keys.root_side_alone_mm
-        depth = keys.root_depth_mm if seen else keys.root_depth_alone_mm
+        side = keys.root_side_std_mm if seen else keys.root_side_3d_only_std_mm
+        depth = keys.root_depth_std_mm if seen else keys.root_depth_3d_only_std_mm
         root_full = _root_precision(person.root, side, depth) * per_frame
-        root_trust = frame**keys.root_frame_power * around**keys.root_around_power
-        frames = frame**keys.joint_frame_power * around**keys.joint_around_power
-        joints_full = (keys.joint_mm * person.reach) ** -2.0
-        joints = (person.joint_score + floor) ** keys.joint_power * frames[:, None] * joints_full * per_frame
+        root_trust = frame**keys.root_frame_score_exponent * around**keys.root_window_score_exponent
+        frames = frame**keys.joint_frame_score_exponent * around**keys.joint_window_score_exponent
+        joints_full = (keys.joint_std_mm * person.reach) ** -2.0
+        joints = (person.joint_score + floor) ** keys.joint_score_exponent * frames[:, None] * joints_full * per_frame
         used = np.where(person.keypoint_score > MIN_KEYPOINT_SCORE, person.keypoint_score, 0.0)
         return cls(
             root=root_full * root_trust[:, None, None],
             root_full=root_full / per_frame,
             joints=joints,
             joints_full=joints_full,
-            keypoint_root=_power(used, keys.keypoint_root_power) / keys.keypoint_root_mm**2 * per_frame,
-            keypoint_joints=_power(used, keys.keypoint_joint_power)
-            * (frame**keys.keypoint_frame_power)[:, None]
-            / keys.keypoint_joint_mm**2
+            keypoint_root=_power(used, keys.keypoint_root_score_exponent) / keys.keypoint_root_std_mm**2 * per_frame,
+            keypoint_joints=_power(used, keys.keypoint_joint_score_exponent)
+            * (frame**keys.keypoint_frame_score_exponent)[:, None]
+            / keys.keypoint_joint_std_mm**2
             * per_frame,
-            bones=frames**keys.bone_frame_power / keys.bone_mm**2 * per_frame,
+            bones=frames**keys.bone_frame_exponent / keys.bone_std_mm**2 * per_frame,
             frames=frames,
         )
 
@@ -200,13 +202,13 @@ class Bones:
         lengths = np.take_along_axis(length, np.take_along_axis(ranked, middle[None], axis=0), axis=0)[0]
         return cls(pairs, lengths, order)
 
-    def steady(self, poses: np.ndarray, share: float) -> np.ndarray:
-        """Poses (T, J, 3) with each bone's length moved by `share` toward its constant one, from the root outward."""
+    def steady(self, poses: np.ndarray, fraction: float) -> np.ndarray:
+        """Poses (T, J, 3) with each bone's length moved by `fraction` toward its constant one, root first."""
         steady = poses.copy()
         for (joint, parent), length in zip(self.pairs, self.lengths, strict=True):
             bone = poses[:, joint] - poses[:, parent]
             now = np.maximum(np.linalg.norm(bone, axis=-1, keepdims=True), 1e-6)
-            steady[:, joint] = steady[:, parent] + bone * (1 - share + share * length / now)
+            steady[:, joint] = steady[:, parent] + bone * (1 - fraction + fraction * length / now)
         return steady
 
 
@@ -236,6 +238,6 @@ def _root_precision(root: np.ndarray, side_mm: float, depth_mm: float) -> np.nda
         return across.copy()
     ray = root / np.maximum(np.linalg.norm(root, axis=1, keepdims=True), 1e-6)
     along = ray[:, :, None] * ray[:, None, :]
-    # Who seems to be much nearer than usual is no more certain for that.
+    # A person who seems much nearer than usual is no more certain for that.
     depth = depth_mm * np.maximum(root[:, 2], np.median(root[:, 2]) / 2) / TUNED_DISTANCE_MM
     return across - along / side_mm**2 + along / depth[:, None, None] ** 2

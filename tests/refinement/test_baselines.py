@@ -221,9 +221,9 @@ def test_bridge_without_anything_known() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: OneEuroRefinement(min_cutoff=0), r"^min_cutoff=0: must be > 0"),
-        (lambda: OneEuroRefinement(beta=-1), r"^beta=-1: must be >= 0"),
-        (lambda: SavitzkyGolayRefinement(window_s=-1), r"^window_s=-1: must be > 0"),
+        (lambda: OneEuroRefinement(min_cutoff=0), r"^min_cutoff=0: must be a number > 0"),
+        (lambda: OneEuroRefinement(beta=-1), r"^beta=-1: must be a number >= 0"),
+        (lambda: SavitzkyGolayRefinement(window_s=-1), r"^window_s=-1: must be a number > 0"),
         (lambda: SavitzkyGolayRefinement(order=1.5), r"^order=1\.5: must be a whole number"),  # type: ignore[arg-type]
         (lambda: GaussianRefinement(sigma_s=float("nan")), r"^sigma_s=nan: "),
         (lambda: KalmanRTSRefinement(noise_rel=0), r"^noise_rel=0: "),

@@ -11,7 +11,7 @@ import torch
 from pose.cameras import Camera
 from pose.joint_sets import COCO_19, MUPOTS_17
 from pose.sequence import PoseSequence
-from refinement.occlusion.identity_switches import wrong_frames
+from refinement.occlusion.identity_switches import identity_switch_frames
 from refinement.occlusion.model import OcclusionRefinement
 
 CAMERA = Camera(1500.0, 1500.0, 960.0, 540.0, 1920, 1080)
@@ -51,17 +51,17 @@ def test_a_visit_to_somebody_else_is_given_up(fps: float) -> None:
     points[away] += [700.0, 0.0]
     expected = np.zeros(len(points), dtype=bool)
     expected[away] = True
-    np.testing.assert_array_equal(wrong_frames(points, scores, fps, 5.0), expected)
-    assert not wrong_frames(points, scores, fps, 0.0).any()
+    np.testing.assert_array_equal(identity_switch_frames(points, scores, fps, 5.0), expected)
+    assert not identity_switch_frames(points, scores, fps, 0.0).any()
 
 
 def test_walking_running_and_a_cut_are_kept() -> None:
     scores = np.full((180, 10), 0.9)
-    assert not wrong_frames(track(180), scores, 30.0, 5.0).any()
-    assert not wrong_frames(6 * track(180), scores, 30.0, 5.0).any()
+    assert not identity_switch_frames(track(180), scores, 30.0, 5.0).any()
+    assert not identity_switch_frames(6 * track(180), scores, 30.0, 5.0).any()
     cut = track(400)
     cut[200:] += [3000.0, 0.0]
-    assert not wrong_frames(cut, np.full((400, 10), 0.9), 30.0, 5.0).any()
+    assert not identity_switch_frames(cut, np.full((400, 10), 0.9), 30.0, 5.0).any()
 
 
 def test_unseen_frames_say_nothing_and_a_jump_across_them_may_be_a_walk() -> None:
@@ -69,9 +69,9 @@ def test_unseen_frames_say_nothing_and_a_jump_across_them_may_be_a_walk() -> Non
     points[60:75] = 0.0
     scores[60:75] = 0.0
     points[75:] += [400.0, 0.0]  # in half a second
-    assert not wrong_frames(points, scores, 30.0, 5.0).any()
-    assert not wrong_frames(points[:1], scores[:1], 30.0, 5.0).any()
-    assert not wrong_frames(points, 0 * scores, 30.0, 5.0).any()
+    assert not identity_switch_frames(points, scores, 30.0, 5.0).any()
+    assert not identity_switch_frames(points[:1], scores[:1], 30.0, 5.0).any()
+    assert not identity_switch_frames(points, 0 * scores, 30.0, 5.0).any()
 
 
 def test_the_refinement_bridges_what_is_somebody_elses() -> None:
@@ -81,7 +81,7 @@ def test_the_refinement_bridges_what_is_somebody_elses() -> None:
     points[60:80] += torch.tensor([500.0, 0.0])
     confused = dataclasses.replace(given, poses_3d=poses, keypoints_2d=points)
     for share, span in ((0.12, 5.0), (10.0, 0.0)):
-        result = OcclusionRefinement(wrong_span_s=span)([confused])
+        result = OcclusionRefinement(identity_switch_s=span)([confused])
         found = error(result.sequences[0].poses_3d[60:80], truth[60:80])  # type: ignore[index]
         (refined,) = result.sequences
         assert refined.observed is not None

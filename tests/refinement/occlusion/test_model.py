@@ -81,7 +81,7 @@ def test_an_occlusion_is_bridged_and_the_rest_is_left() -> None:
 
 def test_flags_and_deviations_tell_what_was_inferred() -> None:
     given = walk(120, noise=5, hidden=slice(50, 70))
-    plain = {"std_root": 1.0, "std_observed": 1.0, "std_inferred": 1.0}
+    plain = {"root_std_factor": 1.0, "observed_std_factor": 1.0, "inferred_std_factor": 1.0}
     (refined,) = OcclusionRefinement(**plain)([given]).sequences  # type: ignore[arg-type]
     observed, std = refined.observed, refined.std_mm
     assert observed is not None and std is not None
@@ -164,7 +164,9 @@ def test_frame_rates_agree(fps: float) -> None:
 
 def test_short_unseen_and_other_skeletons() -> None:
     one = walk(1)
-    torch.testing.assert_close(refined(one, keypoint_joint_mm=1e6, keypoint_root_mm=1e6, bone_share=0.0), one.poses_3d)
+    torch.testing.assert_close(
+        refined(one, keypoint_joint_std_mm=1e6, keypoint_root_std_mm=1e6, bone_fraction=0.0), one.poses_3d
+    )
     unseen = walk(40, hidden=slice(0, 40))
     assert bool(refined(unseen).isfinite().all())
     body = walk(60, noise=10)
@@ -179,7 +181,8 @@ def test_short_unseen_and_other_skeletons() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("lag", -1), ("rounds", 0), ("bone_share", 1.5), ("joint_mm", 0.0), ("joint_power", -1.0)]
+    ("key", "value"),
+    [("lag", -1), ("rounds", 0), ("bone_fraction", 1.5), ("joint_std_mm", 0.0), ("joint_score_exponent", -1.0)],
 )
 def test_unusable_keys_are_named(key: str, value: float) -> None:
     with pytest.raises(ConfigError, match=f"{key}={value}"):
