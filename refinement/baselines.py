@@ -15,8 +15,8 @@ import time
 from abc import ABC, abstractmethod
 
 import numpy as np
+import scipy  # its parts load when they are used
 import torch
-from scipy.ndimage import gaussian_filter1d
 
 from pose.errors import check_number
 from pose.sequence import PoseSequence
@@ -151,7 +151,7 @@ class GaussianRefinement(Baseline):
         self.sigma_s = sigma_s
 
     def smooth(self, poses_m: np.ndarray, score: np.ndarray, sequence: PoseSequence) -> np.ndarray:
-        return gaussian_filter1d(poses_m, self.sigma_s * sequence.fps, axis=0, mode="nearest")
+        return scipy.ndimage.gaussian_filter1d(poses_m, self.sigma_s * sequence.fps, axis=0, mode="nearest")
 
 
 class KalmanRTSRefinement(Baseline):

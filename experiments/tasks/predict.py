@@ -17,7 +17,7 @@ from experiments.results.writers import markdown_text
 from experiments.runs.run_dir import run_folder
 from experiments.runs.runner import settle
 from fileio.json_yaml import write_json, write_text
-from pose.errors import ConfigError
+from pose.errors import ConfigError, DataError
 from pose.joint_sets import MUPOTS_17
 
 log = logging.getLogger(__name__)
@@ -28,16 +28,18 @@ OVERLAY_WIDTH = 960
 
 def predict(cfg: DictConfig) -> None:
     """Predict `input=PATH`; leave predictions.* of `exporter=`, pictures, summary.json and summary.md."""
-    from data.keypoints import is_keypoints_input
-    from inference.cameras.camera import CameraSettings
-    from inference.pipeline import Pipeline
-    from lightning_modules.checkpoint import load_lifter
-
     given = cfg.predict
     if given.input is None:
         raise ConfigError(
             "input=null: give input=PATH, a video, a folder of images or 2D keypoints (docs/own_videos.md)"
         )
+    if not Path(given.input).exists():  # at once, before the parts of the pipeline are imported
+        raise DataError(f"input={given.input}: no such file or folder")
+    from data.keypoints import is_keypoints_input
+    from inference.cameras.camera import CameraSettings
+    from inference.pipeline import Pipeline
+    from lightning_modules.checkpoint import load_lifter
+
     is_video = not is_keypoints_input(given.input)
     settings: Any = OmegaConf.to_container(given.camera, resolve=True)
     camera, heights = CameraSettings(**settings), _heights(given.heights)

@@ -11,8 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import min_weight_full_bipartite_matching
+import scipy  # its parts load when they are used
 
 from inference.tracking.appearance import Appearance, pose_distance
 from inference.tracking.motion_model import MotionModel
@@ -186,8 +185,8 @@ def assign(a: np.ndarray, b: np.ndarray, cost: np.ndarray, without: np.ndarray) 
     values = values - values.min() + 1.0  # a stored zero would mean that there is no pair
     rows = np.concatenate([index_a, alone]).astype(np.int32)  # SciPy 1.11's matching takes no wider ones
     columns = np.concatenate([index_b, len(names_b) + alone]).astype(np.int32)
-    table = coo_array((values, (rows, columns)), shape=(n, len(names_b) + n)).tocsr()
-    left, right = min_weight_full_bipartite_matching(table)
+    table = scipy.sparse.coo_array((values, (rows, columns)), shape=(n, len(names_b) + n)).tocsr()
+    left, right = scipy.sparse.csgraph.min_weight_full_bipartite_matching(table)
     partner = np.full(n, -1)
     partner[left] = right
     chosen[worth] = partner[index_a] == index_b

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.ndimage import uniform_filter1d
+import scipy  # its parts load when they are used
 
 from pose.joint_sets import COCO_19, JointSet
 from pose.sequence import PoseSequence
@@ -148,7 +148,7 @@ class Noise:
     def of(cls, keys: OcclusionRefinement, person: Person) -> Noise:
         per_frame = TUNED_FPS / person.fps
         score, floor = person.score, SCORE_FLOOR
-        around = uniform_filter1d(score, 2 * round(AROUND_S * person.fps / 2) + 1, mode="nearest") + floor
+        around = scipy.ndimage.uniform_filter1d(score, 2 * round(AROUND_S * person.fps / 2) + 1, mode="nearest") + floor
         frame = score + floor
         seen = person.rays is not None
         side = keys.root_side_std_mm if seen else keys.root_side_3d_only_std_mm

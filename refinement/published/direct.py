@@ -14,8 +14,8 @@ lowest energy is kept, coordinate by coordinate. It is a good minimum, not alway
 from __future__ import annotations
 
 import numpy as np
+import scipy  # its parts load when they are used
 import torch
-from scipy.linalg import solveh_banded
 from torch import Tensor
 
 from pose.errors import ShapeError, check_shape
@@ -151,7 +151,7 @@ class _Part:
             band, units = self.band.copy(), np.zeros((len(self.v), len(frames)))
             band[-1] += np.maximum(np.where(column, 0.0, self.v), self.floor)
             units[frames, np.arange(len(frames))] = 1
-            inverse = solveh_banded(band, units, overwrite_ab=True, check_finite=False)[frames]
+            inverse = scipy.linalg.solveh_banded(band, units, overwrite_ab=True, check_finite=False)[frames]
             moves, out, w = self.moves[frames, group], column[frames], self.v[frames]
             for cap in caps:
                 for _ in range(4 * len(frames)):
@@ -176,7 +176,9 @@ class _Part:
         for members in alike.values():
             band, pull = self.band.copy(), self.pull[:, groups[members]]
             band[-1] += np.maximum(self.v * weights[:, members[0]], self.floor)
-            solution = solveh_banded(band, pull.reshape(len(pull), -1), overwrite_ab=True, check_finite=False)
+            solution = scipy.linalg.solveh_banded(
+                band, pull.reshape(len(pull), -1), overwrite_ab=True, check_finite=False
+            )
             moves[:, members] = solution.reshape(pull.shape)
         return moves
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy  # its parts load when they are used
 import torch
-from scipy.ndimage import median_filter
 from torch import Tensor
 
 #: Length of the published median filter, in frames.
@@ -23,5 +23,5 @@ def visibility(confidence: Tensor, median_frames: int = MEDIAN_FRAMES) -> Tensor
     # NumPy's float32 mean, not torch's: the two round differently and Adam magnifies the last bit to tenths of a mm.
     scores = np.ascontiguousarray(confidence.detach().cpu().numpy(), dtype=np.float32)
     mean = scores if scores.ndim == 1 else scores.mean(axis=1)
-    smooth = median_filter(mean, size=median_frames, mode="reflect") if len(mean) else mean
+    smooth = scipy.ndimage.median_filter(mean, size=median_frames, mode="reflect") if len(mean) else mean
     return torch.from_numpy(smooth).clamp(max=1).to(confidence.device)
