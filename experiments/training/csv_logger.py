@@ -1,7 +1,7 @@
 """The curves of a training in `curves/metrics.csv`: whole at every moment, and through an interruption.
 
 Lightning's own CSV logger empties its file at every start, so a training that went on lost the epochs before. Here a
-continued training keeps the rows before its first step, one that starts anew (epoch 0) replaces them all, and a run
+continued training keeps the rows before its first step, one that starts again (epoch 0) replaces them all, and a run
 that reuses a finished lifter keeps them.
 """
 

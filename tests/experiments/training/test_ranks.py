@@ -91,12 +91,6 @@ def test_accumulated_parts_drop_the_incomplete_last_batch_in_mixed_precision(tra
     assert torch.load(folder / "last.ckpt", weights_only=True)["global_step"] == 3
 
 
-def test_a_batch_larger_than_the_epoch_is_refused(run_here) -> None:
-    done = run_here(*SYNTHETIC, "data.windows_per_epoch=60", "trainer=cpu", "trainer.accumulate_grad_batches=2")
-    assert done.returncode == 2
-    assert "data.batch_size=64: an epoch has only 60 frames" in done.output
-
-
 def test_an_error_of_a_rank_is_the_runs(run_here) -> None:
     done = run_here(*SYNTHETIC, *TWO_PROCESSES, "data.windows_per_epoch=60")
     assert done.returncode == 2
