@@ -67,7 +67,7 @@ def test_interrupted_and_continued(mupots_download: Path, tmp_path: Path, monkey
     import data.prepare.picture_sets as pictures
 
     root, written = tmp_path / "datasets", []
-    write = pictures.write_bytes
+    write = pictures.write_picture
 
     def interrupted(path: Path, content: bytes) -> None:
         if len(written) == 4:  # three pictures of TS1, one of TS6
@@ -75,7 +75,7 @@ def test_interrupted_and_continued(mupots_download: Path, tmp_path: Path, monkey
         written.append(path)
         write(path, content)
 
-    monkeypatch.setattr(pictures, "write_bytes", interrupted)
+    monkeypatch.setattr(pictures, "write_picture", interrupted)
     with pytest.raises(KeyboardInterrupt):
         prepare(root, mupots_download)
     monkeypatch.undo()
