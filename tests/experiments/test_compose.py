@@ -85,6 +85,16 @@ def test_published_defaults_are_those_of_the_method() -> None:
     assert (cfg.model.optimizer.lr, cfg.model.optimizer.amsgrad, cfg.model.scheduler.gamma) == (1e-3, True, 0.95)
 
 
+def test_keys_of_one_command_have_short_forms() -> None:
+    for prefix, runs in (("", "runs"), ("predict.", "tables.runs")):
+        words = [
+            f"{prefix}{word}" for word in ("people=2", "input=a.mp4", "camera.fx=900", "heights={0:1750}", "fps=25")
+        ]
+        cfg = composed("experiment=predict", *words, f"{runs}=folder")
+        assert (cfg.predict.people, cfg.predict.input, cfg.predict.fps) == (2, "a.mp4", 25)
+        assert (cfg.predict.camera.fx, cfg.predict.heights[0], cfg.tables.runs) == (900, 1750, "folder")
+
+
 # --- tables ----------------------------------------------------------------------------------------------------------
 
 TABLES = [name for name in EXPERIMENTS if name.startswith("table_")]
