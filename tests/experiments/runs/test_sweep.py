@@ -89,7 +89,7 @@ def test_failed_rows_leave_the_others_and_are_tried_again(sweep, monkeypatch: py
     rows = "data.windows_per_epoch-640_refinement.l2_cap--1.0_refinement.max_iter-50_seed-{}_size-tiny"
     assert failed == [rows.format(seed) for seed in (1, 2)]
     why = json.loads((done.folder / failed[0] / "failed.json").read_text())
-    assert why["error"] == "l2_cap=-1.0: must be > 0 (square metres)"
+    assert why["error"] == "l2_cap=-1.0: must be a number > 0; square metres"
     assert "ConfigError" in why["traceback"] and "seed=1" in why["overrides"]
     table = (done.folder / "table.md").read_text()
     assert first_cells(table) == ["1.0", "1.0", "-1.0"], "lifted and refined of the one, the failed other"
@@ -98,7 +98,7 @@ def test_failed_rows_leave_the_others_and_are_tried_again(sweep, monkeypatch: py
     mean = sum(run["metrics"]["refined"]["mrpe_mm"] for run in runs) / 2
     assert f"{mean:.1f} ± " in table
 
-    monkeypatch.setattr("refinement.published.energy.PublishedEnergy.__post_init__", lambda self: None)
+    monkeypatch.setattr("refinement.published.energy.EnergySettings.__post_init__", lambda self: None)
     again = sweep(*words)
     assert again.returncode == 0, again.output
     assert counts(again.output) == (4, 2, 2, 0)
@@ -182,7 +182,8 @@ def test_tables_are_rebuilt_without_running_anything(sweep, run_here) -> None:
     assert refused.returncode == 2 and "table.columns" in refused.output
     gathered = run_here("experiment=tables", f"runs={made.folder}", "table.columns=[mrpe_mm]", folder="gathered")
     assert gathered.returncode == 0, gathered.output
-    assert first_cells((made.folder / "table.md").read_text()) == ["all", "all", "no_robust_cap", "no_robust_cap"]
+    expected = [name for name in ("energy_fast", "published/no_robust_cap") for _ in range(2)]
+    assert first_cells((made.folder / "table.md").read_text()) == expected
 
     (made.folder / "sweep.json").write_text("{}")
     broken = run_here("experiment=tables", f"runs={made.folder}", folder="broken")
