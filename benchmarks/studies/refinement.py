@@ -119,7 +119,7 @@ def predictions(data: str, error: str, seed: int, size: Size, lifter: Any, part:
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """By option: sums (scenes, 3, columns), microseconds per frame, `coverage_counts` where it states deviations."""
+    """By option: sums (scenes, 3, columns), microseconds per frame, `coverage_counts` where it states std_mm."""
 
     sums: dict[str, np.ndarray]
     times: dict[str, float]

@@ -36,7 +36,7 @@ def coverage_counts(truth: Scene, refined: Scene) -> np.ndarray:
 
 
 def coverage_rows(counts: np.ndarray) -> list[list[str]]:
-    """Lines of a table: class, then for all frames and each part the percentages within one and two deviations."""
+    """Lines of a table: class, then for all frames and each part the percentages within one and two std."""
     rows = []
     for name, per_part in zip(CLASSES, counts, strict=True):
         cells = []

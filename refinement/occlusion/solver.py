@@ -11,40 +11,22 @@ et al. (1973), also in two passes. Bones between the points are dealt with one p
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
-from numba.core import config
-
-_NUMBA: Any = config  # its settings are attributes made at run time
 
 #: Sums may be reordered, which vector registers need; NaN and infinity keep their meaning.
 _FAST = {"reassoc", "contract", "arcp", "nsz"}
 
 
-def _cache_folder() -> str:
-    """Where machine code is kept. Its name has a hash of the sources: numba does not see that a callee has changed."""
-    digest = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
-    parent = Path(_NUMBA.CACHE_DIR or Path(__file__).with_name("__pycache__"))
-    return str(parent / f"numba-{digest[:12]}")
-
-
-_CACHE_FOLDER = _cache_folder()
-
-
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile `function` at its first call; keep the machine code where there is a place to write it."""
-    elsewhere, _NUMBA.CACHE_DIR = _NUMBA.CACHE_DIR, _CACHE_FOLDER
+    """Compile `function` at its first call; keep the machine code in `__pycache__`, or where NUMBA_CACHE_DIR says."""
     try:
         return numba.njit(function, fastmath=_FAST, cache=True)
-    except (RuntimeError, OSError):  # no folder that may be written to
+    except RuntimeError:  # no folder that may be written to
         return numba.njit(function, fastmath=_FAST)
-    finally:
-        _NUMBA.CACHE_DIR = elsewhere
 
 
 _P = 6

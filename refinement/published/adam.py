@@ -73,7 +73,7 @@ def minimise_adam(
     """Minimise `energy` from the prediction x0_m (N, J, 3) m of people laid end to end, see energy.py.
 
     v (N,) visibility, lengths (P,) frames of each person. Runs where x0_m is and in its precision. Each person is
-    stepped and stopped alone: the result does not depend on who else is in the batch.
+    stepped and stopped alone: the result does not depend on the others in the batch.
 
     >>> x0_m = torch.zeros(60, 17, 3)
     >>> x0_m[30, 0, 0] = 0.1

@@ -28,6 +28,8 @@ FLOOR = 1e-9
 ROUNDS, SETTLED = 200, 1e-6
 #: A residual is near the cap from this part of where rejecting its frame alone can lower the energy.
 NEAR = 0.5
+#: Frames are exchanged in runs of at most RUN, each with MARGIN frames around it: the cost is linear in the frames.
+RUN, MARGIN = 100, 60
 #: Parts of the cap that starts reject frames by, and of the person's highest score.
 CAP_PARTS, LOW_SCORE = (0.25, 0.1), 0.5
 #: Weights of the positions in a difference, the earliest first, by order.
@@ -147,26 +149,33 @@ class _Part:
         """
         rejected = self._weights(self.moves[:, groups]) == 0
         for column, group in zip(rejected.T, groups, strict=True):
-            frames = np.flatnonzero((self.moves[:, group] ** 2).sum(1) > near * caps[0] / self.scale)
-            band, units = self.band.copy(), np.zeros((len(self.v), len(frames)))
-            band[-1] += np.maximum(np.where(column, 0.0, self.v), self.floor)
-            units[frames, np.arange(len(frames))] = 1
-            inverse = scipy.linalg.solveh_banded(band, units, overwrite_ab=True, check_finite=False)[frames]
-            moves, out, w = self.moves[frames, group], column[frames], self.v[frames]
-            for cap in caps:
-                for _ in range(4 * len(frames)):
-                    sign = np.where(out, -w, w)
-                    left = 1 - sign * inverse.diagonal()  # zero where nothing else holds the frame, which stays
-                    gain = np.where(left > 1e-6, sign * ((moves**2).sum(1) / np.maximum(left, 1e-6) - cap), 0.0)
-                    best = int(gain.argmax())
-                    if gain[best] <= 1e-9 * cap:
-                        break
-                    step = sign[best] / left[best] * inverse[:, best]
-                    moves = moves + step[:, None] * moves[best]
-                    inverse = inverse + np.outer(step, inverse[best])
-                    out[best] = ~out[best]
-            column[frames] = out
+            for frames in _runs(np.flatnonzero((self.moves[:, group] ** 2).sum(1) > near * caps[0] / self.scale)):
+                column[frames] = self._exchange(frames, column, self.moves[frames, group], caps)
         return rejected
+
+    def _exchange(self, frames: np.ndarray, rejected: np.ndarray, moves: np.ndarray, caps: list[float]) -> np.ndarray:
+        """`_exchanged` of one run of frames (k,) with moves (k, width), whose far surroundings are kept as they are."""
+        around = slice(max(frames[0] - MARGIN, 0), frames[-1] + MARGIN + 1)
+        band = self.band[:, around].copy()
+        band[-1] += np.maximum(np.where(rejected, 0.0, self.v), self.floor)[around]
+        own = frames - around.start
+        units = np.zeros((band.shape[1], len(frames)))
+        units[own, np.arange(len(frames))] = 1
+        inverse = scipy.linalg.solveh_banded(band, units, overwrite_ab=True, check_finite=False)[own]
+        out, w = rejected[frames], self.v[frames]
+        for cap in caps:
+            for _ in range(4 * len(frames)):
+                sign = np.where(out, -w, w)
+                left = 1 - sign * inverse.diagonal()  # zero where nothing else holds the frame, which stays
+                gain = np.where(left > 1e-6, sign * ((moves**2).sum(1) / np.maximum(left, 1e-6) - cap), 0.0)
+                best = int(gain.argmax())
+                if gain[best] <= 1e-9 * cap:
+                    break
+                step = sign[best] / left[best] * inverse[:, best]
+                moves = moves + step[:, None] * moves[best]
+                inverse = inverse + np.outer(step, inverse[best])
+                out[best] = ~out[best]
+        return out
 
     def _solve(self, weights: np.ndarray, groups: np.ndarray) -> np.ndarray:
         """Moves (n, len(groups), width) of least energy with these weights in place of the robust loss."""
@@ -199,3 +208,9 @@ class _Part:
         for _ in self.coefficients[1:]:
             x = x[step:] - x[:-step]
         return x
+
+
+def _runs(frames: np.ndarray) -> list[np.ndarray]:
+    """Frames (k,) in runs that are more than MARGIN frames apart, of at most RUN frames each."""
+    runs = np.split(frames, np.flatnonzero(np.diff(frames) > MARGIN) + 1)
+    return [part for run in runs for part in np.split(run, range(RUN, len(run), RUN)) if len(part)]

@@ -3,7 +3,7 @@
 Pure functions of positions in metres. x_m (N, J, 3) holds the root in joint 0 and the other joints relative to it;
 x0_m is the network's prediction in the same form. Several people are laid end to end along N, `lengths` (P,) says how
 many frames each has, and differences that would cross from one person to the next have weight zero: everything is
-elementwise, so nobody's result depends on who else is there. v (N,) is the visibility (visibility.py).
+elementwise, so no person's result depends on the others. v (N,) is the visibility (visibility.py).
 Source: docs/method.md §8; formulas in docs/refinement.md.
 """
 

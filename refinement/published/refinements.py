@@ -123,18 +123,7 @@ class PaperRefinement(AdamSettings, EnergyRefinement):
 class FastRefinement(EnergyRefinement):
     """`refinement=energy_fast`: the published energy, minimised by banded solves on the CPU (docs/refinement.md).
 
-    Takes the keys of `EnergySettings`. Raises as `PaperRefinement`. The person of that class's example:
-
-    >>> poses_3d = torch.zeros(60, 17, 3) + torch.tensor([0.0, 0.0, 4000.0])  # mm
-    >>> poses_3d[20:30, :, 2] += 800  # ten undetected frames
-    >>> confidence = torch.ones(60, 19)
-    >>> confidence[20:30] = 0
-    >>> person = PoseSequence(
-    ...     "TS1", 0, None, 30.0, torch.zeros(60, 19, 2), confidence, poses_3d=poses_3d, coordinates="normal"
-    ... )
-    >>> result = FastRefinement()([person])
-    >>> bool(result.energies.after < 1e-3 * result.energies.before)
-    True
+    Takes the keys of `EnergySettings`. Raises as `PaperRefinement`.
     """
 
     name = "energy_fast"

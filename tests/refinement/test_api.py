@@ -182,7 +182,7 @@ class TestMissing:
 
 class TestSeveralPeople:
     @each_method
-    def test_lengths_may_differ_and_nobody_depends_on_the_others(self, method: Refiner | None) -> None:
+    def test_lengths_may_differ_and_no_person_depends_on_the_others(self, method: Refiner | None) -> None:
         people = [walk_m(n, 17, seed=n) for n in (30, 1, 55)]
         scores = [np.full(len(p), 0.9) for p in people]
         together = refine(people, scores, unit="m", method=method)
@@ -191,7 +191,7 @@ class TestSeveralPeople:
             alone = refine(person, score, unit="m", method=method)
             np.testing.assert_allclose(alone.poses_3d, result.poses_3d, atol=2e-2)
 
-    def test_nobody(self) -> None:
+    def test_no_person(self) -> None:
         assert refine([]) == []
 
     def test_sequences(self, make_person: MakePerson) -> None:

@@ -72,7 +72,7 @@ def test_standing_still_stays(kind: type[Baseline], make_person: MakePerson) -> 
 
 
 @every
-def test_one_frame_and_nobody(kind: type[Baseline], make_person: MakePerson) -> None:
+def test_one_frame_and_no_person(kind: type[Baseline], make_person: MakePerson) -> None:
     person = make_person(1)
     torch.testing.assert_close(refined(kind(), person), poses(person), rtol=0, atol=0.05)
     assert kind()([]).sequences == []
@@ -170,10 +170,10 @@ def test_savitzky_golay_keeps_parabolas_and_shortens_its_window(make_person: Mak
 
 def test_one_euro_first_steps_by_hand(make_person: MakePerson) -> None:
     track = torch.zeros(2, 17, 3) + torch.tensor([0.0, 0.0, 1000.0])
-    track[1, :, 0] = 300.0  # 0.3 m in 0.1 s: 3 m/s, of which the speed's filter takes its share
+    track[1, :, 0] = 300.0  # 0.3 m in 0.1 s: 3 m/s, of which the speed's filter takes its part
     person = dataclasses.replace(make_person(2), poses_3d=track, confidence=torch.ones(2, 19), fps=10.0)
-    share = 1 / (1 + 1 / (2 * np.pi * 1.0 * 0.1))
-    cutoff = 2.0 + 0.5 * share * 3.0
+    weight = 1 / (1 + 1 / (2 * np.pi * 1.0 * 0.1))
+    cutoff = 2.0 + 0.5 * weight * 3.0
     expected = 300 / (1 + 1 / (2 * np.pi * cutoff * 0.1))
     result = refined(OneEuroRefinement(min_cutoff=2.0, beta=0.5, speed_cutoff=1.0), person)
     assert float(result[1, 3, 0]) == pytest.approx(expected, abs=0.01)
@@ -206,9 +206,10 @@ def test_low_scores_are_followed_less(make_person: MakePerson) -> None:
     track[30] += 400
     scores[30] = 0.2
     trusted = dataclasses.replace(make_person(61), poses_3d=track, confidence=torch.full((61, 19), 0.9))
-    doubted = dataclasses.replace(trusted, confidence=scores)
+    distrusted = dataclasses.replace(trusted, confidence=scores)
     off = [
-        float((refined(KalmanRTSRefinement(), p)[30] - moving(61)[30]).norm(dim=-1).mean()) for p in (trusted, doubted)
+        float((refined(KalmanRTSRefinement(), p)[30] - moving(61)[30]).norm(dim=-1).mean())
+        for p in (trusted, distrusted)
     ]
     assert off[1] < 0.2 * off[0]
 

@@ -1,4 +1,4 @@
-"""Every refiner on sequences that nobody would call people: what comes back is finite, and the same each time."""
+"""Every refiner on sequences unlike any person: what comes back is finite, and the same each time."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_results_are_finite_and_the_same_each_time(name: str, sequence: PoseSequ
 
 
 @pytest.mark.parametrize("fps", [30.0, 240.0])
-def test_a_person_whom_nobody_ever_saw_has_finite_deviations(fps: float) -> None:
+def test_a_person_never_detected_has_finite_standard_deviations(fps: float) -> None:
     rng, frames = np.random.default_rng(0), 60
     poses = torch.from_numpy(rng.normal(0, 300, (frames, 17, 3)) + [0, 0, 4000]).float()
     unseen = PoseSequence(
@@ -129,10 +129,10 @@ def arrays_with_gaps(draw: st.DrawFn) -> tuple[np.ndarray, list[int]]:
     for place, joint in enumerate(order):
         parents[joint] = order[rng.integers(0, max(place, 1))]
     poses = rng.normal(0, 300, (frames, joints, 3)) + [0, 0, 4000]
-    share = draw(st.floats(0, 0.95))
+    fraction = draw(st.floats(0, 0.95))
     missing = {"joints": (frames, joints), "frames": (frames, 1), "root": (frames, 1)}
     kind = draw(st.sampled_from(list(missing)))
-    gone = np.broadcast_to(rng.random(missing[kind]) < share, (frames, joints)).copy()
+    gone = np.broadcast_to(rng.random(missing[kind]) < fraction, (frames, joints)).copy()
     if kind == "root":
         gone[:, order[1:]] = False
     gone[rng.integers(0, frames), order[0]] = False

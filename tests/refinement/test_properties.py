@@ -1,4 +1,4 @@
-"""What holds of every energy and solver, whoever the person is: descent, symmetries, independence."""
+"""What holds of every energy and solver, for every person: descent, symmetries, independence."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_the_mirrored_person_moves_as_the_mirror_image(solve: Solver, energy: Pu
 @every_solver
 @given(energies(), st.lists(people(longest=21), min_size=2, max_size=4), st.randoms(use_true_random=False))
 @cases(0.5)
-def test_nobody_depends_on_the_others_or_their_order(
+def test_no_person_depends_on_the_others_or_their_order(
     solve: Solver, energy: PublishedEnergy, group: list[Person], random
 ) -> None:
     group = [Person(person.x0_m[:, :1].repeat(1, 3, 1), person.v) for person in group]  # one skeleton
@@ -151,7 +151,7 @@ def test_single_precision_ends_where_double_precision_does(
 
 
 def test_threads_change_no_bit_of_a_refinement() -> None:
-    """Long enough for torch to share the work out."""
+    """Long enough for torch to split the work."""
     generator = torch.Generator().manual_seed(0)
     x0_m, v = torch.randn(3000, 17, 3, generator=generator), torch.rand(3000, generator=generator)
     before, found = torch.get_num_threads(), []

@@ -134,7 +134,7 @@ def test_short_sequences_have_no_large_steps(make_person: MakePerson, order: str
         assert torch.equal(a, b) == same
 
 
-def test_nobody_to_refine() -> None:
+def test_no_person_to_refine() -> None:
     assert PaperRefinement()([]).sequences == []
 
 

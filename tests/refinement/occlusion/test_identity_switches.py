@@ -1,4 +1,4 @@
-"""Spans in which detections are somebody else's."""
+"""Spans in which detections are another person's."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def error(a: torch.Tensor, b: torch.Tensor) -> float:
 
 
 def track(frames: int, fps: float = 30.0) -> np.ndarray:
-    """Ten points of somebody who walks at 1 m/s, (frames, 10, 2) mm."""
+    """Ten points of a person who walks at 1 m/s, (frames, 10, 2) mm."""
     start = np.random.default_rng(0).normal(0, 300, (1, 10, 2))
     return start + np.arange(frames)[:, None, None] / fps * [1000.0, 0.0]
 
 
 @pytest.mark.parametrize("fps", [25.0, 60.0])
-def test_a_visit_to_somebody_else_is_given_up(fps: float) -> None:
+def test_a_visit_to_another_person_is_rejected(fps: float) -> None:
     points, scores = track(int(6 * fps), fps), np.full((int(6 * fps), 10), 0.9)
     away = slice(int(2 * fps), int(3 * fps))
     points[away] += [700.0, 0.0]
@@ -74,19 +74,19 @@ def test_unseen_frames_say_nothing_and_a_jump_across_them_may_be_a_walk() -> Non
     assert not identity_switch_frames(points, 0 * scores, 30.0, 5.0).any()
 
 
-def test_the_refinement_bridges_what_is_somebody_elses() -> None:
+def test_the_refinement_bridges_an_identity_switch() -> None:
     truth, given = walk().poses_3d, walk(noise=5)
     poses, points = given.poses_3d.clone(), given.keypoints_2d.clone()  # type: ignore[union-attr]
     poses[60:80] += torch.tensor([900.0, 0.0, -1000.0])
     points[60:80] += torch.tensor([500.0, 0.0])
     confused = dataclasses.replace(given, poses_3d=poses, keypoints_2d=points)
-    for share, span in ((0.12, 5.0), (10.0, 0.0)):
+    for fraction, span in ((0.12, 5.0), (10.0, 0.0)):
         result = OcclusionRefinement(identity_switch_s=span)([confused])
         found = error(result.sequences[0].poses_3d[60:80], truth[60:80])  # type: ignore[index]
         (refined,) = result.sequences
         assert refined.observed is not None
         assert bool(refined.observed[60:80].any()) == (span == 0)
         if span:
-            assert found < share * error(poses[60:80], truth[60:80])  # type: ignore[index]
+            assert found < fraction * error(poses[60:80], truth[60:80])  # type: ignore[index]
         else:
             assert found > 0.5 * error(poses[60:80], truth[60:80])  # type: ignore[index]

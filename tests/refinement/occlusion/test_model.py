@@ -79,7 +79,7 @@ def test_an_occlusion_is_bridged_and_the_rest_is_left() -> None:
     assert error(poses[seen], truth[seen]) < 15
 
 
-def test_flags_and_deviations_tell_what_was_inferred() -> None:
+def test_observed_and_standard_deviations_tell_what_was_inferred() -> None:
     given = walk(120, noise=5, hidden=slice(50, 70))
     plain = {"root_std_factor": 1.0, "observed_std_factor": 1.0, "inferred_std_factor": 1.0}
     (refined,) = OcclusionRefinement(**plain)([given]).sequences  # type: ignore[arg-type]

@@ -88,7 +88,7 @@ def test_fixed_iterations_are_those_of_torch() -> None:
 
 
 @pytest.mark.parametrize("settings", [AdamSettings(), AdamSettings(learning_rate=0.01, num_iter=100)], ids=str)
-def test_nobody_depends_on_the_others(settings: AdamSettings) -> None:
+def test_no_person_depends_on_the_others(settings: AdamSettings) -> None:
     lengths = [45, 1, 30, 12]
     x0_m, v, _ = people(lengths)
     together = minimise_adam(PublishedEnergy(), x0_m, v, torch.tensor(lengths), settings)
