@@ -8,7 +8,6 @@ places named below.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -50,39 +49,6 @@ def root_relative(poses_3d: Tensor, root: int = ROOT) -> Tensor:
     return poses_3d - poses_3d[..., root, None, :]
 
 
-def a_mpjpe(poses_3d: Tensor, target_3d: Tensor) -> Tensor:
-    """Absolute mean joint error: two (..., 17, 3) in mm -> scalar mm.
-
-    >>> target = torch.zeros(2, 17, 3)
-    >>> a_mpjpe(target + torch.tensor([0.0, 3.0, 4.0]), target)
-    tensor(5.)
-    """
-    return joint_errors(poses_3d, target_3d).mean()
-
-
-def mpjpe(poses_3d: Tensor, target_3d: Tensor) -> Tensor:
-    """Mean joint error relative to the hip, whose own zero counts among the 17: two (..., 17, 3) in mm -> scalar mm.
-
-    >>> target = torch.zeros(2, 17, 3)
-    >>> moved = target.clone()
-    >>> moved[:, 0, 0] = 34.0  # the head top alone is off
-    >>> mpjpe(moved, target)
-    tensor(2.)
-    """
-    _check_pair(poses_3d, target_3d)
-    return joint_errors(root_relative(poses_3d), root_relative(target_3d)).mean()
-
-
-def mrpe(poses_3d: Tensor, target_3d: Tensor, root: int = ROOT) -> Tensor:
-    """Mean root position error: two (..., 17, 3) in mm -> scalar mm.
-
-    >>> target = torch.zeros(2, 17, 3)
-    >>> mrpe(target + torch.tensor([0.0, 0.0, 80.0]), target)
-    tensor(80.)
-    """
-    return joint_errors(poses_3d, target_3d)[..., root].mean()
-
-
 def sequence_scale(poses_3d: Tensor, target_3d: Tensor) -> Tensor:
     """The one factor for everything given that brings the prediction closest: <pred, target> / <pred, pred>.
 
@@ -94,25 +60,6 @@ def sequence_scale(poses_3d: Tensor, target_3d: Tensor) -> Tensor:
     """
     _check_pair(poses_3d, target_3d)
     return (poses_3d * target_3d).sum() / poses_3d.square().sum()
-
-
-def n_mrpe(poses_3d: Tensor, target_3d: Tensor, root: int = ROOT) -> Tensor:
-    """`mrpe` after `sequence_scale`: two (..., 17, 3) in mm, a whole sequence -> scalar mm.
-
-    >>> target = torch.zeros(60, 17, 3) + torch.tensor([0.0, 0.0, 4000.0])
-    >>> n_mrpe(target * 2, target)  # one scale for the whole sequence is forgiven
-    tensor(0.)
-    """
-    return mrpe(poses_3d * sequence_scale(poses_3d, target_3d), target_3d, root)
-
-
-def n_mpjpe(poses_3d: Tensor, target_3d: Tensor) -> Tensor:
-    """Relative mean joint error after `sequence_scale`, over the 16 joints without the hip.
-
-    Two (..., 17, 3) in mm, a whole sequence -> scalar mm. The scale is that of the absolute coordinates.
-    """
-    scaled = poses_3d * sequence_scale(poses_3d, target_3d)
-    return joint_errors(root_relative(scaled), root_relative(target_3d))[..., list(LIMB_JOINTS)].mean()
 
 
 def procrustes_aligned(poses_3d: Tensor, target_3d: Tensor) -> Tensor:
@@ -131,56 +78,27 @@ def procrustes_aligned(poses_3d: Tensor, target_3d: Tensor) -> Tensor:
     return scale * source @ ((u * sign[..., None, :]) @ vh) + centre
 
 
-def pa_mpjpe(poses_3d: Tensor, target_3d: Tensor) -> Tensor:
-    """Mean joint error after `procrustes_aligned`, frame by frame: two (..., 17, 3) in mm -> scalar mm.
-
-    >>> target = torch.randn(60, 17, 3, generator=torch.Generator().manual_seed(0)) * 300
-    >>> moved = target * 0.9 + torch.tensor([50.0, 0.0, 4000.0])
-    >>> bool(pa_mpjpe(moved, target) < 0.01)
-    True
-    """
-    return joint_errors(procrustes_aligned(poses_3d, target_3d), target_3d).mean()
-
-
-def acceleration_errors(
-    poses_3d: Tensor, target_3d: Tensor, mask: Tensor | None = None, frame: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
+def acceleration_errors(poses_3d: Tensor, target_3d: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Errors of the second difference over time, and which of them count.
 
-    Two (T, ..., 17, 3) in mm, time first; mask (T, ...) true where a frame counts; frame (T,) frame numbers. Returns
-    errors (T-2, ..., 17) in mm/frame^2 at frames 1..T-2 and counts (T-2, ...): three frames that count and follow each
-    other. Coordinates are taken as they are: pass `root_relative` poses for the usual root-free number.
+    Two (T, ..., 17, 3) in mm, time first; mask (T, ...) true where a frame counts. Returns errors (T-2, ..., 17) in
+    mm/frame^2 at frames 1..T-2 and counts (T-2, ...): three frames in a row that count. Coordinates are taken as they
+    are: pass `root_relative` poses for the usual root-free number.
+
+    >>> target = torch.zeros(4, 17, 3)
+    >>> jump = target.clone()
+    >>> jump[1:, :, 0] = 6.0  # |second difference| is 6 at frame 1, 0 at frame 2
+    >>> acceleration_errors(jump, target, torch.ones(4, dtype=torch.bool))[0][:, 0]
+    tensor([6., 0.])
     """
     _check_pair(poses_3d, target_3d)
     if poses_3d.ndim < 3:
         raise ShapeError("poses_3d", ("T", "...", len(MUPOTS_17), 3), poses_3d.shape)
     difference = poses_3d - target_3d
     errors = (difference[2:] - 2 * difference[1:-1] + difference[:-2]).norm(dim=-1)
-    counts = torch.ones(errors.shape[:-1], dtype=torch.bool, device=errors.device)
-    if mask is not None:
-        check_shape("mask", mask, tuple(poses_3d.shape[:-2]))
-        counts &= mask[2:] & mask[1:-1] & mask[:-2]
-    if frame is not None:
-        check_shape("frame", frame, (len(poses_3d),))
-        step = frame.diff()
-        follows = (step[1:] == 1) & (step[:-1] == 1)
-        counts &= follows.reshape(-1, *[1] * (counts.ndim - 1))
+    check_shape("mask", mask, tuple(poses_3d.shape[:-2]))
+    counts = mask[2:] & mask[1:-1] & mask[:-2]
     return errors, counts
-
-
-def acceleration_error(
-    poses_3d: Tensor, target_3d: Tensor, mask: Tensor | None = None, frame: Tensor | None = None
-) -> Tensor:
-    """Mean of `acceleration_errors`, of those that count: scalar mm/frame^2, NaN where none counts.
-
-    >>> target = torch.zeros(4, 17, 3)
-    >>> jump = target.clone()
-    >>> jump[1:, :, 0] = 6.0  # |second difference| is 6 at frame 1, 0 at frame 2
-    >>> acceleration_error(jump, target)
-    tensor(3.)
-    """
-    errors, counts = acceleration_errors(poses_3d, target_3d, mask, frame)
-    return errors[counts].mean()
 
 
 def within(errors: Tensor, threshold: float = PCK_THRESHOLD) -> Tensor:
@@ -197,40 +115,6 @@ def fraction_of_thresholds(errors: Tensor) -> Tensor:
     thresholds = torch.tensor(AUC_THRESHOLDS, dtype=errors.dtype, device=errors.device)
     not_above = torch.searchsorted(thresholds, errors.contiguous(), right=True)
     return 100.0 * (len(AUC_THRESHOLDS) - not_above).to(errors.dtype) / len(AUC_THRESHOLDS)
-
-
-def pck(
-    poses_3d: Tensor, target_3d: Tensor, joints: Sequence[int] = SCORED_JOINTS, threshold: float = PCK_THRESHOLD
-) -> Tensor:
-    """Percentage of the given joints with an error < threshold mm, poses as they are: two (..., 17, 3) -> percent.
-
-    >>> target = torch.zeros(60, 17, 3)
-    >>> moved = target.clone()
-    >>> moved[:, 0, 0] = 200.0  # one of 14 joints is too far off
-    >>> pck(moved, target)
-    tensor(92.8571)
-    """
-    return within(joint_errors(poses_3d, target_3d)[..., list(joints)], threshold).mean()
-
-
-def auc(poses_3d: Tensor, target_3d: Tensor, joints: Sequence[int] = SCORED_JOINTS) -> Tensor:
-    """Mean of `pck` over the thresholds 0, 5, ..., 150 mm (31 of them): two (..., 17, 3) -> percent.
-
-    >>> target = torch.zeros(60, 17, 3)
-    >>> auc(target + torch.tensor([77.0, 0.0, 0.0]), target)  # below 15 of the 31 thresholds: 80, 85, ..., 150
-    tensor(48.3871)
-    """
-    return fraction_of_thresholds(joint_errors(poses_3d, target_3d)[..., list(joints)]).mean()
-
-
-def detection_rate(paired: Tensor, annotated: Tensor) -> Tensor:
-    """Percentage of the annotated people that were found: two masks (...) -> percent, NaN where none is annotated.
-
-    >>> detection_rate(torch.tensor([True, False, True]), torch.tensor([True, True, False]))
-    tensor(50., dtype=torch.float64)
-    """
-    check_shape("annotated", annotated, tuple(paired.shape))
-    return 100.0 * paired[annotated].double().mean()
 
 
 def root_ap(
@@ -306,15 +190,14 @@ def sequence_errors(
     poses_3d: Tensor,
     target_3d: Tensor,
     scored: Tensor | None = None,
-    frame: Tensor | None = None,
     fps: float | None = None,
 ) -> dict[str, Errors]:
     """Every error of one sequence, joint by joint, by the key of the score that is their mean.
 
-    Two (T, ..., 17, 3) in mm, time first; scored (T, ...), true where a pose counts, default all; frame (T,): frame
-    numbers, default consecutive; fps: without it no acceleration in m/s^2. Keys without a prefix are relative to the
-    hip, `a_` are absolute, `n_` after `sequence_scale`, `pa_` after `procrustes_aligned`; PCK and AUC are without bone
-    rescaling. A key without a value is absent.
+    Two (T, ..., 17, 3) in mm, time first; scored (T, ...), true where a pose counts, default all; fps: without it
+    no acceleration in m/s^2. Keys without a prefix are relative to the hip, `a_` are absolute, `n_` after
+    `sequence_scale`, `pa_` after `procrustes_aligned`; PCK and AUC are without bone rescaling. mpjpe_mm counts the
+    hip's own zero, n_mpjpe_mm does not. A key without a value is absent.
 
     >>> target = torch.zeros(60, 17, 3) + torch.tensor([0.0, 0.0, 4000.0])
     >>> errors = sequence_errors(target + 100.0, target)
@@ -342,7 +225,7 @@ def sequence_errors(
     }
     errors = {key: Errors(value[:, list(joints)], joints, rows) for key, (value, joints) in values.items()}
     for prefix, pair in (("", (root_relative(poses_3d), root_relative(target_3d))), ("a_", (poses_3d, target_3d))):
-        acceleration, counts = acceleration_errors(*pair, scored, frame)
+        acceleration, counts = acceleration_errors(*pair, scored)
         if bool(counts.any()):
             middle = counts.flatten().nonzero()[:, 0] + counts[0].numel()
             errors[f"{prefix}accel_mm"] = Errors(acceleration[counts], every, middle)
@@ -365,21 +248,3 @@ def pck_values(absolute: Tensor, relative: Tensor) -> dict[str, tuple[Tensor, tu
         for prefix, errors in (("r", relative), ("a", absolute))
         for key, measure in (("pck", within), ("auc", fraction_of_thresholds))
     }
-
-
-def mpi_inf_3dhp_scores(
-    poses_3d: Tensor, target_3d: Tensor, mask: Tensor, fps: float | None = None
-) -> dict[str, float]:
-    """Scores of one sequence in the MPI-INF-3DHP test protocol (docs/method.md §6); its result is the mean of six.
-
-    Two (T, 17, 3) in mm; mask (T,), true on the frames that count: valid_frame and is_valid. The keys are those of
-    `sequence_errors`, which also says what fps is for; none where no frame counts.
-
-    >>> target = torch.zeros(60, 17, 3) + torch.tensor([0.0, 0.0, 4000.0])
-    >>> scores = mpi_inf_3dhp_scores(target + 100.0, target, torch.ones(60, dtype=torch.bool))
-    >>> scores["r_pck_raw_pct"], scores["a_pck_raw_pct"]
-    (100.0, 0.0)
-    """
-    check_shape("poses_3d", poses_3d, ("T", len(MUPOTS_17), 3))
-    check_shape("mask", mask, (len(poses_3d),))
-    return {key: errors.mean for key, errors in sequence_errors(poses_3d, target_3d, mask, fps=fps).items()}

@@ -10,7 +10,7 @@ import logging
 
 from pose.coordinates import same_coordinates
 from pose.errors import DataError
-from pose.metrics.joint_errors import mpi_inf_3dhp_scores
+from pose.metrics.joint_errors import sequence_errors
 from pose.metrics.mupots import mean_scores
 from pose.sequence import PoseSequence
 
@@ -36,7 +36,7 @@ def scored_sequences(annotated: list[PoseSequence]) -> list[PoseSequence]:
 def mean_sequence_scores(
     predicted: list[PoseSequence], annotated: list[PoseSequence]
 ) -> tuple[Scores, dict[str, Scores]]:
-    """(means over the sequences, scores by sequence name) of the keys of `mpi_inf_3dhp_scores`.
+    """(means over the sequences, scores by sequence name) of the keys of `joint_errors.sequence_errors`.
 
     The two lists hold the same sequences in the same order. Raises DataError if no frame of any counts or where 3D
     poses are missing, MismatchError if the coordinates differ.
@@ -49,5 +49,6 @@ def mean_sequence_scores(
             raise DataError(f"{truth.name}: has no 3D poses to score; scoring needs predictions of an annotated set")
         if truth in scored:
             mask = truth.annotated & truth.detected
-            per_sequence[truth.sequence] = mpi_inf_3dhp_scores(prediction.poses_3d, truth.poses_3d, mask, truth.fps)
+            errors = sequence_errors(prediction.poses_3d, truth.poses_3d, mask, truth.fps)
+            per_sequence[truth.sequence] = {key: values.mean for key, values in errors.items()}
     return mean_scores(per_sequence.values()), per_sequence

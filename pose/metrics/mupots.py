@@ -272,7 +272,7 @@ def _score_pairs(
         pairs = pair_given(annotated, predicted) if pairing == "given" else pair_by_2d(annotated, predicted)
         if (key := pairs.tobytes()) not in found:
             errors = _errors_of_pairs(annotated, predicted, pairs)
-            detected = err.detection_rate(torch.from_numpy(pairs >= 0), torch.from_numpy(annotated.valid))
+            detected = 100.0 * (pairs[annotated.valid] >= 0).mean()
             scores = {"detected_pct": float(detected), "ap_root_25cm_pct": precision}
             found[key] = scores | {name: value.mean for name, value in errors.items()}, errors
         results[pairing] = found[key]

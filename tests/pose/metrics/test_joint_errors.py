@@ -16,6 +16,10 @@ def random_poses(seed: int, *shape: int) -> tuple[torch.Tensor, torch.Tensor]:
     return target + 60 * torch.randn(target.shape, generator=generator, dtype=torch.float64), target
 
 
+def score(poses: torch.Tensor, target: torch.Tensor, key: str, scored: torch.Tensor | None = None) -> float:
+    return err.sequence_errors(poses, target, scored)[key].mean
+
+
 def rotation(seed: int) -> torch.Tensor:
     q, _ = torch.linalg.qr(torch.randn(3, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64))
     return q * torch.det(q).sign()
@@ -24,31 +28,32 @@ def rotation(seed: int) -> torch.Tensor:
 def test_procrustes_undoes_similarities_but_not_mirrors():
     _, target = random_poses(1, 6)
     moved = 0.7 * target @ rotation(2) + torch.tensor([10.0, -20.0, 500.0])
-    assert float(err.pa_mpjpe(moved, target)) == pytest.approx(0, abs=1e-9)
-    assert float(err.pa_mpjpe(moved * torch.tensor([-1.0, 1.0, 1.0]), target)) > 50
+    assert score(moved, target, "pa_mpjpe_mm") == pytest.approx(0, abs=1e-9)
+    assert score(moved * torch.tensor([-1.0, 1.0, 1.0]), target, "pa_mpjpe_mm") > 50
     assert not err.procrustes_aligned(torch.zeros(1, 17, 3), target[:1].float()).isnan().any()
 
 
 def test_acceleration_by_hand():
     target = torch.zeros(6, 17, 3)
     moving = torch.arange(6.0)[:, None, None] * torch.ones(17, 3)
-    assert float(err.acceleration_error(moving, target)) == 0  # constant speed
+    assert score(moving, target, "a_accel_mm") == 0  # constant speed
     parabola = (torch.arange(6.0) ** 2)[:, None, None] * torch.tensor([3.0, 0.0, 0.0]).expand(17, 3)
-    assert float(err.acceleration_error(parabola, target)) == pytest.approx(6)
-    assert float(err.acceleration_error(parabola + moving, moving)) == pytest.approx(6)
+    assert score(parabola, target, "a_accel_mm") == pytest.approx(6)
+    assert score(parabola + moving, moving, "a_accel_mm") == pytest.approx(6)
 
 
-def test_acceleration_without_three_consecutive_frames_that_count_is_nan():
+def test_no_acceleration_without_three_frames_in_a_row_that_count():
     poses, mask = torch.zeros(7, 2, 17, 3), torch.ones(7, 2, dtype=torch.bool)
-    assert err.acceleration_error(poses, poses, frame=2 * torch.arange(7)).isnan()
+    mask[::3] = False
+    assert "accel_mm" not in err.sequence_errors(poses, poses, mask)
     for length in (0, 1, 2):
-        assert err.acceleration_error(poses[:length], poses[:length], mask[:length], torch.arange(length)).isnan()
+        assert "accel_mm" not in err.sequence_errors(poses[:length], poses[:length])
 
 
 def test_thresholds_are_strict():
     target = torch.zeros(1, 17, 3)
-    assert float(err.pck(target + torch.tensor([150.0, 0, 0]), target)) == 0
-    assert float(err.pck(target + torch.tensor([149.99, 0, 0]), target)) == 100
+    assert score(target + torch.tensor([150.0, 0, 0]), target, "a_pck_raw_pct") == 0
+    assert score(target + torch.tensor([149.99, 0, 0]), target, "a_pck_raw_pct") == 100
     assert len(err.AUC_THRESHOLDS) == 31
     errors = torch.tensor([0.0, 4.9, 5.0, 149.9, 150.0, 1e5, float("nan")])
     expected = torch.tensor([30, 30, 29, 1, 0, 0, 0]) * 100 / 31
@@ -67,36 +72,31 @@ def test_root_ap_counts_one_prediction_of_a_person_strictly_within_250_mm():
     assert err.root_ap(roots, present, target, annotated & False).isnan()
 
 
-def test_mpi_inf_3dhp_scores_are_of_the_frames_that_count():
+def test_scores_are_of_the_frames_that_count():
     poses, target = random_poses(7, 40)
     poses[:, :, 2] += 100
     mask = torch.arange(40) % 3 > 0
-    scores = err.mpi_inf_3dhp_scores(poses.masked_fill(~mask[:, None, None], float("nan")), target, mask)
-    for key in ("mpjpe", "a_mpjpe", "n_mrpe", "n_mpjpe", "pa_mpjpe"):
-        assert scores[f"{key}_mm"] == pytest.approx(float(getattr(err, key)(poses[mask], target[mask])))
-    assert scores["a_pck_raw_pct"] == pytest.approx(float(err.pck(poses[mask], target[mask])))
-    assert scores["mpjpe_mm"] < scores["a_mpjpe_mm"]
-    assert err.mpi_inf_3dhp_scores(poses, target, mask & False) == {}
+    found = err.sequence_errors(poses.masked_fill(~mask[:, None, None], float("nan")), target, mask)
+    expected = err.sequence_errors(poses[mask], target[mask])
+    for key in ("mpjpe_mm", "a_mpjpe_mm", "mrpe_mm", "n_mrpe_mm", "n_mpjpe_mm", "pa_mpjpe_mm", "a_pck_raw_pct"):
+        assert found[key].mean == pytest.approx(expected[key].mean)
+    assert found["mpjpe_mm"].mean < found["a_mpjpe_mm"].mean
 
 
-@pytest.mark.parametrize("metric", [err.mpjpe, err.a_mpjpe, err.mrpe, err.n_mrpe, err.n_mpjpe, err.pa_mpjpe, err.pck])
-def test_shapes_are_checked(metric):
+@pytest.mark.parametrize("function", [err.sequence_errors, err.joint_errors, err.procrustes_aligned])
+def test_shapes_are_checked(function):
     with pytest.raises(ShapeError, match="poses_3d"):
-        metric(torch.zeros(4, 16, 3), torch.zeros(4, 16, 3))
+        function(torch.zeros(4, 16, 3), torch.zeros(4, 16, 3))
     with pytest.raises(ShapeError, match="target_3d"):
-        metric(torch.zeros(4, 17, 3), torch.zeros(17, 3))
+        function(torch.zeros(4, 17, 3), torch.zeros(17, 3))
 
 
 def test_other_shapes_are_checked():
     poses = torch.zeros(4, 17, 3)
     with pytest.raises(ShapeError, match="poses_3d"):
-        err.acceleration_error(poses[0], poses[0])
-    with pytest.raises(ShapeError, match="frame"):
-        err.acceleration_error(poses, poses, frame=torch.arange(3))
+        err.acceleration_errors(poses[0], poses[0], torch.ones(()))
     with pytest.raises(ShapeError, match="mask"):
-        err.mpi_inf_3dhp_scores(poses, poses, torch.ones(3, dtype=torch.bool))
+        err.acceleration_errors(poses, poses, torch.ones(3, dtype=torch.bool))
     with pytest.raises(ShapeError, match="target_roots"):
         one = torch.ones(4, 1, dtype=torch.bool)
         err.root_ap(poses[:, :1], one, poses[:3, :1], one)
-    with pytest.raises(ShapeError, match="annotated"):
-        err.detection_rate(torch.ones(3, dtype=torch.bool), torch.ones(4, dtype=torch.bool))
