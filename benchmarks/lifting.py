@@ -1,49 +1,41 @@
-"""Whole sequences through the lifter: frames per second, the fraction of the machine's peak, and bfloat16:
+"""Whole sequences through the lifter: frames per second, and the fraction of the machine's peak:
 
     python -m benchmarks.run --only lifting    # the size of MuPoTS-3D and less, under a minute
 
 frames    `lift` of all people, against the network's convolutions person by person, plain, then mirrored
 fraction  the same, against the matrix products of the network, plain and mirrored, at the peak just then (machine.py)
-bfloat16  `lift(precision="bfloat16")` against float32: frames per second; where the processor does not have it, of a
-          few frames only
-accuracy  mean distance of a joint between the two on simulated detections, against the lifter's own error there
 """
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterator, Sequence
-from functools import partial
 
 import torch
 from torch import Tensor
 
 from benchmarks.figure import Figure, timed
 from benchmarks.loader import random_sequences
-from benchmarks.long_video import scene
 from benchmarks.machine import beside_the_peak
 from benchmarks.memory import PeakMemory
-from lightning_modules.checkpoint import load_lifter
 from lightning_modules.lifter import Lifter
 from lightning_modules.networks.tcn import TemporalConvNet
-from lightning_modules.prediction import has_bfloat16, lift
+from lightning_modules.prediction import lift
 from pose.features import N_FEATURES, N_TARGETS, Standardiser, decode_3d, features_2d, flip_2d, flip_3d
 from pose.sequence import PoseSequence
 
 SIZES = (0.01, 0.1, 1.0)
 FRAMES, EACH = 21_000, 420  # 50 people, as in MuPoTS-3D
-PLAIN_FRAMES, SLOW_FRAMES = 2_100, 105  # of what is too slow to be measured in full
+PLAIN_FRAMES = 2_100  # of what is too slow to be measured in full
 NETWORK = {"channels": 1024, "filter_widths": [3, 3, 3, 3]}
 ROUNDS, AT_LEAST_S = 3, 8.0
 
 
 def figures(sizes: Sequence[float], frames: int = FRAMES, network: dict | None = None) -> Iterator[Figure]:
-    """Of each size, then of bfloat16."""
+    """Of each size."""
     lifter = random_lifter(network or NETWORK)
     for size in sizes:
         yield from _frames(lifter, size, max(1, round(frames * size)))
-    yield from _bfloat16(lifter, sizes, frames)
 
 
 def random_lifter(network: dict) -> Lifter:
@@ -97,43 +89,3 @@ def _frames(lifter: Lifter, size: float, count: int) -> Iterator[Figure]:
         "lifting/fraction of the peak", size, count, "frames", count / seconds, "frames/s",
         "its matrix products at the peak just then", limit, count / seconds / limit,
     )  # fmt: skip
-
-
-def _bfloat16(lifter: Lifter, sizes: Sequence[float], frames: int) -> Iterator[Figure]:
-    logging.getLogger("lightning_modules.prediction").setLevel(logging.ERROR)  # figures tell it
-    capable = has_bfloat16(torch.device("cpu"))
-    for size in sizes if capable else sizes[:1]:
-        count = max(1, round(frames * size)) if capable else min(SLOW_FRAMES, frames)
-        people = random_sequences(count, EACH)
-        rounds = [
-            [timed(partial(lift, lifter, people, precision=word)) for word in ("bfloat16", "float32")]
-            for _ in range(ROUNDS if capable else 1)
-        ]
-        ours, theirs = (min(seconds) for seconds in zip(*rounds, strict=True))
-        name = "lifting/bfloat16" + ("" if capable else " (not in this processor)")
-        yield Figure(name, size, count, "frames", count / ours, "frames/s", "float32", count / theirs, theirs / ours)
-    trained = load_lifter("builtin:mocap_normal")
-    people, truth = simulated(1000 if capable else SLOW_FRAMES)
-    exact, rough = (_poses(lift(trained, people, precision=word)) for word in ("float32", "bfloat16"))
-    cost, error = (float((exact - other).norm(dim=-1).mean()) for other in (rough, truth))
-    yield Figure(
-        "lifting/bfloat16 accuracy", 1.0, len(truth), "frames", cost, "mm from float32",
-        "the lifter's error, all joints in the room", error, error / cost,
-    )  # fmt: skip
-
-
-def simulated(frames: int) -> tuple[list[PoseSequence], Tensor]:
-    """People of a simulated scene as a detector sees them, and where they are (N, 17, 3) mm, one after another."""
-    camera, seen = scene(frames, people=2)
-    people = [
-        PoseSequence(
-            "simulated", number, camera, 25.0, torch.from_numpy(one.detection[..., :2]).float(),
-            torch.from_numpy(one.detection[..., 2]).float(), torch.from_numpy(one.detected),
-        )
-        for number, one in enumerate(seen)
-    ]  # fmt: skip
-    return people, torch.cat([torch.from_numpy(one.annotation_3d).float() for one in seen])
-
-
-def _poses(people: list[PoseSequence]) -> Tensor:
-    return torch.cat([one.poses_3d for one in people if one.poses_3d is not None])

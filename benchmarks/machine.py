@@ -11,7 +11,6 @@ from typing import Any
 import torch
 
 from benchmarks.figure import timed
-from lightning_modules.prediction import has_bfloat16
 
 #: Products of the network's own kind, (rows, inner, columns): the best of them is the peak.
 SHAPES = ((2048, 1024, 1024), (2048, 3072, 1024), (4096, 1024, 1024))
@@ -54,7 +53,6 @@ def describe() -> dict[str, Any]:
         "processor": _processor(),
         "cores": torch.get_num_threads(),
         "float32_gflops": round(matrix_peak(2.0) / 1e9, 1),
-        "bfloat16": has_bfloat16(torch.device("cpu")),
         "torch": torch.__version__,
         "python": platform.python_version(),
         "system": platform.system(),

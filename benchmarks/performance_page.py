@@ -35,9 +35,7 @@ processes read ahead during a step, and may be waited for as little. The size of
     "lifting": """\
 Whole sequences, plain and mirrored, 1024 channels, receptive field 81. The peak is the best rate of a float32
 matrix product on the same threads, measured just before and after each round, since a machine's speed changes;
-a row's own peak follows from its reference. The network's operations count once per frame, padding not at all.
-`precision=bfloat16` is a choice for processors that have it. *Accuracy*: `builtin:mocap_normal` on a simulated
-scene.""",
+a row's own peak follows from its reference. The network's operations count once per frame, padding not at all.""",
     "refinement": """\
 The published energy, solved, on one thread, against the published way, Adam.""",
     "protocol": """\
@@ -90,9 +88,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 def page(figures: Sequence[Figure], machine: dict[str, Any]) -> str:
     """The whole text."""
-    bfloat16 = "has bfloat16" if machine["bfloat16"] else "has no bfloat16"
     about = (
-        f"Machine: {machine['processor']}, {machine['cores']} threads, {machine['vectors']}, {bfloat16}; float32\n"
+        f"Machine: {machine['processor']}, {machine['cores']} threads, {machine['vectors']}; float32\n"
         f"matrix products at {machine['float32_gflops']:g} GFLOP/s at best before the start; torch {machine['torch']}, "
         f"Python {machine['python']}, {machine['system']}.\nThe whole took {number(machine['seconds'] / 60)} minutes."
     )

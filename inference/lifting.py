@@ -22,11 +22,8 @@ if TYPE_CHECKING:
 _TORSO = 1.4
 
 
-def lift_tracks(lifter: Lifter, sequences: list[PoseSequence], precision: str | None = None) -> list[PoseSequence]:
-    """The same sequences, of one frame rate, with `poses_3d` for every frame, resampled if need be.
-
-    precision: see `lift`.
-    """
+def lift_tracks(lifter: Lifter, sequences: list[PoseSequence]) -> list[PoseSequence]:
+    """The same sequences, of one frame rate, with `poses_3d` for every frame, resampled if need be."""
     if not sequences:
         return []
     fps = sequences[0].fps
@@ -34,9 +31,9 @@ def lift_tracks(lifter: Lifter, sequences: list[PoseSequence], precision: str | 
         raise MismatchError(f"fps: sequences of one video are expected, rates {sorted({s.fps for s in sequences})}")
     filled = [with_hips(sequence) for sequence in sequences]
     if lifter.fps is None or same_rate(fps, lifter.fps):
-        poses = [one.require("poses_3d") for one in lift(lifter, filled, precision=precision)]
+        poses = [one.require("poses_3d") for one in lift(lifter, filled)]
     else:
-        resampled = lift(lifter, [at_rate(sequence, lifter.fps) for sequence in filled], precision=precision)
+        resampled = lift(lifter, [at_rate(sequence, lifter.fps) for sequence in filled])
         poses = [
             poses_back(one.require("poses_3d"), lifter.fps, fps, len(own))
             for one, own in zip(resampled, sequences, strict=True)

@@ -25,7 +25,6 @@ from inference.resampling import check_rate, same_rate
 from inference.scene import Scene
 from inference.tracking import OfflineTracker, Tracker, sequences
 from lightning_modules.checkpoint import load_lifter
-from lightning_modules.prediction import check_precision
 from pose.errors import ConfigError, DataError, MismatchError, check_number
 from pose.sequence import PoseSequence
 from refinement import OcclusionRefinement
@@ -57,7 +56,7 @@ class Pipeline:
     lifter: a trained one, or what `load_lifter` takes. refinement, tracker: by default the product's. camera: what is
     known of the camera. detector: for videos, its name or the thing itself. fps: frames per second, before what the
     source says. people: keep that many, those seen longest. heights: known statures in mm by person number (longest
-    track first), which fix the scale. input_options: further arguments of `read_detections`. precision: see `lift`.
+    track first), which fix the scale. input_options: further arguments of `read_detections`.
     """
 
     lifter: Lifter | str | Path = DEFAULT_LIFTER
@@ -69,15 +68,12 @@ class Pipeline:
     people: int | None = None
     heights: Mapping[int, float] = field(default_factory=dict)
     input_options: Mapping[str, Any] = field(default_factory=dict)
-    precision: str | None = None
 
     def __post_init__(self) -> None:
         if self.fps is not None:
             check_rate(self.fps)
         if self.people is not None:
             check_number("people", self.people, low=1, whole=True, hint="or null to keep all")
-        if self.precision is not None:
-            check_precision(self.precision)
 
     def run(self, source: str | Path | VideoDetections) -> Prediction:
         """See `predict`."""
@@ -112,7 +108,7 @@ class Pipeline:
                 "at that rate, and back."
             )
         with clock("lifting"):
-            lifted = lift_tracks(lifter, seen, self.precision)
+            lifted = lift_tracks(lifter, seen)
         with clock("refinement"):
             refined = self.refinement(lifted)
         with clock("result"):

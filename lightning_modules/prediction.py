@@ -6,15 +6,12 @@ cut into parts, so that a few large calls serve any number of people of any leng
 
 from __future__ import annotations
 
-import copy
-import logging
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from pose.errors import ConfigError, DataError, MismatchError, check_finite, check_number
+from pose.errors import DataError, MismatchError, check_finite, check_number
 from pose.features import decode_3d, features_2d, flip_2d, flip_3d
 from pose.joint_sets import MUPOTS_17
 from pose.sequence import PoseSequence
@@ -23,12 +20,8 @@ if TYPE_CHECKING:
     from lightning_modules.lifter import Lifter
 
 
-log = logging.getLogger(__name__)
-
 #: How much shorter than the longest of a call a sequence may be, whichever is more; the padding is wasted computation.
 _WASTED, _WASTED_FRAMES = 0.05, 16
-
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def lift(
@@ -36,15 +29,12 @@ def lift(
     sequences: list[PoseSequence],
     flip: bool = True,
     frames_per_call: int = 2048,
-    precision: str | None = None,
 ) -> list[PoseSequence]:
     """The sequences with `poses_3d` predicted for every frame, undetected ones included, in mm.
 
     flip: average with the mirrored-back prediction on the mirrored detections, in mm.
     frames_per_call: how many frames the network takes at once, beside those before and after that it looks at; bounds
     memory, has no influence on the result.
-    precision: of the network's sums, one of PRECISIONS, default the lifter's own. "bfloat16" pays where the processor
-    has it (`has_bfloat16`) and costs accuracy (docs/performance.md).
 
     Runs on the lifter's device, in evaluation mode; poses come back on each sequence's own device. Raises MismatchError
     for detections of another joint set than the lifter's, DataError without a camera or for detections that are NaN.
@@ -59,16 +49,13 @@ def lift(
     (torch.Size([50, 17, 3]), 'normal')
     """
     check_number("frames_per_call", frames_per_call, low=1, whole=True)
-    dtype = PRECISIONS[check_precision(precision)] if precision is not None else next(lifter.parameters()).dtype
-    if dtype == torch.bfloat16 and not has_bfloat16(lifter.device):
-        log.warning("precision=bfloat16: this processor does not have it, which makes it slower than float32")
     views = [_network_input(lifter, sequence, flip) for sequence in sequences if len(sequence)]
     was_training = lifter.training
     lifter.eval()
     try:
         # Also while training in mixed precision, so that validation sees what a prediction gives later.
         with torch.inference_mode(), torch.autocast(lifter.device.type, enabled=False):
-            outputs = _run(lifter, _network(lifter, dtype), views, frames_per_call)
+            outputs = _run(lifter, views, frames_per_call)
             poses = iter([_decode(lifter, found) for found in outputs])
     finally:
         lifter.train(was_training)
@@ -78,21 +65,6 @@ def lift(
         poses_3d = next(poses).clone() if len(sequence) else torch.zeros(0, len(MUPOTS_17), 3)
         predicted.append(sequence.with_poses(poses_3d.to(sequence.keypoints_2d.device), lifter.coordinates))
     return predicted
-
-
-def check_precision(precision: str) -> str:
-    """`precision`, or ConfigError if it is none of PRECISIONS."""
-    if precision not in PRECISIONS:
-        raise ConfigError(f"precision={precision}: must be one of {', '.join(PRECISIONS)}")
-    return precision
-
-
-def has_bfloat16(device: torch.device) -> bool:
-    """Whether the processor multiplies in bfloat16; False also where torch cannot tell."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
-    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
 def _network_input(lifter: Lifter, sequence: PoseSequence, flip: bool) -> Tensor:
@@ -119,18 +91,13 @@ def _network_input(lifter: Lifter, sequence: PoseSequence, flip: bool) -> Tensor
     return torch.cat([first.expand(-1, left, -1), features, last.expand(-1, context - left, -1)], dim=1)
 
 
-def _network(lifter: Lifter, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
-    """The lifter's network with sums in `dtype`; float32 comes out."""
-    network = lifter.network
-    if dtype != next(network.parameters()).dtype:
-        network = copy.deepcopy(network).to(dtype)
-    return lambda features: network(features.to(dtype)).float()
+def _run(lifter: Lifter, views: list[Tensor], frames_per_call: int) -> list[Tensor]:
+    """Network outputs (1 or 2, T, 51) of each padded input, standardised, float32."""
+    dtype = lifter.feature_mean.dtype
 
+    def network(features: Tensor) -> Tensor:
+        return lifter.network(features.to(dtype)).float()
 
-def _run(
-    lifter: Lifter, network: Callable[[Tensor], Tensor], views: list[Tensor], frames_per_call: int
-) -> list[Tensor]:
-    """Network outputs (1 or 2, T, 51) of each padded input, standardised."""
     context = lifter.network.receptive_field - 1
     if lifter.network.norm == "instance":  # normalises over time, so people must not share a call
         return [network(view) for view in views]

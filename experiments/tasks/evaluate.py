@@ -67,9 +67,6 @@ def read_test_set(cfg: DictConfig) -> list[PoseSequence]:
 
 
 def _evaluate_lifter(cfg: DictConfig, annotated: list[PoseSequence], method: Refiner, logger: Any) -> dict[str, Any]:
-    from lightning_modules.prediction import check_precision
-
-    check_precision(cfg.precision)
     lifter, train_data = lifters.obtain(cfg, logger)
     predictions, scores = lift_and_score(cfg, lifter, annotated, method)
     lifted, people = predictions["lifted"], predictions.get("refined", predictions["lifted"])
@@ -86,7 +83,7 @@ def lift_and_score(
     from lightning_modules.prediction import lift
 
     with stage(f"lifting {sum(map(len, annotated))} frames of {len(annotated)} people"):
-        lifted = lift(lifter, annotated, precision=cfg.precision)
+        lifted = lift(lifter, annotated)
     return refine_and_score(cfg, annotated, lifted, method)
 
 

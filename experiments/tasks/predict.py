@@ -53,7 +53,6 @@ def predict(cfg: DictConfig) -> None:
         fps=given.fps,
         people=given.people,
         heights=heights,
-        precision=cfg.precision,
         **parts,
     )
     with stage("predicting"):

@@ -59,14 +59,11 @@ def test_training(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_lifting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lifting, "AT_LEAST_S", 0.0)
-    monkeypatch.setattr(lifting, "SLOW_FRAMES", 12)
     monkeypatch.setattr("benchmarks.machine.matrix_peak", lambda: 1e9)
-    frames, fraction, *others = lifting.figures([0.5], frames=60, network=NETWORK)
+    frames, fraction = lifting.figures([0.5], frames=60, network=NETWORK)
     assert (frames.name, frames.count) == ("lifting/frames", 30)
     operations = 2 * lifting.flops_per_frame(TemporalConvNet(**NETWORK))
     assert fraction.ratio == pytest.approx(fraction.value * operations / 1e9)
-    assert [figure.name.split(" ")[0] for figure in others] == 2 * ["lifting/bfloat16"]
-    assert 0.01 < others[1].value < 50 < others[1].reference_value
 
 
 def test_the_plain_way_gives_the_same_poses() -> None:

@@ -149,21 +149,6 @@ def test_unusable_sequences_are_refused(make_lifter, make_person) -> None:
         lift(lifter, [person], frames_per_call=0)
 
 
-@pytest.mark.parametrize("norm", ["batch", "instance"])
-def test_precision(make_lifter, make_person, norm: str) -> None:
-    lifter = make_lifter(network={"channels": 8, "filter_widths": [3, 3], "norm": norm})
-    person = make_person(frames=20)
-    plain, rough = (lift(lifter, [person], precision=name)[0].poses_3d for name in ("float32", "bfloat16"))
-    assert torch.equal(plain, lift(lifter, [person])[0].poses_3d)
-    assert rough.dtype == torch.float32
-    assert 0 < (rough - plain).norm(dim=-1).mean() < 0.05 * plain.norm(dim=-1).mean()
-    assert next(lifter.parameters()).dtype == torch.float32
-    exact = lift(lifter.double(), [person])[0].poses_3d
-    torch.testing.assert_close(exact, plain, rtol=1e-5, atol=1e-2)
-    with pytest.raises(ConfigError, match="precision=float8: must be one of float32, bfloat16"):
-        lift(lifter, [person], precision="float8")
-
-
 def test_mixed_precision_of_training_does_not_reach_it(make_lifter, make_person) -> None:
     lifter, person = make_lifter(), make_person(frames=20)
     with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -90,7 +90,6 @@ def test_pictures_are_left_out_where_av_is_missing(run_here, words: list[str], m
         (["input=absent.mp4"], "absent.mp4"),
         (["fps=0"], "fps=0"),
         (["people=0"], "people=0"),
-        (["precision=float8"], "precision=float8: must be one of float32, bfloat16"),
         (["heights=1750"], "heights=1750: must be statures in mm by person number"),
         (["heights={0:1.75}"], "heights[0]=1.75: must be a number >= 400 and <= 2600; mm"),
         (["camera.fov_deg=300"], "camera.fov_deg=300: must be a number >= 1 and <= 170; degrees"),
