@@ -15,7 +15,7 @@ Where to look:
     published/      the published energy, `PaperRefinement` (by Adam) and `FastRefinement` (by banded solves)
 
 To add a refinement: write a class with explicit constructor arguments, the keys of its configuration, each checked
-there (`pose.errors.check_number`); a `name`, the option's; and `__call__(sequences, progress=None)` that returns a
+there (`pose.errors.check_number`); a `name`, the option's; and `__call__(sequences)` that returns a
 `RefinementResult` whose sequences come from `refiner.with_refined`, which sets `observed` and `lifted_3d`. Export it
 here; give it a file in conf/refinement/ and a test. It depends on `pose` alone. The formulas are in docs/refinement.md.
 """

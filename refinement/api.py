@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from pose.cameras import Camera
-from pose.errors import ConfigError, DataError, MismatchError, ShapeError, check_shape
+from pose.errors import ConfigError, MismatchError, ShapeError, check_shape
 from pose.joint_sets import COCO_19, MUPOTS_17, JointSet
 from pose.sequence import PoseSequence
 from refinement.gaps import filled, given_joints
@@ -211,13 +211,11 @@ def _camera(camera: Any) -> Camera | None:
 
 def _marked(refined: PoseSequence, given: PoseSequence) -> PoseSequence:
     """The refined person with what is known of gaps: joints that were missing are not observed, or NaN if always."""
-    if refined.poses_3d is None or refined.observed is None:
-        raise DataError(f"{refined.name}: the refinement returned no poses")
     found = given_joints(given)
     never = ~found.any(0)
     return dataclasses.replace(
         refined,
-        poses_3d=refined.poses_3d.masked_fill(never[:, None], torch.nan),
-        observed=refined.observed & found,
+        poses_3d=refined.require("poses_3d").masked_fill(never[:, None], torch.nan),
+        observed=refined.require("observed") & found,
         lifted_3d=given.poses_3d if given.lifted_3d is None else given.lifted_3d,
     )

@@ -23,10 +23,8 @@ from pose.sequence import PoseSequence
 from refinement.gaps import bridge
 from refinement.refiner import (
     MM_PER_M,
-    Progress,
     RefinementResult,
     check_refinable,
-    given_poses,
     observed_frames,
     with_refined,
 )
@@ -43,21 +41,19 @@ class Baseline(ABC):
 
     name: str
 
-    def __call__(self, sequences: list[PoseSequence], progress: Progress | None = None) -> RefinementResult:
+    def __call__(self, sequences: list[PoseSequence]) -> RefinementResult:
         start = time.perf_counter()
         for sequence in sequences:
             check_refinable(sequence)
         refined = []
         for sequence in sequences:
-            poses = given_poses(sequence)
+            poses = sequence.require("poses_3d")
             scores = sequence.confidence.double().cpu().numpy()
             known = observed_frames(sequence)[:, 0].cpu().numpy()
             given = poses.double().cpu().numpy() / MM_PER_M
             smooth = self.smooth(bridge(given, known), np.where(known, scores.mean(1), 0.0), sequence)
             moved = torch.from_numpy(MM_PER_M * smooth).to(poses)
             refined.append(with_refined(sequence, moved))
-            if progress is not None:
-                progress(len(refined), len(sequences))
         return RefinementResult(refined, time.perf_counter() - start)
 
     @abstractmethod

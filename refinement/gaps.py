@@ -10,7 +10,6 @@ from torch import Tensor
 
 from pose.errors import DataError
 from pose.sequence import PoseSequence
-from refinement.refiner import given_poses
 
 
 def bridge(values: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -32,7 +31,7 @@ def bridge(values: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 def given_joints(sequence: PoseSequence) -> Tensor:
     """(T, J) bool: joints that are not NaN. Raises for no poses and for nothing but NaN."""
-    found = given_poses(sequence).isfinite().all(-1)
+    found = sequence.require("poses_3d").isfinite().all(-1)
     if len(found) and not bool(found.any()):
         raise DataError(f"{sequence.name}: poses_3d are NaN in all frames; at least one pose is needed")
     return found

@@ -8,7 +8,6 @@ taken as consecutive. `refine` (refinement/api.py) does the same for plain array
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,9 +20,6 @@ MM_PER_M = 1000
 
 #: Heatmap peaks of HR-Net overshoot 1 a little; anything above this is another kind of score.
 HIGHEST_SCORE = 1.2
-
-#: Called with (people done, people in all) as a refiner proceeds.
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +52,7 @@ class Refiner(Protocol):
     @property
     def name(self) -> str: ...
 
-    def __call__(self, sequences: list[PoseSequence], progress: Progress | None = None) -> RefinementResult: ...
+    def __call__(self, sequences: list[PoseSequence]) -> RefinementResult: ...
 
 
 class NoRefinement:
@@ -64,15 +60,8 @@ class NoRefinement:
 
     name = "none"
 
-    def __call__(self, sequences: list[PoseSequence], progress: Progress | None = None) -> RefinementResult:
-        kept = [
-            dataclasses.replace(
-                s,
-                observed=observed_frames(s) if s.observed is None else s.observed,
-                lifted_3d=s.poses_3d if s.lifted_3d is None else s.lifted_3d,
-            )
-            for s in sequences
-        ]
+    def __call__(self, sequences: list[PoseSequence]) -> RefinementResult:
+        kept = [with_refined(s, s.require("poses_3d"), s.observed, s.std_mm) for s in sequences]
         return RefinementResult(kept, seconds=0.0)
 
 
@@ -96,7 +85,7 @@ def observed_frames(sequence: PoseSequence) -> Tensor:
 
 def check_refinable(sequence: PoseSequence) -> None:
     """Raise DataError or MismatchError, naming sequence and frame, unless it holds poses and scores fit to refine."""
-    poses = given_poses(sequence)
+    poses = sequence.require("poses_3d")
     if sequence.joints_3d.root is None:
         raise MismatchError(f"{sequence.name}: joint set {sequence.joints_3d.name} has no root, which refinement needs")
     if len(sequence) == 0:
@@ -105,13 +94,6 @@ def check_refinable(sequence: PoseSequence) -> None:
     scores = sequence.confidence
     outside = ~((scores >= 0) & (scores <= HIGHEST_SCORE)).all(1)
     _refuse(sequence, outside, "confidence", "outside 0..1", "bring the detector's scores to 0..1")
-
-
-def given_poses(sequence: PoseSequence) -> Tensor:
-    """The poses (T, J, 3) mm of a sequence; MismatchError if it has none."""
-    if sequence.poses_3d is None:
-        raise MismatchError(f"{sequence.name}: no 3D poses to refine; predict them first")
-    return sequence.poses_3d
 
 
 def _refuse(sequence: PoseSequence, bad: Tensor, key: str, found: str, remedy: str) -> None:

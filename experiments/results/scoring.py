@@ -8,9 +8,8 @@ from typing import Any
 
 import torch
 from omegaconf import DictConfig
-from torch import Tensor
 
-from pose.errors import ConfigError, DataError
+from pose.errors import ConfigError
 from pose.metrics.mpi_inf_3dhp import scored_sequences
 from pose.metrics.mupots import PAIRINGS, PEOPLE, AnnotatedScene, PredictedScene, mean_scores, score_scenes
 from pose.metrics.occlusion import occlusion_lengths, part_counts
@@ -72,7 +71,9 @@ def score_mpi_inf_3dhp(annotated: list[PoseSequence], predicted: Mapping[str, li
     every, found = {}, {}
     for kind, people in predicted.items():
         detected = [
-            dataclasses.replace(person, poses_3d=_poses(person).masked_fill(~own.detected[:, None, None], torch.nan))
+            dataclasses.replace(
+                person, poses_3d=person.require("poses_3d").masked_fill(~own.detected[:, None, None], torch.nan)
+            )
             for person, own in zip(people, annotated, strict=True)
         ]
         for scores, sequences in ((every, people), (found, detected)):
@@ -108,9 +109,3 @@ def _occlusion(annotated: Mapping[str, AnnotatedScene], scores: Mapping[str, Map
         return {"frames": {}}
     frames = {"all": count, **part_counts(torch.cat(lengths))}
     return {"frames": frames, **{kind: found["parts"] for kind, found in scores.items()}}
-
-
-def _poses(person: PoseSequence) -> Tensor:
-    if person.poses_3d is None:
-        raise DataError(f"{person.name}: has no 3D poses to compare")
-    return person.poses_3d

@@ -38,17 +38,15 @@ def mean_sequence_scores(
 ) -> tuple[Scores, dict[str, Scores]]:
     """(means over the sequences, scores by sequence name) of the keys of `joint_errors.sequence_errors`.
 
-    The two lists hold the same sequences in the same order. Raises DataError if no frame of any counts or where 3D
-    poses are missing, MismatchError if the coordinates differ.
+    The two lists hold the same sequences in the same order. Raises DataError if no frame of any counts,
+    MismatchError where 3D poses are missing or the coordinates differ.
     """
     scored = scored_sequences(annotated)
     per_sequence = {}
     for prediction, truth in zip(predicted, annotated, strict=True):
         same_coordinates(f"annotation of {truth.name}", truth.coordinates, prediction.coordinates)
-        if prediction.poses_3d is None or truth.poses_3d is None:
-            raise DataError(f"{truth.name}: has no 3D poses to score; scoring needs predictions of an annotated set")
         if truth in scored:
             mask = truth.annotated & truth.detected
-            errors = sequence_errors(prediction.poses_3d, truth.poses_3d, mask, truth.fps)
+            errors = sequence_errors(prediction.require("poses_3d"), truth.require("poses_3d"), mask, truth.fps)
             per_sequence[truth.sequence] = {key: values.mean for key, values in errors.items()}
     return mean_scores(per_sequence.values()), per_sequence

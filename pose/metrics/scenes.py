@@ -112,8 +112,6 @@ def _people(
     taken = np.zeros(shape, dtype=bool)
     for member in group:
         same_joint_set(f"{member.name}: joints_3d", member.joints_3d, MUPOTS_17)
-        if member.poses_3d is None:
-            raise MismatchError(f"{member.name}: has no poses_3d, needed for an evaluation")
         frame = member.frame.cpu().numpy()
         if member.person < 0 or (frame < 0).any():
             raise DataError(f"{member.name}: negative person or frame numbers; both count from 0")
@@ -129,7 +127,7 @@ def _people(
                 f"{member.name}: frame {twice[0]} is given more than once; keep one row per person and frame"
             )
         taken[frame, member.person] = True
-        yield member.person, frame, member, _numpy(member.poses_3d)
+        yield member.person, frame, member, _numpy(member.require("poses_3d"))
 
 
 def _check_whole(member: PoseSequence, poses_3d: np.ndarray, rows: np.ndarray) -> None:

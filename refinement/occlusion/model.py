@@ -43,7 +43,7 @@ from pose.errors import check_number
 from pose.sequence import PoseSequence
 from refinement.occlusion.fixed_lag import solve_fixed_lag
 from refinement.occlusion.person import Bones, Noise, Person, Solution
-from refinement.refiner import Progress, RefinementResult, check_refinable, given_poses, with_refined
+from refinement.refiner import RefinementResult, check_refinable, with_refined
 
 #: Below this score a joint counts as inferred.
 MIN_OBSERVED_SCORE = 0.3
@@ -132,7 +132,7 @@ class OcclusionRefinement:
             else:
                 check_number(key, value, above=0)
 
-    def __call__(self, sequences: list[PoseSequence], progress: Progress | None = None) -> RefinementResult:
+    def __call__(self, sequences: list[PoseSequence]) -> RefinementResult:
         start = time.perf_counter()
         for sequence in sequences:
             check_refinable(sequence)
@@ -140,11 +140,9 @@ class OcclusionRefinement:
         for sequence in sequences:
             person = Person.of(sequence)
             found = self.solve(person) if self.lag is None else solve_fixed_lag(self, person, self.lag)
-            given = given_poses(sequence)
+            given = sequence.require("poses_3d")
             poses, std = (torch.from_numpy(values).to(given) for values in (found.poses, found.std))
             refined.append(with_refined(sequence, poses, torch.from_numpy(found.observed).to(given.device), std))
-            if progress is not None:
-                progress(len(refined), len(sequences))
         return RefinementResult(refined, time.perf_counter() - start)
 
     def solve(self, person: Person, rounds: int | None = None) -> Solution:

@@ -13,7 +13,6 @@ import scipy  # its parts load when they are used
 from pose.joint_sets import COCO_19, JointSet
 from pose.sequence import PoseSequence
 from refinement.occlusion.identity_switches import identity_switch_frames
-from refinement.refiner import given_poses
 
 if TYPE_CHECKING:
     from refinement.occlusion.model import OcclusionRefinement
@@ -75,7 +74,7 @@ class Person:
         if sequence.camera is not None and len(matched) and np.any(points):
             camera = sequence.camera
             rays = (points[:, columns] - [camera.cx, camera.cy]) / [camera.fx, camera.fy]
-        poses = given_poses(sequence).double().cpu().numpy()
+        poses = sequence.require("poses_3d").double().cpu().numpy()
         return cls(
             poses,
             frame,

@@ -25,10 +25,8 @@ from refinement.published.visibility import MEDIAN_FRAMES, visibility
 from refinement.refiner import (
     MM_PER_M,
     Energies,
-    Progress,
     RefinementResult,
     check_refinable,
-    given_poses,
     with_refined,
 )
 
@@ -49,7 +47,7 @@ class EnergyRefinement(EnergySettings, ABC):
             **{field.name: getattr(self, field.name) for field in dataclasses.fields(EnergySettings)}
         )
 
-    def __call__(self, sequences: list[PoseSequence], progress: Progress | None = None) -> RefinementResult:
+    def __call__(self, sequences: list[PoseSequence]) -> RefinementResult:
         start = time.perf_counter()
         for sequence in sequences:
             check_refinable(sequence)
@@ -57,12 +55,10 @@ class EnergyRefinement(EnergySettings, ABC):
         refined: list[PoseSequence] = []
         minima: list[Minimum] = []
         for group in _groups(sequences):
-            x0_m = torch.cat([to_state(given_poses(s), s.joints_3d) for s in group])
+            x0_m = torch.cat([to_state(s.require("poses_3d"), s.joints_3d) for s in group])
             v = torch.cat([visibility(s.confidence, median_frames).to(x0_m) for s in group])
             minima.append(self.minimise(x0_m, v, torch.tensor([len(s) for s in group])))
             refined += _moved(group, minima[-1])
-            if progress is not None:
-                progress(len(refined), len(sequences))
         result = RefinementResult(refined, time.perf_counter() - start, _joined(minima))
         if refined:
             log.info("%s: %d people refined in %.3f s", self.name, len(refined), result.seconds)
@@ -104,8 +100,8 @@ class PaperRefinement(AdamSettings, EnergyRefinement):
         AdamSettings.__post_init__(self)
         EnergySettings.__post_init__(self)
 
-    def __call__(self, sequences: list[PoseSequence], progress: Progress | None = None) -> RefinementResult:
-        result = super().__call__(sequences, progress)
+    def __call__(self, sequences: list[PoseSequence]) -> RefinementResult:
+        result = super().__call__(sequences)
         if result.energies is not None and self.num_iter is None:
             pairs = zip(result.sequences, result.energies.converged.tolist(), strict=True)
             if unfinished := [s.name for s, converged in pairs if not converged]:
@@ -163,7 +159,7 @@ def _moved(group: list[PoseSequence], minimum: Minimum) -> list[PoseSequence]:
     joints = group[0].joints_3d
     refined, first = [], 0
     for sequence in group:
-        poses = given_poses(sequence).float().clone()
+        poses = sequence.require("poses_3d").float().clone()
         moved_mm = MM_PER_M * (minimum.x_m[first : first + len(sequence)] - to_state(poses, joints))
         poses += moved_mm[:, :1]
         poses[:, _others(joints)] += moved_mm[:, 1:]

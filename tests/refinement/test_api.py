@@ -46,7 +46,7 @@ class Recorder:
 
     name = "recorder"
 
-    def __call__(self, sequences: list[PoseSequence], progress=None) -> RefinementResult:
+    def __call__(self, sequences: list[PoseSequence]) -> RefinementResult:
         self.sequences = sequences
         return NoRefinement()(sequences)
 
@@ -280,7 +280,7 @@ def test_what_cannot_be_used(make_person: MakePerson) -> None:
         refine(make_person(3), np.ones(3))
     with pytest.raises(ConfigError, match="unit: is for plain arrays"):
         refine(make_person(3), unit="m")
-    with pytest.raises(MismatchError, match="no 3D poses"):
+    with pytest.raises(MismatchError, match="has no poses_3d"):
         refine(dataclasses.replace(make_person(3), poses_3d=None, coordinates=None))
     with pytest.raises(ShapeError, match="score"):
         refine(walk_m(3, 17), np.ones((3, 4)), keypoints_2d=np.zeros((3, 17, 2)))

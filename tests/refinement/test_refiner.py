@@ -88,9 +88,7 @@ def test_order_and_company_do_not_matter(make_person: MakePerson, monkeypatch: p
     together = method(people).sequences
     reversed_ = method(people[::-1]).sequences[::-1]
     monkeypatch.setattr(refinements, "FRAMES_AT_ONCE", 40)
-    done = []
-    in_groups = method(people, progress=lambda n, total: done.append((n, total))).sequences
-    assert done == [(2, 4), (3, 4), (4, 4)]
+    in_groups = method(people).sequences
     for a, b, c in zip(together, reversed_, in_groups, strict=True):
         torch.testing.assert_close(poses(a), poses(b), rtol=0, atol=0.01)
         torch.testing.assert_close(poses(a), poses(c), rtol=0, atol=0.01)
@@ -180,7 +178,7 @@ class TestBadInput:
 
     def test_no_poses(self, make_person: MakePerson) -> None:
         person = dataclasses.replace(make_person(5), poses_3d=None, coordinates=None)
-        with pytest.raises(MismatchError, match="TS1/0: no 3D poses"):
+        with pytest.raises(MismatchError, match="TS1/0: has no poses_3d"):
             PaperRefinement()([person])
 
     def test_no_root(self, make_person: MakePerson) -> None:

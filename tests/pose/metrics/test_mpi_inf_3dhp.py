@@ -64,5 +64,5 @@ def test_a_sequence_without_such_frames_is_skipped_and_named(caplog: pytest.LogC
 def test_what_cannot_be_compared_is_refused() -> None:
     with pytest.raises(MismatchError, match=r"annotation of TS1/0: coordinates=universal given, coordinates=normal"):
         mean_sequence_scores([person()], [person(coordinates="universal")])
-    with pytest.raises(DataError, match="TS1/0: has no 3D poses"):
+    with pytest.raises(MismatchError, match="TS1/0: has no poses_3d"):
         mean_sequence_scores([person()], [dataclasses.replace(person(), poses_3d=None)])
