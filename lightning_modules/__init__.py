@@ -3,7 +3,7 @@
 networks/   the networks, plain modules: `tcn`, one set of weights in a dilated and a strided form
 lifter      `Lifter`: a network with its standardisation, coordinates, frame rate and joint sets; predicts, no Lightning
 prediction  `lift`: whole sequences in, the same sequences with predicted poses out
-checkpoint  reading published folders, our folders, `.ckpt` and `.safetensors` files; writing ours
+checkpoint  reading published folders, our folders, `.ckpt` and `.safetensors` files; writing ours and the published
 builtin     the pretrained lifters in `weights/`, and the safetensors format
 training    `LifterTraining`: the LightningModule around a lifter: loss, optimiser, schedule, validation
 

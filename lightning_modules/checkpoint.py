@@ -1,4 +1,4 @@
-"""Trained lifters on disk: published folders, ours, run folders, `.ckpt` and `.safetensors` files in; these two out.
+"""Trained lifters on disk: published folders, ours, run folders, `.ckpt` and `.safetensors` files in; and all out.
 
 `builtin:NAME` is a lifter that comes with the package. A published folder holds `config.json`, `model_params.pkl` and
 `preprocess_params.pkl`; one of ours `lifter.ckpt`; a run folder `lifter.json`, which says where its lifter's folder is.
@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from fileio.atomic import write_bytes
-from fileio.json_yaml import load_object
+from fileio.json_yaml import load_object, write_json
 from fileio.limits import check_count
-from fileio.pickle_reader import read_pickle
+from fileio.pickle_reader import read_pickle, write_pickle
 from fileio.torch_reader import load_tensors, write_tensors
 from lightning_modules.builtin import PREFIX, builtin_path, pack, unpack
 from lightning_modules.lifter import Lifter
@@ -37,7 +37,9 @@ PREPROCESS_FILE = "preprocess_params.pkl"
 _MAX_SETTINGS = 1_000_000
 
 _COORDINATES_OF_SCALING: dict[str, Coordinates] = {"normal": "normal", "univ": "universal"}
+_SCALING_OF_COORDINATES = {coordinates: scaling for scaling, coordinates in _COORDINATES_OF_SCALING.items()}
 _JOINTS_OF_DETECTOR = {"hrnet": COCO_19.name}
+_DETECTOR_OF_JOINTS = {joints: detector for detector, joints in _JOINTS_OF_DETECTOR.items()}
 
 
 def load_lifter(path: str | Path, coordinates: str | None = None) -> Lifter:
@@ -86,6 +88,55 @@ def save_lifter(path: str | Path, lifter: Lifter) -> None:
 def export_safetensors(path: str | Path, lifter: Lifter) -> None:
     """Write `lifter` to a safetensors file, convolutions in half precision."""
     write_bytes(Path(path), pack(lifter.state_dict(), lifter.settings))
+
+
+def export_published(lifter: Lifter, folder: str | Path) -> None:
+    """Write `lifter` as a folder in the published format. Causality and frame rate, unknown there, are further keys.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     export_published(load_lifter("builtin:mocap_normal"), folder)
+    ...     again = load_lifter(folder)
+    >>> again.coordinates
+    'normal'
+    """
+    network = lifter.network
+    model = {
+        "loss": "l1",
+        "channels": network.channels,
+        "dropout": network.dropout.p,
+        "filter_widths": list(network.filter_widths),
+        "layernorm": network.norm == "instance",
+    }
+    if network.causal:
+        model["causal"] = True
+    config = {
+        "pose2d_type": _DETECTOR_OF_JOINTS[lifter.joints_2d],
+        "pose3d_scaling": _SCALING_OF_COORDINATES[lifter.coordinates],
+        "preprocess_2d": "DepthposeNormalize2D",
+        "preprocess_3d": "SplitToRelativeAbsAndMeanNormalize3D",
+        "model": model,
+    }
+    if lifter.fps is not None:
+        config["fps"] = lifter.fps
+    features, targets = lifter.feature_standardiser, lifter.target_standardiser
+    preprocess = [
+        {"name": config["preprocess_2d"], "state": {**_arrays(features), "field_name": "pose2d"}},
+        {
+            "name": config["preprocess_3d"],
+            "state": {**_arrays(targets), "field_name": "pose3d", "joint_set": "MuPoTSJoints"},
+        },
+        {"name": "RemoveIndex", "state": None},
+    ]
+    weights = {name: value.detach().cpu() for name, value in network.state_dict().items()}
+    folder = Path(folder)
+    write_tensors(folder / MODEL_FILE, weights)
+    write_pickle(folder / PREPROCESS_FILE, preprocess)
+    write_json(folder / CONFIG_FILE, config)
+
+
+def _arrays(standardiser: Standardiser) -> dict[str, np.ndarray]:
+    return {"mean": standardiser.mean.cpu().numpy(), "std": standardiser.std.cpu().numpy()}
 
 
 def _lifter_folder(path: Path) -> Path:

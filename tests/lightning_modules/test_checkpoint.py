@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from lightning_modules import builtin
-from lightning_modules.checkpoint import export_safetensors, load_lifter, save_lifter
+from lightning_modules.checkpoint import export_published, export_safetensors, load_lifter, save_lifter
 from lightning_modules.lifter import Lifter
 from lightning_modules.prediction import lift
 from pose.errors import ConfigError, DataError, MismatchError
@@ -78,10 +78,26 @@ def test_a_checkpoint_of_an_earlier_version(make_lifter, tmp_path: Path) -> None
     assert load_lifter(path).settings == lifter.settings
 
 
-def test_a_published_folder_of_universal_coordinates_and_a_causal_network(published: Path) -> None:
-    edit_config(published, pose3d_scaling="univ", model={"causal": True})
-    lifter = load_lifter(published)
-    assert lifter.coordinates == "universal" and lifter.network.causal
+@pytest.mark.parametrize("options", [{}, {"causal": True}, {"norm": "instance"}])
+@pytest.mark.parametrize("coordinates", ["normal", "universal"])
+def test_the_published_format_round_trip(make_lifter, tmp_path: Path, options, coordinates: str) -> None:
+    lifter = make_lifter(network={"channels": 8, "filter_widths": [3, 3], **options}, coordinates=coordinates)
+    export_published(lifter, tmp_path / "out")
+    assert sorted(os.listdir(tmp_path / "out")) == ["config.json", "model_params.pkl", "preprocess_params.pkl"]
+    same(load_lifter(tmp_path / "out", coordinates=coordinates), lifter)
+
+
+def test_the_export_looks_like_the_original(golden_lifter: Lifter, golden: Path, tmp_path: Path) -> None:
+    export_published(golden_lifter, tmp_path)
+    original = golden / "checkpoint"
+    assert json.loads((tmp_path / "config.json").read_text()) == json.loads((original / "config.json").read_text())
+    ours, theirs = (torch.load(folder / "model_params.pkl", weights_only=True) for folder in (tmp_path, original))
+    assert set(ours) == set(theirs) and all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    ours, theirs = (pickle.loads((folder / "preprocess_params.pkl").read_bytes()) for folder in (tmp_path, original))
+    assert [step["name"] for step in ours] == [step["name"] for step in theirs]
+    for mine, other in zip(ours[:2], theirs[:2], strict=True):
+        assert set(mine["state"]) == set(other["state"])
+        np.testing.assert_array_equal(mine["state"]["std"], other["state"]["std"])
 
 
 def test_another_variant_is_refused_naming_both(golden: Path) -> None:
