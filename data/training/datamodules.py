@@ -1,4 +1,4 @@
-"""What a lifter is trained on (`data=` in the configuration) and validated with, as loaders of batches.
+"""LightningDataModules: what a lifter is trained on (`data=` in the configuration) and validated with.
 
 Constructor arguments are the keys of `conf/data/*.yaml`. Training batches are {"features": (B, T, 42),
 "targets": (B, 51)}, standardised; a validation batch is the list of whole sequences of the MPI-INF-3DHP test set.
@@ -13,6 +13,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
@@ -33,7 +34,7 @@ MUCO_FOLDER = "MucoTemp"
 _FINGERPRINT_BYTES = 65536
 
 
-class LifterDataModule(ABC):
+class LifterDataModule(pl.LightningDataModule, ABC):
     """Base of the training sets; a subclass says which readers make one up.
 
     root: the folder that holds Mpi3DHP/ and MucoTemp/.
@@ -66,6 +67,7 @@ class LifterDataModule(ABC):
         undetected: bool = False,
         windows_per_epoch: int | None = None,
     ):
+        super().__init__()
         check_number("batch_size", batch_size, 1, whole=True)
         check_number("seed", seed, 0, whole=True)
         if windows_per_epoch is not None:
@@ -150,11 +152,13 @@ class LifterDataModule(ABC):
             raise ConfigError(f"data={self.train_name}: call setup('validate') before using the validation set")
         return self._validation
 
-    def train_dataloader(
-        self, device: torch.device | str = "cpu", rank: int = 0, world_size: int = 1, accumulate: int = 1
-    ) -> DataLoader:
-        """Batches of the process `rank` of `world_size`, on its `device`, `accumulate` of them to each step."""
-        if self._stays_on(torch.device(device)):
+    def train_dataloader(self) -> DataLoader:
+        """Batches of the trainer's process, on its device; without a trainer all of them, on the CPU."""
+        device, rank, world_size, accumulate = torch.device("cpu"), 0, 1, 1
+        if self.trainer is not None:
+            device, rank = self.trainer.strategy.root_device, self.trainer.global_rank
+            world_size, accumulate = self.trainer.world_size, self.trainer.accumulate_grad_batches
+        if self._stays_on(device):
             self._table = self.table.to(device)
         sampler = EpochSampler(
             self.table, self.batch_size, self.seed, rank, world_size, self.windows_per_epoch, accumulate

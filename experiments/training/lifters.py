@@ -173,12 +173,10 @@ def _fit(
         "training on %s: %d frames, %d epochs%s, in %s",
         module.train_name, len(module.table), cfg.trainer.max_epochs, ", continued" if last.exists() else "", folder,
     )  # fmt: skip
-    batches = module.train_dataloader(trainer.strategy.root_device, rank, split.processes, split.accumulate)
     with stage("training"):
         trainer.fit(
             LifterTraining(lifter, **model),
-            train_dataloaders=batches,
-            val_dataloaders=module.val_dataloader(),
+            datamodule=module,
             ckpt_path=str(last) if last.exists() else None,
         )
     if rank != 0:
