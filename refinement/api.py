@@ -72,7 +72,7 @@ def refine(
 
     >>> walk = np.zeros((5, 17, 3)) + np.arange(5)[:, None, None] * 100 + [0, 0, 4000]
     >>> refine(walk, np.ones(5)).poses_3d.shape
-    (5, 17, 3)
+    torch.Size([5, 17, 3])
 
     Two frames not seen, three joints, metres:
 

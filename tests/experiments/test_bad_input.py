@@ -151,9 +151,12 @@ def test_missing_files_are_listed_with_their_source(run_here, datasets: Path, go
             ["experiment=quickstart", "size=tiny", "+refinement.l2_cap=3"],
             "refinement.l2_cap: refinement=occlusion has no",
         ),
-        (["experiment=predict", "input=a.json", "+tracker.foo=1"], "tracker.foo: tracker=offline has no such setting"),
         (
-            ["experiment=predict", "input=a.json", "+exporter.bvh.x=1"],
+            ["experiment=predict", f"input={__file__}", "+tracker.foo=1"],
+            "tracker.foo: tracker=offline has no such setting",
+        ),
+        (
+            ["experiment=predict", f"input={__file__}", "+exporter.bvh.x=1"],
             "exporter.bvh.x: exporter.bvh has no such setting",
         ),
         (["experiment=prepare", "prepare=mupots_3d", "detector=plugin"], "detector.name"),
