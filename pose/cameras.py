@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pose.errors import ConfigError, DataError, check_shape
+from pose.errors import DataError, check_number, check_shape
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,9 @@ class Camera:
 
     def __post_init__(self) -> None:
         for key in ("fx", "fy", "width", "height"):
-            value = getattr(self, key)
-            if not (math.isfinite(value) and value > 0):
-                raise ConfigError(f"camera.{key}={value}: must be a positive number of pixels")
+            check_number(f"camera.{key}", getattr(self, key), above=0, hint="pixels")
         for key in ("cx", "cy"):
-            if not math.isfinite(getattr(self, key)):
-                raise ConfigError(f"camera.{key}={getattr(self, key)}: must be a finite number of pixels")
+            check_number(f"camera.{key}", getattr(self, key), hint="pixels")
 
     @property
     def K(self) -> Tensor:

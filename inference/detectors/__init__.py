@@ -4,21 +4,17 @@ rtmpose          RTMPose through rtmlib: several people, recommended
 mediapipe_pose   MediaPipe Pose: one person, works offline
 
 To add a detector: a class that is a `data.keypoints.detector.Detector`, its line in `BUILT_IN`, a file in
-conf/detector, a row in docs/inputs.md and a test. Another package registers its own in the entry point group
-`temporal_smoothing.detectors` instead.
+conf/detector, a row in docs/inputs.md and a test. One of another package needs none of that: it is named by its place.
 """
 
 from __future__ import annotations
 
 import inspect
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Any
 
 from data.keypoints.detector import Detector
 from pose.errors import ConfigError
-
-GROUP = "temporal_smoothing.detectors"
 
 #: Name -> module and class, imported only when asked for.
 BUILT_IN = {
@@ -28,25 +24,17 @@ BUILT_IN = {
 
 
 def load_detector(name: str, **options: Any) -> Detector:
-    """The detector called `name` (rtmpose, mediapipe or an entry point of `temporal_smoothing.detectors`).
+    """The detector called `name`: rtmpose, mediapipe, or the place of a class, as "package.module:Class".
 
     options: keyword arguments of its class. Raises ConfigError for an unknown name or option, and, with the line that
     installs it, for a library that is missing.
     """
-    plugins = {point.name: point for point in entry_points(group=GROUP)}
-    if name in BUILT_IN:
-        module, _, attribute = BUILT_IN[name].partition(":")
+    module, _, attribute = BUILT_IN.get(name, name).partition(":")
+    try:
         make = getattr(import_module(module), attribute)
-    elif name in plugins:
-        try:
-            make = plugins[name].load()
-        except (ImportError, AttributeError) as error:
-            raise ConfigError(f"detector.name={name}: {plugins[name].value} cannot be loaded ({error})") from error
-    else:
-        known = ", ".join([*BUILT_IN, *plugins])
-        raise ConfigError(
-            f"detector.name={name}: unknown; known: {known}; others register in the entry point group {GROUP}"
-        )
+    except (ImportError, AttributeError) as error:
+        known = ", ".join(BUILT_IN)
+        raise ConfigError(f"detector.name={name}: unknown ({error}); give {known} or PACKAGE.MODULE:CLASS") from error
     try:
         inspect.signature(make).bind(**options)
     except TypeError as error:

@@ -8,7 +8,7 @@ apart together and not one after the other; where that is ambiguous, no link is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import scipy  # its parts load when they are used
@@ -30,25 +30,14 @@ _MIN_SPREAD_S = 0.03
 _MAX_SPEED = 2.0
 #: Pairs whose costs are computed together, to bound the memory.
 _CHUNK = 50_000
-
-
-@dataclass(frozen=True)
-class LinkCosts:
-    """What a link may cost.
-
-    velocity_window_s: time at the end of a track that its velocity is read from. unlinked: cost
-    of a track that ends for good and another that starts, instead of a link. border_discount: how much cheaper each of
-    these is at the border of the image. in_sight: cost of a gap in which nothing hides the person, however long.
-    ambiguity_margin: where two links could exchange partners at less than this cost, neither is made: two tracks more,
-    but no identity that two people have in common. 0 takes the better one always.
-    """
-
-    velocity_window_s: float = 0.3
-    unlinked: float = 10.0
-    border_discount: float = 3.0
-    in_sight: float = 3.0
-    ambiguity_margin: float = 1.5
-    motion: MotionModel = field(default_factory=MotionModel)
+#: Seconds of a track's end that its velocity is read from.
+_VELOCITY_WINDOW_S = 0.3
+#: Cost of a track that ends for good and another that starts, instead of a link; each of the two is cheaper by the
+#: second value at the border of the image.
+_UNLINKED, _BORDER_DISCOUNT = 10.0, 3.0
+#: Cost of a gap in which nothing hides the person, however long.
+_IN_SIGHT = 3.0
+_MOTION = MotionModel()
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,16 +54,16 @@ class _Ends:
     facing: np.ndarray
 
 
-def _ends(people: Appearance, tracks: list[np.ndarray], last: bool, fps: float, window_s: float) -> _Ends:
-    """What the last (or first) seconds of each track say: `window_s` of places, _SIZE_WINDOW_S of sizes."""
+def _ends(people: Appearance, tracks: list[np.ndarray], last: bool, fps: float) -> _Ends:
+    """What the last (or first) seconds of each track say: _VELOCITY_WINDOW_S of places, _SIZE_WINDOW_S of sizes."""
     place, facing = np.zeros((len(tracks), 2, 2)), np.zeros((len(tracks), 2))
     level, variance = np.zeros(len(tracks)), np.zeros(len(tracks))
     end = np.array([rows[-1 if last else 0] for rows in tracks])
-    longest = int(max(window_s, _SIZE_WINDOW_S) * fps) + 2
+    longest = int(max(_VELOCITY_WINDOW_S, _SIZE_WINDOW_S) * fps) + 2
     for number, rows in enumerate(tracks):
         rows = rows[-longest:] if last else rows[:longest]
         t = (people.frame[rows] - people.frame[end[number]]) / fps
-        near = np.abs(t) <= window_s
+        near = np.abs(t) <= _VELOCITY_WINDOW_S
         place[number] = _line(t[near], people.centre[rows[near]], people.weight[rows[near]].sum(1))
         weight = people.facing_weight[rows[near]] + 1e-6
         facing[number] = (weight * people.facing[rows[near]]).sum(0) / weight.sum(0)
@@ -104,7 +93,7 @@ def _line(t: np.ndarray, values: np.ndarray, weight: np.ndarray) -> tuple[np.nda
 def link(
     people: Appearance,
     tracks: list[np.ndarray],
-    costs: LinkCosts,
+    ambiguity_margin: float,
     max_gap_s: float,
     fps: float,
     size: tuple[int, int] | None,
@@ -112,23 +101,25 @@ def link(
 ) -> tuple[list[np.ndarray], frozenset[int]]:
     """The tracks joined over gaps: rows of each, in order of time. Links are chosen for all tracks together.
 
-    max_gap_s: longest gap. closed: rows at ends and starts that are never to be linked; returned with the ambiguous.
+    ambiguity_margin: where two links could exchange partners at less than this cost, neither is made: two tracks more,
+    but no identity that two people have in common; 0 takes the better one always. max_gap_s: longest gap. closed: rows
+    at ends and starts that are never to be linked; returned with the ambiguous.
     """
     if len(tracks) < 2:
         return tracks, closed
-    ends = _ends(people, tracks, True, fps, costs.velocity_window_s)
-    starts = _ends(people, tracks, False, fps, costs.velocity_window_s)
+    ends = _ends(people, tracks, True, fps)
+    starts = _ends(people, tracks, False, fps)
     overlap = round(_OVERLAP_S * fps)
     a, b = pairs_within(ends.frame - overlap, ends.frame + int(max_gap_s * fps) + 1, starts.frame)
     a, b = _reachable(ends, starts, a, b, fps)
     is_open = ~np.isin(ends.row[a], list(closed)) & ~np.isin(starts.row[b], list(closed))
     a, b = a[is_open], b[is_open]
-    end_cost, start_cost = (costs.unlinked / 2 - costs.border_discount * _at_border(e, size) for e in (ends, starts))
+    end_cost, start_cost = (_UNLINKED / 2 - _BORDER_DISCOUNT * _at_border(e, size) for e in (ends, starts))
     parts = np.array_split(np.arange(len(a)), len(a) // _CHUNK + 1)
-    cost = np.concatenate([_link_cost(people, ends, starts, a[p], b[p], costs, fps) for p in parts])
+    cost = np.concatenate([_link_cost(people, ends, starts, a[p], b[p], fps) for p in parts])
     chosen = assign(a, b, cost - start_cost[b], end_cost)
-    if costs.ambiguity_margin > 0:
-        ambiguous = _ambiguous(a, b, cost, chosen, costs.ambiguity_margin)
+    if ambiguity_margin > 0:
+        ambiguous = _ambiguous(a, b, cost, chosen, ambiguity_margin)
         chosen[ambiguous] = False
         closed |= {*ends.row[a[ambiguous]].tolist(), *starts.row[b[ambiguous]].tolist()}
     follower = dict(zip(a[chosen].tolist(), b[chosen].tolist(), strict=True))
@@ -222,19 +213,15 @@ def _at_border(ends: _Ends, size: tuple[int, int] | None) -> np.ndarray:
     return (x < near) | (x > size[0] - near) | (y > size[1] - near)
 
 
-def _link_cost(
-    people: Appearance, ends: _Ends, starts: _Ends, a: np.ndarray, b: np.ndarray, costs: LinkCosts, fps: float
-) -> np.ndarray:
+def _link_cost(people: Appearance, ends: _Ends, starts: _Ends, a: np.ndarray, b: np.ndarray, fps: float) -> np.ndarray:
     """(M,) log odds against the pairs (a, b) being one person."""
     seconds = np.maximum(starts.frame[b] - ends.frame[a], 1) / fps
     height = np.exp((ends.log_height[a] + starts.log_height[b]) / 2)[:, None]
-    cost = costs.motion.place_cost(
+    cost = _MOTION.place_cost(
         (starts.place[b] - ends.place[a]) / height, ends.velocity[a] / height, starts.velocity[b] / height, seconds
     )
-    cost += costs.motion.size_cost(
-        starts.log_height[b] - ends.log_height[a], ends.variance[a] + starts.variance[b], seconds
-    )
-    cost += costs.motion.facing_cost(starts.facing[b] - ends.facing[a], seconds)
+    cost += _MOTION.size_cost(starts.log_height[b] - ends.log_height[a], ends.variance[a] + starts.variance[b], seconds)
+    cost += _MOTION.facing_cost(starts.facing[b] - ends.facing[a], seconds)
 
     last, first = ends.row[a], starts.row[b]
     moved = ((ends.velocity[a] + starts.velocity[b]) / 2 * seconds[:, None])[:, None]
@@ -242,7 +229,7 @@ def _link_cost(
         people.joints[last] + moved, people.weight[last], people.joints[first], people.weight[first], height[:, 0]
     )
     cost += 0.5 * np.minimum((distance / (0.02 + 0.2 * seconds)) ** 2, 9)
-    return cost + costs.in_sight * np.minimum(seconds / 0.5, 1) * _in_sight(people, ends, starts, a, b)
+    return cost + _IN_SIGHT * np.minimum(seconds / 0.5, 1) * _in_sight(people, ends, starts, a, b)
 
 
 def _in_sight(people: Appearance, ends: _Ends, starts: _Ends, a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ from data.keypoints.detections import VideoDetections
 from inference.tracking.appearance import Appearance
 from inference.tracking.duplicates import duplicate_boxes, without_duplicates
 from inference.tracking.gap_filling import fill_gaps
-from inference.tracking.linking import LinkCosts, link
+from inference.tracking.linking import link
 from inference.tracking.tracklets import find_tracklets
 from inference.tracking.tracks import Tracks
 from pose.errors import check_number
@@ -80,17 +80,16 @@ class OfflineTracker:
         tracklets = find_tracklets(people, used, gate, self.ambiguity_margin, max(1, round(0.07 * fps)))
         steady = max(2, round(self.min_tracklet_s * fps))
         least = min(steady, max(1, detections.n_frames // 2))  # so that a video of one frame has people too
-        costs = LinkCosts(ambiguity_margin=self.link_ambiguity_margin)
         long, near, brief = self.max_gap_s, min(_NEAR_S, self.max_gap_s), min(_BRIEF_S, self.max_gap_s)
-        size = detections.image_size
+        margin, size = self.link_ambiguity_margin, detections.image_size
 
-        tracks, closed = link(people, [t for t in tracklets if len(t) >= steady], costs, long, fps, size)
+        tracks, closed = link(people, [t for t in tracklets if len(t) >= steady], margin, long, fps, size)
         tracks, rest = fill_gaps(people, tracks, [t for t in tracklets if len(t) < steady], fps)
-        rest, closed = link(people, rest, costs, brief, fps, size, closed)
+        rest, closed = link(people, rest, margin, brief, fps, size, closed)
         rest = [t for t in rest if len(t) >= least / 2]
         # What is too short to have a velocity is not followed far: at the end of a long gap it could be anyone.
-        tracks, closed = link(people, tracks + rest, costs, near, fps, size, closed)
-        tracks, _ = link(people, [t for t in tracks if len(t) >= least], costs, long, fps, size, closed)
+        tracks, closed = link(people, tracks + rest, margin, near, fps, size, closed)
+        tracks, _ = link(people, [t for t in tracks if len(t) >= least], margin, long, fps, size, closed)
         for number, rows in enumerate(without_duplicates(people, tracks)):
             if len(rows) >= least:
                 label[rows] = number

@@ -101,9 +101,9 @@ def acceleration_errors(poses_3d: Tensor, target_3d: Tensor, mask: Tensor) -> tu
     return errors, counts
 
 
-def within(errors: Tensor, threshold: float = PCK_THRESHOLD) -> Tensor:
-    """100 where an error (...) in mm is strictly below the threshold, else 0: the values that PCK averages."""
-    return 100.0 * (errors < threshold).to(errors.dtype)
+def within(errors: Tensor) -> Tensor:
+    """100 where an error (...) in mm is strictly below PCK_THRESHOLD, else 0: the values that PCK averages."""
+    return 100.0 * (errors < PCK_THRESHOLD).to(errors.dtype)
 
 
 def fraction_of_thresholds(errors: Tensor) -> Tensor:
@@ -123,16 +123,15 @@ def root_ap(
     target_roots: Tensor,
     annotated: Tensor,
     score: Tensor | None = None,
-    threshold: float = ROOT_AP_THRESHOLD,
 ) -> Tensor:
-    """Average precision of the root position (AP25 at the default 250 mm), in percent.
+    """Average precision of the root position (AP25: within 250 mm), in percent.
 
     roots (F, R, 3) mm and present (F, R): the predictions of F frames (frames of several sequences may be
     concatenated); target_roots (F, P, 3) mm and annotated (F, P); score (F, R), higher is surer. NaN where no person is
     annotated.
 
     As RootNet (Moon et al. 2019) defines it: frames without an annotated person are left out; predictions are ranked
-    by score over all frames; one is right if its nearest annotated root lies closer than the threshold and no
+    by score over all frames; one is right if its nearest annotated root lies closer than 250 mm and no
     higher-ranked prediction has taken it. The AP is the sum over ranks of precision times the gain in recall (no
     interpolation; their code leaves out the gain of the very first rank, which we count). Predictions of equal score
     enter together, so their order does not matter; without scores all enter at once, and the AP is
@@ -159,7 +158,7 @@ def root_ap(
     frame, row = frame[order], row[order]
     distance = (roots[frame, row, None] - target_roots[frame]).norm(dim=-1)
     nearest, person = distance.masked_fill(~annotated[frame], float("inf")).min(dim=1)
-    close = nearest < threshold
+    close = nearest < ROOT_AP_THRESHOLD
     rank = torch.arange(len(order), device=roots.device)
     first = torch.full((annotated.numel(),), len(order), device=roots.device)
     place = frame * annotated.shape[1] + person

@@ -1,4 +1,4 @@
-"""`experiment=pretrain_mocap` from captured motion to weights and card, and what uses prepared motion, in miniature."""
+"""`experiment=pretrain_mocap` from captured motion to weights, and what uses prepared motion, in miniature."""
 
 from __future__ import annotations
 
@@ -39,8 +39,6 @@ def test_every_subject_is_left_out_and_all_make_the_weights(run_here, mocap: Pat
     assert "SIMULATED" in table and f"{metrics['mean']['refined']['mrpe_mm']:.1f}" in table
     weights = tmp_path / "weights" / "mocap_normal.safetensors"
     assert metrics["final"]["sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
-    card = weights.with_suffix(".md").read_text()
-    assert metrics["final"]["sha256"] in card and "subjects 01, 02" in card and "| mean" in card
     assert load_lifter(weights).coordinates == "normal" and load_lifter(weights).fps == 25
 
     again = run_here(*words, *places, folder="again")
