@@ -11,7 +11,7 @@ import os
 from abc import ABC, abstractmethod
 from collections import Counter
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import pytorch_lightning as pl
 import torch
@@ -45,8 +45,6 @@ class LifterDataModule(pl.LightningDataModule, ABC):
     augment_depth: double the set by copies at other distances; flip: mirror each window with probability 0.5.
     undetected: learn frames without a detection too, where a frame of their window has one.
     windows_per_epoch: at most so many windows in an epoch, drawn again each time; None: every one.
-    device_resident: keep the table of frames on the training device: true, false, or "auto", if it takes at most half
-    of the device's free memory.
 
     Raises ConfigError for values outside these.
     """
@@ -63,7 +61,6 @@ class LifterDataModule(pl.LightningDataModule, ABC):
         seed: int = 0,
         augment_depth: bool = True,
         flip: bool = True,
-        device_resident: bool | Literal["auto"] = "auto",
         undetected: bool = False,
         windows_per_epoch: int | None = None,
     ):
@@ -72,15 +69,13 @@ class LifterDataModule(pl.LightningDataModule, ABC):
         check_number("seed", seed, 0, whole=True)
         if windows_per_epoch is not None:
             check_number("windows_per_epoch", windows_per_epoch, 1, whole=True)
-        if device_resident not in (True, False, "auto"):
-            raise ConfigError(f"device_resident={device_resident}: must be true, false or auto")
         if receptive_field is not None:
             window_offsets(receptive_field, causal)
         self.root, self.coordinates = Path(root), check_coordinates(coordinates)
         self.receptive_field, self.causal = receptive_field, causal
         self.batch_size, self.seed = batch_size, seed
-        self.augment_depth, self.flip, self.device_resident = augment_depth, flip, device_resident
-        self.undetected, self.windows_per_epoch = undetected, windows_per_epoch
+        self.augment_depth, self.flip, self.undetected = augment_depth, flip, undetected
+        self.windows_per_epoch = windows_per_epoch
         self._table: FrameTable | None = None
         self._fps: float | None = None
         self._validation: list[PoseSequence] | None = None
@@ -92,10 +87,6 @@ class LifterDataModule(pl.LightningDataModule, ABC):
     def validation_reader(self) -> Reader:
         """Reader of the validation sequences."""
         return MpiInf3dhpTest(self.root / MPI_FOLDER)
-
-    def missing_files(self) -> list[Path]:
-        """Files of the training and validation sets that are not there."""
-        return [path for reader in [*self.train_readers(), self.validation_reader()] for path in reader.missing_files()]
 
     def fingerprint(self) -> str:
         """Hash of the training files: for each its name relative to `root`, size, first and last 64 kB; no dates."""
@@ -153,22 +144,20 @@ class LifterDataModule(pl.LightningDataModule, ABC):
         return self._validation
 
     def train_dataloader(self) -> DataLoader:
-        """Batches of the trainer's process, on its device; without a trainer all of them, on the CPU."""
+        """Batches of the trainer's process; without a trainer all of them, on the CPU.
+
+        They are made on the trainer's device if that is CUDA and the table takes at most half of its free memory.
+        """
         device, rank, world_size, accumulate = torch.device("cpu"), 0, 1, 1
         if self.trainer is not None:
             device, rank = self.trainer.strategy.root_device, self.trainer.global_rank
             world_size, accumulate = self.trainer.world_size, self.trainer.accumulate_grad_batches
-        if self._stays_on(device):
+        if device.type == "cuda" and self.table.nbytes <= torch.cuda.mem_get_info(device)[0] / 2:
             self._table = self.table.to(device)
         sampler = EpochSampler(
             self.table, self.batch_size, self.seed, rank, world_size, self.windows_per_epoch, accumulate
         )
         return training_loader(self.table, sampler)
-
-    def _stays_on(self, device: torch.device) -> bool:
-        if self.device_resident == "auto":
-            return device.type == "cuda" and self.table.nbytes <= torch.cuda.mem_get_info(device)[0] / 2
-        return bool(self.device_resident)
 
     def val_dataloader(self) -> DataLoader:
         """One batch, the list of all validation sequences."""
@@ -234,10 +223,6 @@ class SyntheticDataModule(LifterDataModule):
 
     def validation_reader(self) -> Reader:
         return MpiInf3dhpTest(ensure_synthetic(self.folder, self.settings) / MPI_FOLDER)
-
-    def missing_files(self) -> list[Path]:
-        """None: what is not there is generated."""
-        return []
 
     def fingerprint(self) -> str:
         """Hash of the settings and of the generator's version."""

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 #: The trainer's and the data's `_target_` follow from their other keys; `data.name` says which data set it is.
 CHANGES_NO_NUMBER = {
     "callbacks", "debug", "fresh", "logger", "name", "published", "synthetic_size", "table", "tables", "task", "runs",
-    "data._target_", "data.folder", "data.device_resident", "data.require_real", "test.folder",
+    "data._target_", "data.folder", "data.require_real", "test.folder",
     "paths.lifters", "paths.outputs", "paths.synthetic",
     "trainer._target_", "trainer.accelerator", "trainer.accumulate_grad_batches", "trainer.devices",
     "trainer.enable_checkpointing", "trainer.enable_model_summary", "trainer.enable_progress_bar",

@@ -101,7 +101,7 @@ def test_synthetic_data_yield_batches(synthetic: LifterDataModule) -> None:
     batch = next(iter(loader))
     assert batch["features"].shape == (32, 9, 42) and batch["targets"].shape == (32, 51)
     assert len(loader) == len(synthetic.table) // 32
-    assert synthetic.train_name == "synthetic" and synthetic.missing_files() == []
+    assert synthetic.train_name == "synthetic"
     (sequences,) = synthetic.val_dataloader()
     assert [sequence.sequence for sequence in sequences] == [f"TS{n}" for n in range(1, 7)]
     assert sequences == synthetic.validation_sequences
@@ -144,24 +144,14 @@ def test_the_fingerprint_of_files_is_their_content(synthetic, cache: Path, tmp_p
     changed.write_bytes(content)
     assert MpiInf3dhpDataModule(two).fingerprint() != fingerprint
     changed.unlink()
-    assert MpiInf3dhpDataModule(two).missing_files() == [changed]
     with pytest.raises(DataError, match=r"1 of \d+ files are missing: .*annot\.mat"):
         MpiInf3dhpDataModule(two).fingerprint()
     with pytest.raises(DataError, match=r"files are missing: .*annot\.mat"):
         MpiInf3dhpDataModule(two, receptive_field=9).setup("fit")
 
 
-def test_what_is_missing_is_listed_for_training_and_validation(tmp_path: Path) -> None:
-    missing = {path.relative_to(tmp_path).as_posix() for path in BothDataModule(tmp_path).missing_files()}
-    assert {
-        "Mpi3DHP/S1/Seq1/annot.mat",
-        "MucoTemp/sequence_meta.pkl",
-        "Mpi3DHP/mpi_inf_3dhp_test_set/TS6/hrnet.pkl",
-    } <= missing
-
-
-def test_the_table_can_be_kept_on_the_training_device(cache: Path) -> None:
-    module = SyntheticDataModule(cache, SETTINGS, receptive_field=9, batch_size=32, device_resident=True)
+def test_the_table_can_be_moved_to_the_training_device(cache: Path) -> None:
+    module = SyntheticDataModule(cache, SETTINGS, receptive_field=9, batch_size=32)
     module.setup("fit")
     assert next(iter(module.train_dataloader()))["features"].device == torch.device("cpu")
     meta = module.table.to("meta")
@@ -176,7 +166,6 @@ def test_the_table_can_be_kept_on_the_training_device(cache: Path) -> None:
         ({"batch_size": 1e3}, r"batch_size=1000\.0: must be a whole number"),
         ({"seed": -1}, "seed=-1: must be"),
         ({"coordinates": "metric"}, "coordinates=metric: must be one of normal, universal"),
-        ({"device_resident": "maybe"}, "device_resident=maybe: must be true, false or auto"),
         ({"receptive_field": 4}, "receptive_field=4: must be"),
     ],
 )
