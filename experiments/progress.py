@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from rich.console import Console
 
@@ -32,8 +31,4 @@ def progress_bar():
         return None
     from pytorch_lightning.callbacks import RichProgressBar
 
-    class ProgressBar(RichProgressBar):
-        def get_metrics(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-            return {key: value for key, value in super().get_metrics(*args, **kwargs).items() if key != "v_num"}
-
-    return ProgressBar(leave=False)
+    return RichProgressBar(leave=False)

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from fileio.atomic import cannot_write
 from pose.errors import DataError
@@ -17,8 +18,6 @@ JPEG_QUALITY = 95
 
 def write_jpeg(path: Path, image: np.ndarray, quality: int = JPEG_QUALITY) -> None:
     """An image (H, W, 3) uint8 RGB as `path`, complete or not at all."""
-    from PIL import Image
-
     file = io.BytesIO()
     Image.fromarray(image).save(file, "JPEG", quality=quality)
     write_picture(path, file.getvalue())
@@ -37,8 +36,6 @@ def write_picture(path: Path, content: bytes) -> None:
 
 def check_jpeg(content: bytes, label: str, size: tuple[int, int]) -> None:
     """DataError unless `content` is a JPEG of that width and height with an end; pixels are not decoded."""
-    from PIL import Image
-
     try:
         found = Image.open(io.BytesIO(content), formats=["JPEG"]).size
     except Exception as error:  # Pillow raises nearly every type on damaged input
@@ -51,8 +48,6 @@ def check_jpeg(content: bytes, label: str, size: tuple[int, int]) -> None:
 
 def decode_jpeg(content: bytes, label: str) -> np.ndarray:
     """A picture as (H, W, 3) uint8 RGB; DataError if it cannot be decoded."""
-    from PIL import Image
-
     try:
         return np.asarray(Image.open(io.BytesIO(content), formats=["JPEG"]).convert("RGB"))
     except Exception as error:

@@ -52,7 +52,7 @@ class VideoFrame(NamedTuple):
 class VideoInfo:
     """What `read_video` will give: width, height after rotation, px; fps constant, None for a folder without one.
 
-    n_frames: frames that will come. duration: seconds, None without a rate. rotation: degrees counterclockwise by
+    n_frames: frames that will come. rotation: degrees counterclockwise by
     which frames are turned. variable_rate: the file's frames come at uneven times and are resampled to fps.
     notes: what a user must know, one sentence each.
     """
@@ -65,10 +65,6 @@ class VideoInfo:
     rotation: int = 0
     variable_rate: bool = False
     notes: list[str] = field(default_factory=list)
-
-    @property
-    def duration(self) -> float | None:
-        return None if self.fps is None else self.n_frames / self.fps
 
 
 def probe(path: Path | str, fps: float | None = None) -> VideoInfo:
@@ -215,7 +211,7 @@ def _probe_file(path: Path, fps: float | None) -> VideoInfo:
         first = next(container.decode(stream), None)
         if first is None:
             raise DataError(f"{path}: no frame could be decoded; {DAMAGED}")
-        rotation = _rotation(first)
+        rotation = round(first.rotation / 90) % 4 * 90
         width, height = (first.height, first.width) if rotation in (90, 270) else (first.width, first.height)
     _check_size(path, width, height)
     rate, variable = (fps, False) if fps is not None else _frame_rate(path, times, rates)
@@ -256,11 +252,6 @@ def _frame_rate(path: Path, times: np.ndarray, rates: list[float]) -> tuple[floa
         if np.abs((times - times[0]) * rate - np.arange(len(times))).max() < 0.5:
             return rate, False
     return average, True
-
-
-def _rotation(frame: Any) -> int:
-    """Degrees counterclockwise, 0, 90, 180 or 270, by which the file asks to turn its frames."""
-    return round(frame.rotation / 90) % 4 * 90
 
 
 def _file_images(path: Path, info: VideoInfo) -> Iterator[np.ndarray]:

@@ -87,26 +87,23 @@ def refine(
     people = list(poses_3d) if many else [poses_3d]
     per_person = {"score": score, "keypoints_2d": keypoints_2d, "fps": fps, "camera": camera}
     each = _for_each(per_person, len(people)) if many else [per_person]
-    unit_mm = _unit(unit)
+    if unit not in MM_PER_UNIT:
+        raise ConfigError(f"unit={unit}: must be one of {', '.join(MM_PER_UNIT)}")
     skeleton = {"joints": joints, "bones": bones, "root": root, "joints_2d": joints_2d}
     given, sequences = [], []
     for number, (person, own) in enumerate(zip(people, each, strict=True)):
         if isinstance(person, PoseSequence):
-            _refuse_beside_sequence({**own, **skeleton, "unit": None if unit == "mm" else unit})
+            options = {**own, **skeleton, "unit": None if unit == "mm" else unit}
+            if surplus := [key for key, value in options.items() if value is not None]:
+                raise ConfigError(f"{surplus[0]}: is for plain arrays; a PoseSequence brings its own, in mm")
             sequence = person
         else:
-            sequence = _sequence(number, person, unit_mm, **own, **skeleton)
+            sequence = _sequence(number, person, MM_PER_UNIT[unit], **own, **skeleton)
         given.append(sequence)
         sequences.append(filled(sequence, given_joints(sequence)))
     result = (OcclusionRefinement() if method is None else method)(sequences)
     refined = [_marked(*pair) for pair in zip(result.sequences, given, strict=True)]
     return refined if many else refined[0]
-
-
-def _unit(unit: str) -> float:
-    if unit not in MM_PER_UNIT:
-        raise ConfigError(f"unit={unit}: must be one of {', '.join(MM_PER_UNIT)}")
-    return MM_PER_UNIT[unit]
 
 
 def _for_each(per_person: dict[str, Any], count: int) -> list[dict[str, Any]]:
@@ -120,12 +117,6 @@ def _for_each(per_person: dict[str, Any], count: int) -> list[dict[str, Any]]:
         else:
             lists[key] = list(value)
     return [{key: values[i] for key, values in lists.items()} for i in range(count)]
-
-
-def _refuse_beside_sequence(options: dict[str, Any]) -> None:
-    for key, value in options.items():
-        if value is not None:
-            raise ConfigError(f"{key}: is for plain arrays; a PoseSequence brings its own, in mm")
 
 
 def _sequence(

@@ -64,7 +64,6 @@ def publish(cfg: Any, metrics: dict[str, Any], logger: Any) -> None:
     folder = run_folder()
     write_text(folder / "table.md", markdown_text(*run_tables(cfg, metrics)), show=True)
     write_json(folder / "metrics.json", metrics)  # last: its presence says that the run is finished
-    if logger is not None:
-        flat = {f"{kind}/{key}": value for kind, scores in metrics["metrics"].items() for key, value in scores.items()}
-        logger.log_metrics(flat)
-        log_files(logger, cfg.name, [folder / name for name in ("metrics.json", "table.md", "trajectory.png")])
+    flat = {f"{kind}/{key}": value for kind, scores in metrics["metrics"].items() for key, value in scores.items()}
+    logger.log_metrics(flat)
+    log_files(logger, cfg.name, [folder / name for name in ("metrics.json", "table.md", "trajectory.png")])

@@ -36,7 +36,7 @@ from experiments.results.table import check_table
 from experiments.runs.run_dir import owned, run_folder
 from experiments.runs.sweep import Finished, in_sweep, note_failure, skip_if_finished
 from fileio.json_yaml import write_json, write_text
-from pose.errors import ConfigError, DataError, PoseError
+from pose.errors import ConfigError, DataError, PoseError, check_number
 
 log = logging.getLogger(__name__)
 
@@ -113,8 +113,7 @@ def settle(cfg: DictConfig) -> None:
 
 def _seed(seed: Any) -> None:
     """All that Lightning's `seed_everything` does: importing Lightning takes seconds, and few tasks train."""
-    if not isinstance(seed, int) or not 0 <= seed < 2**32:
-        raise ConfigError(f"seed={seed}: must be a whole number from 0 to {2**32 - 1}")
+    check_number("seed", seed, low=0, high=2**32 - 1, whole=True)
     os.environ.update(PL_GLOBAL_SEED=str(seed), PL_SEED_WORKERS="1")
     random.seed(seed)
     np.random.seed(seed)

@@ -70,12 +70,8 @@ def _same(path: Path, cfg: DictConfig) -> bool:
 
 def note_failure(message: str) -> None:
     """Write failed.json about the exception being handled: what the table and a reader need to know."""
-    text = {"error": message, "traceback": traceback.format_exc(), "overrides": _overrides(HydraConfig.get())}
+    text = {"error": message, "traceback": traceback.format_exc(), "overrides": list(HydraConfig.get().overrides.task)}
     write_json(run_folder() / "failed.json", text)
-
-
-def _overrides(hydra: Any) -> list[str]:
-    return list(hydra.overrides.task)
 
 
 class SweepCallback(Callback):
@@ -103,7 +99,11 @@ class SweepCallback(Callback):
             return
         folder = Path(config.hydra.runtime.output_dir)
         (folder / "failed.json").unlink(missing_ok=True)
-        note = {"folder": str(folder), "overrides": _overrides(config.hydra), "before": _time_of_metrics(folder)}
+        note = {
+            "folder": str(folder),
+            "overrides": list(config.hydra.overrides.task),
+            "before": _time_of_metrics(folder),
+        }
         with _ending():
             write_json(self._note(config), {**note, "ended": False})
 

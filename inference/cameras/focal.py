@@ -47,13 +47,12 @@ STEPS = 15
 class FocalEstimate:
     """px: the focal length. relative_std: its posterior's standard deviation as a fraction of it (of ln px).
 
-    pitch_deg: how far the camera looks down. camera_mm: its height over the ankles. places: how many were used.
+    pitch_deg: how far the camera looks down. places: how many were used.
     """
 
     px: float
     relative_std: float
     pitch_deg: float
-    camera_mm: float
     places: int
 
 
@@ -96,9 +95,9 @@ def estimate_focal(sequences: list[PoseSequence], image_size: tuple[int, int]) -
     weight /= weight.sum()
     mean = float((weight * np.log(focals)).sum())
     relative_std = math.hypot(math.sqrt(float((weight * (np.log(focals) - mean) ** 2).sum())), SYSTEMATIC)
-    _, (pitch, _, log_height, *_) = fits[int(np.abs(np.log(focals) - mean).argmin())]
+    _, (pitch, *_) = fits[int(np.abs(np.log(focals) - mean).argmin())]
     pitch_deg = (math.degrees(pitch) + 180) % 360 - 180
-    return FocalEstimate(math.exp(mean), relative_std, pitch_deg, math.exp(log_height), len(places.person))
+    return FocalEstimate(math.exp(mean), relative_std, pitch_deg, len(places.person))
 
 
 def standing_places(sequences: list[PoseSequence]) -> Places:

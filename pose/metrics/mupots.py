@@ -113,9 +113,8 @@ def pair_given(annotated: AnnotatedScene, predicted: PredictedScene) -> np.ndarr
 
     ShapeError unless the prediction has the annotation's frames and one row per person.
     """
-    frames, people = annotated.valid.shape
-    check_shape("present", predicted.present, (frames, people))
-    return np.where(annotated.valid & predicted.present, np.arange(people), -1)
+    check_shape("present", predicted.present, annotated.valid.shape)
+    return np.where(annotated.valid & predicted.present, np.arange(predicted.present.shape[1]), -1)
 
 
 def pair_by_2d(annotated: AnnotatedScene, predicted: PredictedScene) -> np.ndarray:
