@@ -1,6 +1,7 @@
 """Trackers: who is who in a video's detections. `Tracker` is the protocol, `conf/tracker/*.yaml` the options.
 
 tracks        `Tracker`, `Tracks` (an identity for each row), `sequences` (one PoseSequence per identity)
+given         `GivenTracker`: the identities of the file
 offline       `OfflineTracker`, the default; its parts:
 appearance    what is compared between detections    tracklets    certain pieces of tracks
 linking       tracklets over gaps                    motion_model how hidden people move
@@ -10,7 +11,8 @@ To add a tracker: a class with `__call__(detections) -> Tracks` (`Tracks.numbere
 labels), a file in conf/tracker that names it, and a test like those in tests/inference/tracking.
 """
 
+from inference.tracking.given import GivenTracker
 from inference.tracking.offline import OfflineTracker
 from inference.tracking.tracks import Tracker, Tracks, sequences
 
-__all__ = ["OfflineTracker", "Tracker", "Tracks", "sequences"]
+__all__ = ["GivenTracker", "OfflineTracker", "Tracker", "Tracks", "sequences"]

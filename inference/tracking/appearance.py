@@ -132,3 +132,16 @@ def pose_distance(
     total = weight.sum(-1)
     mean = (weight * np.minimum(distance, _MAX_DISTANCE)).sum(-1) / np.maximum(total, 1e-9)
     return np.where(total > 0.2, mean, _MAX_DISTANCE)
+
+
+#: Left and right exchanged, and what that costs beside the distance of the joints, in heights.
+_EXCHANGED, _EXCHANGE = list(COCO_17.flip), 0.02
+
+
+def pose_distance_either_side(
+    joints_a: np.ndarray, weight_a: np.ndarray, joints_b: np.ndarray, weight_b: np.ndarray, height: np.ndarray
+) -> np.ndarray:
+    """As `pose_distance`, but detectors exchange left and right for a while: the better of both labellings counts."""
+    same = pose_distance(joints_a, weight_a, joints_b, weight_b, height)
+    exchanged = pose_distance(joints_a, weight_a, joints_b[..., _EXCHANGED, :], weight_b[..., _EXCHANGED], height)
+    return np.minimum(same, exchanged + _EXCHANGE)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from inference.tracking.appearance import Appearance, pose_distance
+from inference.tracking.appearance import Appearance, pose_distance_either_side
 
 #: Weight of the newest displacement in a tracklet's velocity, and of the newest height.
 _SMOOTHING = 0.35
@@ -63,7 +63,7 @@ def _costs(
     """(tracklets, rows): distance from the expected pose, _IMPOSSIBLE beyond the gate."""
     passed = people.frame[rows[0]] - people.frame[last]
     expected = people.joints[last] + (velocity * passed[:, None])[:, None]
-    cost = pose_distance(
+    cost = pose_distance_either_side(
         expected[:, None],
         people.weight[last][:, None],
         people.joints[rows][None],

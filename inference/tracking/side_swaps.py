@@ -1,0 +1,145 @@
+"""Left and right exchanged for a while: found along a track, undone where that is sure, scored 0 where it is not.
+
+Detectors mistake the sides of people seen from behind or in profile, of the whole body, of the arms or of the legs. A
+limb does not jump to the other side of the body and back: arms and legs are each a chain of two states (as detected,
+exchanged), and the cheapest path through a track is the one whose joints move least. Exchanges are rare, so each
+exchanged frame costs a little too. Source: our own; two labellings by dynamic programming.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import torch
+
+from pose.features import with_derived_joints
+from pose.joint_sets import COCO_17
+from pose.sequence import PoseSequence
+
+#: A joint's step counts up to this distance, in heights of the person in the image.
+STEP_CAP = 0.15
+#: What an exchanged frame costs, in joints that are a whole cap away.
+EXCHANGED_COST = 0.02
+#: How much more probable a path is that costs one less: e to this power.
+SHARPNESS = 10.0
+#: What a frame costs whose shoulders point the other way than its hips.
+TWIST_COST = 0.2
+#: Frames whose state is less probable than this are not sure.
+SURE = 0.9
+#: Left and right nearer than this, in heights, are the same place: whose is whose does not matter.
+SAME_PLACE = 0.05
+_PARTS = {"arms": ("shoulder", "elbow", "wrist"), "legs": ("hip", "knee", "ankle")}
+_PAIRS = {
+    part: np.array([[COCO_17.index(f"left_{name}"), COCO_17.index(f"right_{name}")] for name in names])
+    for part, names in _PARTS.items()
+}
+_FACE = np.array([[COCO_17.index(f"left_{name}"), COCO_17.index(f"right_{name}")] for name in ("eye", "ear")])
+
+
+@dataclasses.dataclass(frozen=True)
+class SideSwaps:
+    """What was found in a track: frames with arms, legs or both exchanged (undone), frames that were not sure."""
+
+    exchanged: int
+    unsure: int
+
+
+def without_side_swaps(sequence: PoseSequence) -> tuple[PoseSequence, SideSwaps]:
+    """The track (COCO-19) with left and right as they most probably are; joints of unsure limbs lose their score."""
+    n = len(COCO_17)
+    points = sequence.keypoints_2d[:, :n].double().cpu().numpy()
+    scores = sequence.confidence[:, :n].double().cpu().numpy()
+    frames = np.flatnonzero(sequence.detected.cpu().numpy() & ((scores[:, 5:] > 0).sum(1) >= 4))
+    if len(frames) < 3:
+        return sequence, SideSwaps(0, 0)
+    height = _height(points[frames], scores[frames])
+    swapped, unsure = {}, {}
+    here, seen = points[frames], scores[frames] > 0
+    steps = {part: _steps(here[:, pairs], seen[:, pairs], np.diff(frames), height) for part, pairs in _PAIRS.items()}
+    states, sure = _path(steps["arms"], steps["legs"], _twisted(here, seen, height))
+    for number, (part, pairs) in enumerate(_PAIRS.items()):
+        apart = np.linalg.norm(here[:, pairs[:, 0]] - here[:, pairs[:, 1]], axis=-1).max(1)
+        swapped[part], unsure[part] = states[:, number], ~sure[:, number] & (apart > SAME_PLACE * height)
+    if not any(values.any() for values in (*swapped.values(), *unsure.values())):
+        return sequence, SideSwaps(0, 0)
+    for part, pairs in {**_PAIRS, "face": _FACE}.items():
+        both = swapped["arms"] & swapped["legs"]
+        rows = frames[both if part == "face" else swapped[part]]
+        for left, right in pairs:
+            for values in (points, scores):
+                values[rows[:, None], [left, right]] = values[rows[:, None], [right, left]]
+        if part != "face":
+            scores[frames[unsure[part]][:, None], pairs.ravel()] = 0.0
+            points[frames[unsure[part]][:, None], pairs.ravel()] = 0.0
+    found = _with_derived(sequence, points, scores)
+    any_of = [np.logical_or(*values.values()) for values in (swapped, unsure)]
+    return found, SideSwaps(*(int(values.sum()) for values in any_of))
+
+
+def _height(points: np.ndarray, scores: np.ndarray) -> float:
+    """Median over frames of the larger side of the box, px."""
+    seen = scores[..., None] > 0
+    box = np.where(seen, points, -np.inf).max(1) - np.where(seen, points, np.inf).min(1)
+    return max(1.0, float(np.median(box.max(1))))
+
+
+def _steps(points: np.ndarray, seen: np.ndarray, steps: np.ndarray, height: float) -> np.ndarray:
+    """(n, J, 2 sides, 2) px, (n, J, 2), steps (n - 1,) frames -> (n - 1, 2) costs of keeping and changing the state."""
+    cost = np.zeros((len(steps), 2))
+    for other in (0, 1):
+        later, there = (points[1:, :, ::-1], seen[1:, :, ::-1]) if other else (points[1:], seen[1:])
+        moved = np.linalg.norm(later - points[:-1], axis=-1) / (height * STEP_CAP * np.sqrt(steps)[:, None, None])
+        cost[:, other] = (np.minimum(moved**2, 1) * (there & seen[:-1])).sum((1, 2))
+    return cost
+
+
+def _twisted(points: np.ndarray, seen: np.ndarray, height: float) -> np.ndarray:
+    """(n,) 1 where shoulders and hips point opposite ways, -1 where the same way, 0 where that can't be told."""
+    shoulders, hips = _PAIRS["arms"][0], _PAIRS["legs"][0]
+    a, b = (points[:, pair[0]] - points[:, pair[1]] for pair in (shoulders, hips))
+    wide = (np.abs(a[:, 0]) > SAME_PLACE * height) & (np.abs(b[:, 0]) > SAME_PLACE * height)
+    known = seen[:, [*shoulders, *hips]].all(1) & wide
+    return np.where(known, -np.sign(a[:, 0] * b[:, 0]), 0.0)
+
+
+def _path(arms: np.ndarray, legs: np.ndarray, twisted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Cheapest path: exchanged (n, 2) bool of arms and legs, and (n, 2) bool, whether that is sure."""
+    n, all_states = len(twisted), np.array([(a, b) for a in (0, 1) for b in (0, 1)])
+    change = np.abs(all_states[:, None] - all_states[None])  # (from, to, part)
+    step = SHARPNESS * (arms[:, change[..., 0]] + legs[:, change[..., 1]])
+    mixed = np.where(all_states[:, 0] != all_states[:, 1], -1.0, 1.0)
+    unary = SHARPNESS * (
+        EXCHANGED_COST * all_states.any(1) + TWIST_COST * np.maximum(twisted[:, None] * mixed[None], 0)
+    )
+    best, back = unary[0].copy(), np.zeros((n, 4), dtype=int)
+    forward, backward = np.zeros((n, 4)), np.zeros((n, 4))
+    forward[0] = -unary[0]
+    for i in range(1, n):
+        total = best[:, None] + step[i - 1]
+        back[i], best = total.argmin(0), total.min(0) + unary[i]
+        forward[i] = np.logaddexp.reduce(forward[i - 1][:, None] - step[i - 1], axis=0) - unary[i]
+    state = np.zeros(n, dtype=int)
+    state[-1] = best.argmin()
+    for i in range(n - 1, 0, -1):
+        state[i - 1] = back[i, state[i]]
+        backward[i - 1] = np.logaddexp.reduce(backward[i] - unary[i] - step[i - 1], axis=1)
+    log = forward + backward
+    probability = np.exp(log - np.logaddexp.reduce(log, axis=1)[:, None])
+    exchanged = all_states[state].astype(bool)
+    alike = all_states[None] == all_states[state][:, None]
+    return exchanged, (probability[..., None] * alike).sum(1) >= SURE
+
+
+def _with_derived(sequence: PoseSequence, points: np.ndarray, scores: np.ndarray) -> PoseSequence:
+    """The sequence with these COCO-17 joints, hip and neck made of them, missing where one of the two is."""
+    keypoints, confidence = with_derived_joints(
+        torch.from_numpy(points).to(sequence.keypoints_2d), torch.from_numpy(scores).to(sequence.confidence)
+    )
+    for name, part in (("hip", "legs"), ("neck", "arms")):
+        lost = (confidence[:, _PAIRS[part][0]] == 0).any(1)
+        at = {"hip": len(COCO_17), "neck": len(COCO_17) + 1}[name]
+        keypoints[lost, at], confidence[lost, at] = 0.0, 0.0
+    same = (keypoints[:, : len(COCO_17)] == sequence.keypoints_2d[:, : len(COCO_17)]).flatten(1).all(1)
+    keypoints[same], confidence[same] = sequence.keypoints_2d[same], sequence.confidence[same]
+    return dataclasses.replace(sequence, keypoints_2d=keypoints, confidence=confidence)
