@@ -4,10 +4,13 @@ Composes the configuration in conf/ and hands it to the chosen experiment's task
 that `--help` and mistakes on the command line answer at once.
 """
 
+import sys
 from typing import Any
 
 import hydra
 from omegaconf import DictConfig
+
+from experiments.command_line import hydra_words
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
@@ -18,4 +21,5 @@ def main(cfg: DictConfig) -> Any:
 
 
 if __name__ == "__main__":
+    sys.argv = [sys.argv[0], *hydra_words(sys.argv[1:])]
     main()

@@ -99,11 +99,15 @@ def read_pickle(path: str | Path) -> Any:
     Raises DataError naming the file if it is missing, truncated or damaged, or asks for any other class (named too).
     """
     with reading(path, "a pickle"):
-        content = Path(path).read_bytes()
-        for operation, argument, _ in pickletools.genops(content):  # fails where announced bytes are missing
-            if isinstance(argument, int) and "PUT" in operation.name and argument > len(content):  # memory for as many
-                raise pickle.UnpicklingError(f"place {argument} in a file of {len(content)} bytes")
-        return _Unpickler(path, content).load()
+        return unpickled(path, Path(path).read_bytes())
+
+
+def unpickled(path: str | Path, content: bytes) -> Any:
+    """As `read_pickle`, of a pickle inside the file `path`; the caller's `reading` names what is damaged."""
+    for operation, argument, _ in pickletools.genops(content):  # fails where announced bytes are missing
+        if isinstance(argument, int) and "PUT" in operation.name and argument > len(content):  # memory for as many
+            raise pickle.UnpicklingError(f"place {argument} in a file of {len(content)} bytes")
+    return _Unpickler(path, content).load()
 
 
 def write_pickle(path: str | Path, content: Any, sync: bool = True) -> None:

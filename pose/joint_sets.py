@@ -2,8 +2,8 @@
 
 A joint set is data and lives here alone. Joints are found by name, so an array of one set is brought into another
 with `remap_index`. Sources: docs/method.md §2 (MuPoTS-17, COCO-19, Common-14) and the formats' own documentation
-(OpenPose BODY_25 and its COCO model's 18, MPII, CMU Panoptic-19, Halpe-26 of AlphaPose, MediaPipe Pose-33, 28 joints
-of MPI-INF-3DHP).
+(OpenPose BODY_25, BODY_25B and its COCO model's 18, Human3.6M-17 as VideoPose3D orders it, MPII, CMU Panoptic-19,
+Halpe-26 of AlphaPose, MediaPipe Pose-33, 28 joints of MPI-INF-3DHP).
 
 >>> MUPOTS_17.names[MUPOTS_17.root]
 'hip'
@@ -126,6 +126,22 @@ BODY_25 = JointSet(
     root=8,
 )
 
+BODY_25B = JointSet(
+    "BODY_25B",
+    COCO_17.names
+    + _names("upper_neck head_top left_big_toe left_small_toe left_heel right_big_toe right_small_toe right_heel"),
+)
+
+HUMAN36M_17 = JointSet(
+    "Human3.6M-17",
+    _names(
+        "hip right_hip right_knee right_ankle left_hip left_knee left_ankle spine neck nose head_top left_shoulder "
+        "left_elbow left_wrist right_shoulder right_elbow right_wrist"
+    ),
+    root=0,
+    parents=(0, 0, 1, 2, 0, 4, 5, 0, 7, 8, 9, 8, 11, 12, 8, 14, 15),
+)
+
 OPENPOSE_18 = JointSet(
     "OpenPose-18",
     _names(
@@ -178,6 +194,8 @@ JOINT_SETS: dict[str, JointSet] = {
         COMMON_14,
         OPENPOSE_18,
         BODY_25,
+        BODY_25B,
+        HUMAN36M_17,
         MPII_16,
         PANOPTIC_19,
         HALPE_26,

@@ -7,29 +7,39 @@ joints of these names, so that all inputs agree. A joint that the source lacks o
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 
+from data.keypoints.anatomy import FITS, NO_BODY, fitting, implausibility
 from data.keypoints.detections import VideoDetections
 from pose.errors import DataError, MismatchError
 from pose.features import with_derived_joints
-from pose.joint_sets import COCO_17, COCO_19, JointSet
+from pose.joint_sets import COCO_17, COCO_19, JOINT_SETS, JointSet
 
 log = logging.getLogger(__name__)
 
-#: HR-Net's heat maps reach 1.03; joint scores up to here count as 1, larger ones are of another scale.
-MAX_SCORE = 1.2
-#: AlphaPose documents joint scores of 0..6 for its COCO models; above 1 they count as 1.
-ALPHAPOSE_MAX_SCORE = 6.0
-#: Scores of SimCC heads and of some heat maps are not normalised: MMPose gives a clear joint 1.1 to 1.3
-#: (github.com/open-mmlab/mmpose issues 884, 3122), which counts as 1. RTMW's reach 10 and are refused.
-MMPOSE_MAX_SCORE = 1.5
+#: Heat maps of HR-Net reach 1.03, SimCC heads of RTMPose 1.3 (github.com/open-mmlab/mmpose issues 884, 3122): up to
+#: here larger scores count as 1.
+MAX_SCORE = 1.5
+#: Up to here (RTMW's reach 10) scores are divided by the file's high ones; beyond they are of another kind.
+MAX_SCALED_SCORE = 20.0
+_HIGH_SCORE = 0.95  # quantile
 #: No camera has so many pixels: coordinates beyond are damaged.
 MAX_COORDINATE = 1e6
 #: Ten hours at 100 frames per second. What follows holds arrays over all frames of a video.
 MAX_FRAMES = 3_600_000
+
+#: With fewer people than this their bodies tell nothing of the order of the joints.
+MIN_BODIES = 10
+#: How much better than the usual joint set another must fit to be taken for it.
+_CLEARLY_BETTER = 0.18
+
+#: Coordinates of which this part lies within 1.5 of 0 are fractions of the image; some joints may lie outside of it.
+_FRACTION_QUANTILE, _FRACTION_LIMIT = 0.95, 1.5
+
+_GIVE_SET = "input_options.joint_set= says which it is"
 
 _FACE = {"nose", "left_eye", "right_eye", "left_ear", "right_ear"}
 _DERIVED = {"hip": ("left_hip", "right_hip"), "neck": ("left_shoulder", "right_shoulder")}
@@ -42,7 +52,9 @@ class RawDetections:
     number (N,): frame numbers as the file counts, keypoints (N, K, 2) px, confidence (N, K), in the order of `joints`
     (any further joints after those are left out). box_score (N,), NaN where there is none.
     listed: the numbers of all frames that the file lists, those without people included; complete: whether it lists
-    every frame of the video. max_score: larger joint scores are refused.
+    every frame of the video. first: the number of the video's first frame where the format says it. assumed: the file
+    does not name its joint set, which is the usual one of so many joints. identity (N,): who each is, -1 for unknown.
+    notes: what a user must know, a sentence each. Joints with NaN count as missing.
     """
 
     number: np.ndarray
@@ -55,7 +67,10 @@ class RawDetections:
     fps: float | None = None
     image_size: tuple[int, int] | None = None
     n_frames: int | None = None
-    max_score: float = MAX_SCORE
+    first: int | None = None
+    assumed: bool = False
+    identity: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
 
 
 def to_detections(
@@ -69,19 +84,25 @@ def to_detections(
 ) -> VideoDetections:
     """`people` in COCO-19, sorted by frame; the arguments as in `data.keypoints.read_detections`.
 
-    Rows without a joint above 0 are left out. Raises MismatchError for a joint set that does not fit and for
-    frames beyond `n_frames`, DataError for scores of another scale and for coordinates that are not pixels.
+    Rows without a joint above 0 are left out. Raises MismatchError for a joint set that does not fit, for frames beyond
+    `n_frames` and joints outside of the image; DataError for scores of another scale and for coordinates that are not
+    pixels.
     """
+    size = image_size if image_size is not None else people.image_size
+    people = _scaled_scores(_without_missing(people), source, score_scale)
+    people = _checked_joints(_in_pixels(people, size, source), source)
     n_frames = n_frames if n_frames is not None else people.n_frames
     frame, n_frames = _frames(people, source, n_frames, first_frame)
-    confidence = _confidence(people, source, score_scale)
-    keypoints, confidence = _coco_17(people, confidence, source)
-    _check_pixels(keypoints, confidence, source)
+    keypoints, confidence = _coco_17(people, source)
+    _check_pixels(keypoints[confidence > 0], source)
     box_score = np.where(np.isnan(people.box_score), confidence.mean(axis=1), people.box_score)
     keypoints, confidence = _coco_19(keypoints, confidence)
 
     present = (confidence > 0).any(axis=1)
     order = np.flatnonzero(present)[np.argsort(frame[present], kind="stable")]
+    identity = None if people.identity is None else people.identity[order]
+    for note in people.notes:
+        log.warning("%s: %s", source, note)
     return VideoDetections(
         frame=frame[order],
         keypoints_2d=keypoints[order],
@@ -89,9 +110,98 @@ def to_detections(
         box_score=box_score[order].astype(np.float32),
         n_frames=n_frames,
         fps=fps if fps is not None else people.fps,
-        image_size=image_size if image_size is not None else people.image_size,
+        image_size=size,
         source=source,
+        identity=identity if _tells_people_apart(identity, frame[order]) else None,
+        notes=people.notes,
     )
+
+
+def _without_missing(people: RawDetections) -> RawDetections:
+    """Joints whose place or score is NaN are missing: zeros."""
+    missing = ~(np.isfinite(people.keypoints).all(axis=-1) & np.isfinite(people.confidence))
+    if not missing.any():
+        return people
+    return replace(
+        people,
+        keypoints=np.where(missing[..., None], 0.0, people.keypoints),
+        confidence=np.where(missing, 0.0, people.confidence),
+    )
+
+
+def _scaled_scores(people: RawDetections, source: str, scale: float) -> RawDetections:
+    """Joint scores in 0..1: divided by `scale`, or by the file's high scores where they are far above 1."""
+    scores = people.confidence / scale
+    largest = float(scores.max(initial=0.0))
+    notes = people.notes
+    if largest > MAX_SCORE and (scale != 1 or largest > MAX_SCALED_SCORE):
+        raise DataError(
+            f"{source}: joint scores reach {largest:.4g}, 0 to 1 is expected; give input_options.score_scale=, the "
+            "score of a certain joint, to divide by it"
+        )
+    if largest > MAX_SCORE:
+        high = max(1.0, float(np.quantile(scores[scores > 0], _HIGH_SCORE)))
+        notes += (
+            f"Scores: they reach {largest:.3g} and were divided by {high:.3g}, which one in twenty exceeds; "
+            "input_options.score_scale= sets another divisor.",
+        )
+        scores = scores / high
+    return replace(people, confidence=scores.clip(0.0, 1.0), notes=notes)
+
+
+def _in_pixels(people: RawDetections, size: tuple[int, int] | None, source: str) -> RawDetections:
+    """Fractions of the image, recognised by their range, multiplied by its size."""
+    seen = people.keypoints[people.confidence > 0]
+    if not len(seen) or np.quantile(np.abs(seen), _FRACTION_QUANTILE) > _FRACTION_LIMIT:
+        return people
+    if np.quantile(seen, 1 - _FRACTION_QUANTILE) < -0.2:
+        raise DataError(f"{source}: coordinates from {seen.min():.3g} to {seen.max():.3g} are expected in pixels")
+    if size is None:
+        raise DataError(
+            f"{source}: the coordinates are fractions of the image; give its size in px, "
+            "camera.image_size=[WIDTH,HEIGHT]"
+        )
+    return replace(people, keypoints=people.keypoints * np.array(size, dtype=np.float64))
+
+
+def _checked_joints(people: RawDetections, source: str) -> RawDetections:
+    """The people in the joint set that their bodies fit, where the file doesn't name it and the usual one can't be.
+
+    One other set of that many joints that fits is taken, and noted; with several, MismatchError names them.
+    """
+    if len(people.keypoints) < MIN_BODIES or not (people.assumed or people.joints.name in JOINT_SETS):
+        return people
+    penalty, usual = implausibility(people.keypoints, people.confidence, people.joints), people.joints.name
+    if penalty is None:
+        return people
+    limit = min(FITS, penalty - _CLEARLY_BETTER)
+    fits = [name for name, other in fitting(people.keypoints, people.confidence, JOINT_SETS.values()) if other < limit]
+    count = people.keypoints.shape[1]
+    if not people.assumed:
+        note = f"Joints: the bodies fit {' or '.join(fits[:3])} rather than {usual}, which was given and taken."
+        return replace(people, notes=(*people.notes, note)) if fits else people
+    same_size = [name for name in fits if len(JOINT_SETS[name]) == count]
+    if len(same_size) == 1:
+        note = f"Joints: the bodies do not fit {usual} but {same_size[0]}, which was taken; {_GIVE_SET}."
+        return replace(people, joints=JOINT_SETS[same_size[0]], notes=(*people.notes, note))
+    if fits and penalty > FITS:
+        raise MismatchError(
+            f"{source}: the {count} joints do not make bodies in the order of {usual}; they fit "
+            f"{' or '.join(fits)}; {_GIVE_SET}"
+        )
+    if penalty < NO_BODY:
+        return people
+    note = f"Joints: hardly any of the people look like bodies in the order of {usual}; {_GIVE_SET}."
+    return replace(people, notes=(*people.notes, note))
+
+
+def _tells_people_apart(identity: np.ndarray | None, frame: np.ndarray) -> bool:
+    """Whether these are identities: not one for each row, as COCO numbers annotations, nor twice in a frame."""
+    if identity is None or not (identity >= 0).any():
+        return False
+    known = np.stack([frame, identity], axis=1)[identity >= 0]
+    once = len(np.unique(known, axis=0)) == len(known)
+    return once and (len(np.unique(known[:, 1])) < len(known) or len(np.unique(known[:, 0])) == 1)
 
 
 def _frames(people: RawDetections, source: str, n_frames: int | None, first: int | None) -> tuple[np.ndarray, int]:
@@ -99,21 +209,29 @@ def _frames(people: RawDetections, source: str, n_frames: int | None, first: int
     numbers = np.concatenate([people.listed, people.number])
     if not len(numbers):
         if n_frames is None:
-            raise DataError(f"{source}: lists neither people nor frames; check the file, or give n_frames")
+            raise DataError(
+                f"{source}: lists neither people nor frames; check the file, or give input_options.n_frames="
+            )
         return people.number, n_frames
     smallest, largest = int(numbers.min()), int(numbers.max())
     if first is None:
+        first = people.first
+    if first is None:
         first = _first_frame(smallest, largest, people.complete, n_frames)
     if n_frames is not None and n_frames > MAX_FRAMES:
-        raise DataError(f"{source}: n_frames is {n_frames}; at most {MAX_FRAMES} are read, cut the video in parts")
+        raise DataError(
+            f"{source}: input_options.n_frames={n_frames}: at most {MAX_FRAMES} are read, cut the video in parts"
+        )
     if first:
         log.info("%s: frames are numbered from %d", source, first)
     if smallest < first:
-        raise MismatchError(f"{source}: frame {smallest} comes before first_frame={first}; give the smallest number")
+        raise MismatchError(
+            f"{source}: frame {smallest} comes before input_options.first_frame={first}; give the smallest number"
+        )
     if n_frames is not None and largest - first >= n_frames:
         raise MismatchError(
             f"{source}: frame number {largest} is beyond the {n_frames} frames of the video that begin at {first}; "
-            "give the video that these keypoints were found in, or first_frame"
+            "give the video that these keypoints were found in, or input_options.first_frame="
         )
     return people.number - first, n_frames if n_frames is not None else largest - first + 1
 
@@ -126,21 +244,9 @@ def _first_frame(smallest: int, largest: int, complete: bool, n_frames: int | No
     return 1 if smallest >= 1 and largest == n_frames else 0
 
 
-def _confidence(people: RawDetections, source: str, scale: float) -> np.ndarray:
-    confidence = people.confidence / scale
-    largest = float(confidence.max(initial=0.0))
-    limit = people.max_score if scale == 1 else MAX_SCORE
-    if largest > limit:
-        raise DataError(
-            f"{source}: joint scores reach {largest:.4g}, 0 to 1 is expected; give score_scale, the score of a certain "
-            "joint, to divide by it"
-        )
-    return confidence.clip(0.0, 1.0)
-
-
-def _coco_17(people: RawDetections, confidence: np.ndarray, source: str) -> tuple[np.ndarray, np.ndarray]:
+def _coco_17(people: RawDetections, source: str) -> tuple[np.ndarray, np.ndarray]:
     """Joints by name; missing ones (x, y and score) are 0. Raises MismatchError with both lists."""
-    names = people.joints.names
+    names, confidence = people.joints.names, people.confidence
     lacking = [name for name in COCO_17.names if name not in names and name not in _FACE]
     if lacking:
         raise MismatchError(
@@ -174,12 +280,8 @@ def _coco_19(keypoints: np.ndarray, confidence: np.ndarray) -> tuple[np.ndarray,
     return points, scores
 
 
-def _check_pixels(keypoints: np.ndarray, confidence: np.ndarray, source: str) -> None:
-    largest = float(np.abs(keypoints).max(initial=0.0))
+def _check_pixels(seen: np.ndarray, source: str) -> None:
+    """seen (n, 2): the joints that were found. Whether they fit the image is asked where the camera is known."""
+    largest = float(np.abs(seen).max(initial=0.0))
     if largest > MAX_COORDINATE:
         raise DataError(f"{source}: a coordinate of {largest:.4g} px; write the file again with the detector")
-    if (confidence > 0).any() and largest <= 2.0:
-        raise DataError(
-            f"{source}: all coordinates are within {largest:.3g} px of 0, they seem to be fractions of the image; "
-            "write the file again with pixels"
-        )

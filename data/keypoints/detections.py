@@ -22,6 +22,8 @@ class VideoDetections:
     box_score (N,): the detector's confidence in the person as a whole, the mean joint score where it gave none.
     n_frames: frames of the video, those without detections included. fps: frames per second, None if unknown.
     image_size: (width, height) in px, None if unknown. source: what messages call it.
+    identity (N,) int: who each is by the file's own tracks, -1 for unknown; None without them. notes: what a user must
+    know of the input, a sentence each.
 
     Raises ShapeError for arrays that do not agree, ConfigError for frames out of order or out of range.
 
@@ -46,6 +48,8 @@ class VideoDetections:
     fps: float | None = None
     image_size: tuple[int, int] | None = None
     source: str = "detections"
+    identity: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         sizes = {"K": len(COCO_19)}
@@ -56,6 +60,8 @@ class VideoDetections:
             "box_score": ("N",),
         }.items():
             check_shape(f"{self.source}: {name}", getattr(self, name), pattern, sizes)
+        if self.identity is not None:
+            check_shape(f"{self.source}: identity", self.identity, ("N",), sizes)
         outside = (self.frame < 0) | (self.frame >= self.n_frames)
         if outside.any() or (np.diff(self.frame) < 0).any():
             raise ConfigError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from data.keypoints.coco19 import MAX_COORDINATE
 from data.keypoints.formats.coco import read_keyed
-from data.keypoints.parsing import REMEDY, Hints, read_json
+from data.keypoints.parsing import REMEDY, Hints, frame_numbers, read_json
 from data.keypoints.recognise import MAX_BYTES
 from fileio.text_lines import natural_order
 from pose.errors import DataError
@@ -40,7 +41,8 @@ def read_keypoints_json(path: Path | str) -> list[ImageDetections]:
     keypoints = np.concatenate([found.keypoints, found.confidence[..., None]], axis=-1).reshape(-1, n_joints, 3)
     if n_joints != len(COCO_17) or not (np.abs(keypoints) < MAX_COORDINATE).all():
         raise DataError(f"{path}: x px, y px, score of {len(COCO_17)} joints are expected, found {n_joints}; {REMEDY}")
-    counts = [len(people) for people in content.values()]
+    number_of, rows = frame_numbers(list(content), path), Counter(found.number.tolist())
+    counts = [rows[number_of[image]] for image in content]  # entries without joints are left out
     by_image = dict(zip(content, torch.from_numpy(keypoints).float().split(counts), strict=True))
     scores = dict(zip(content, torch.from_numpy(found.box_score).float().split(counts), strict=True))
     return [ImageDetections(image, by_image[image], scores[image]) for image in sorted(content, key=natural_order)]

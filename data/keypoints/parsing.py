@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import re
@@ -15,7 +16,7 @@ from data.keypoints.coco19 import RawDetections
 from fileio.json_yaml import load_json
 from fileio.text_lines import natural_order
 from pose.errors import DataError, MismatchError
-from pose.joint_sets import BODY_25, COCO_17, HALPE_26, MEDIAPIPE_33, MPII_16, OPENPOSE_18, JointSet
+from pose.joint_sets import BODY_25, COCO_17, HALPE_26, MEDIAPIPE_33, MPII_16, OPENPOSE_18, PANOPTIC_19, JointSet
 from pose.joint_sets import joint_set as joint_set_by_name
 
 log = logging.getLogger(__name__)
@@ -24,11 +25,13 @@ REMEDY = "write it again with the detector"
 
 
 class Hints(NamedTuple):
-    """What the user says of a file that does not say it itself: name of the joint set, (width, height) in px."""
+    """What the user says of a file that does not say it itself: the name of the joint set."""
 
     joint_set: str | None = None
-    image_size: tuple[int, int] | None = None
 
+
+#: Endings of images and of files named after them; what else stands behind a dot, as in cam01.0039, is a number.
+_ENDING = re.compile(r"\.(jpe?g|png|bmp|tiff?|webp|json|txt|csv)$", re.IGNORECASE)
 
 #: Reads a file's content, of that path, into detections.
 Reader = Callable[[Any, Path, Hints], RawDetections]
@@ -36,16 +39,34 @@ Reader = Callable[[Any, Path, Hints], RawDetections]
 #: What a number of joints means where a file does not name them. COCO-WholeBody's 133 begin with COCO-17, Halpe-136
 #: with Halpe-26; the further joints (feet, face, hands) are not used.
 _BY_COUNT: dict[int, JointSet] = {
-    **{len(joints): joints for joints in (COCO_17, OPENPOSE_18, BODY_25, HALPE_26, MPII_16, MEDIAPIPE_33)},
+    **{len(joints): joints for joints in (COCO_17, OPENPOSE_18, PANOPTIC_19, BODY_25, HALPE_26, MPII_16, MEDIAPIPE_33)},
     133: COCO_17,
     136: HALPE_26,
 }
 
 
 def read_json(path: Path, max_bytes: int) -> Any:
-    """The content of a JSON file; DataError if it is no JSON, nested too deeply or larger than `max_bytes`."""
+    """The content of a JSON file, of one with a value in each line (OpenPifPaf's videos) a list of them.
+
+    DataError if it is no JSON, nested too deeply or larger than `max_bytes`.
+    """
     check_size(path, path.stat().st_size if path.exists() else 0, max_bytes)
-    return load_json(path, REMEDY)
+    try:
+        return load_json(path, REMEDY)
+    except DataError:
+        lines = _lines(path)
+        if len(lines) > 1:
+            return lines
+        raise
+
+
+def _lines(path: Path) -> list[Any]:
+    """The JSON value of each line; [] where one is none."""
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            return [json.loads(line) for line in file if line.strip()]
+    except (OSError, ValueError, RecursionError):
+        return []
 
 
 def check_size(path: Path, size: int, max_bytes: int) -> None:
@@ -75,37 +96,41 @@ def people_of(frames: Mapping[str, Any], path: Path, numbers: Sequence[int] | No
     """`frames`: lists of people by name; numbers: of the frames, by default out of the names. DataError for no list."""
     people: list[Any] = []
     where: list[str] = []
+    counts: list[int] = []
     for name, found in frames.items():
-        if not isinstance(found, list):
+        if found is not None and not isinstance(found, list):
             raise DataError(f"{path}: {name}: a list of people is expected, found {type(found).__name__}; {REMEDY}")
-        people += found
-        where += [f"{path}: {name}, person {index}" for index in range(len(found))]
+        here = [(index, person) for index, person in enumerate(found or []) if person]  # null, {}: out of sight
+        people += [person for _, person in here]
+        where += [f"{path}: {name}, person {index}" for index, _ in here]
+        counts.append(len(here))
     if numbers is None:
         number_of = frame_numbers(list(frames), path)
         numbers = [number_of[name] for name in frames]
     listed = np.array(numbers, dtype=np.int64)
-    return Frames(people, where, np.repeat(listed, [len(found) for found in frames.values()]), listed)
+    return Frames(people, where, np.repeat(listed, counts), listed)
 
 
 def array_of(
     values: Sequence[Any], where: Sequence[str], ndim: int = 1, key: str = "keypoints", what: str = "numbers"
 ) -> np.ndarray:
-    """`values`, one entry for each person, as a float64 array (N, ...) of finite numbers with `ndim` further axes.
+    """`values`, one entry for each person, as a float64 array (N, ...) of numbers with `ndim` further axes.
 
-    All entries must have the same shape. Raises DataError for the first that does not, by its `where` and `key`.
+    null and NaN, of joints that were not found, come out as NaN. All entries must have the same shape. Raises DataError
+    for the first that does not, by its `where` and `key`.
     """
     if not len(values):
         return np.zeros((0,) * (ndim + 1))
     array = _numeric(values)
-    if array is not None and array.ndim == ndim + 1 and np.isfinite(array).all():
+    if array is not None and array.ndim == ndim + 1 and not np.isinf(array).any():
         return array
     expected: tuple[int, ...] | None = None
     for index, value in enumerate(values):
         found = _numeric(value)
         if found is None or found.ndim != ndim:
-            raise DataError(f"{where[index]}: {key}: {what} are expected, found {_short(value)}; {REMEDY}")
-        if not np.isfinite(found).all():
-            raise DataError(f"{where[index]}: {key}: finite numbers are expected, found NaN or infinity; {REMEDY}")
+            raise DataError(f"{where[index]}: {key}: {what} are expected, found {described(value)}; {REMEDY}")
+        if np.isinf(found).any():
+            raise DataError(f"{where[index]}: {key}: finite numbers are expected, found infinity; {REMEDY}")
         expected = expected or found.shape
         if found.shape != expected:
             raise DataError(
@@ -116,9 +141,11 @@ def array_of(
 
 
 def _numeric(value: Any) -> np.ndarray | None:
-    """An array of numbers, or None for text, null, truth values, unequal lengths and integers without bound."""
+    """An array of numbers, null as NaN; None for text, truth values, unequal lengths and integers without bound."""
     try:
         array = np.asarray(value)
+        if array.dtype == object and all(type(part) in (int, float, type(None)) for part in array.flat):
+            array = array.astype(np.float64)
     except (ValueError, OverflowError, RecursionError, MemoryError):
         return None
     return array.astype(np.float64) if array.dtype.kind in "iuf" else None
@@ -128,9 +155,15 @@ def _times(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape))
 
 
-def _short(value: Any) -> str:
-    if isinstance(value, (list, dict)):
-        return f"a {type(value).__name__} of {len(value)}"
+def described(value: Any) -> str:
+    """What was found, for messages: `an object with people, version`, `a list of 3, the first a number`."""
+    if isinstance(value, dict):
+        return f"an object with {', '.join(map(str, list(value)[:6]))[:120]}" if value else "an empty object"
+    if isinstance(value, list):
+        first = next(iter(value), None)
+        kind = "an object" if isinstance(first, dict) else "a list" if isinstance(first, list) else repr(first)[:20]
+        inner = f" with {', '.join(map(str, list(first)[:6]))[:80]}" if isinstance(first, dict) and first else ""
+        return f"a list of {len(value)}" + (f", the first {kind}{inner}" if value else "")
     return repr(value)[:40]
 
 
@@ -152,6 +185,20 @@ def box_score(value: Any) -> float:
     return float(value)
 
 
+#: Members by which tools tell people apart.
+_IDENTITY = ("track_id", "idx", "id_", "person_id", "instance_id", "id")
+
+
+def identity_of(entry: dict[str, Any]) -> int:
+    """Who a person is by the file's own tracks, -1 where it does not say it."""
+    value = next((entry[key] for key in _IDENTITY if key in entry), -1)
+    while isinstance(value, list) and value:
+        value = value[0]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**53:
+        return -1
+    return int(value) if value == int(value) else -1
+
+
 def joints_of(count: int, path: Path | str, name: str | None) -> JointSet:
     """The joint set called `name`, or, without a name, that of `count` joints; MismatchError if there is none.
 
@@ -166,12 +213,15 @@ def joints_of(count: int, path: Path | str, name: str | None) -> JointSet:
             raise MismatchError(f"{path}: {error}") from None
         if len(joints) > count:
             raise MismatchError(
-                f"{path}: {count} joints found, joint_set={name} has {len(joints)}: {', '.join(joints.names)}"
+                f"{path}: {count} joints found, input_options.joint_set={name} has {len(joints)}: "
+                f"{', '.join(joints.names)}"
             )
         return joints
     if count not in _BY_COUNT:
         known = ", ".join(f"{size} ({joints.name})" for size, joints in sorted(_BY_COUNT.items()))
-        raise MismatchError(f"{path}: no joint set of {count} joints is known; known: {known}; give joint_set")
+        raise MismatchError(
+            f"{path}: no joint set of {count} joints is known; known: {known}; give input_options.joint_set="
+        )
     return _BY_COUNT[count]
 
 
@@ -181,7 +231,7 @@ def frame_numbers(names: Sequence[str], path: Path | str, from_zero: bool = Fals
     from_zero: whether the video's frames before the first name count too.
     """
     names = sorted(set(names), key=natural_order)
-    digits = [re.findall(r"\d+", Path(name).stem.removesuffix("_keypoints")) for name in names]
+    digits = [re.findall(r"\d+", _ENDING.sub("", name).removesuffix("_keypoints")) for name in names]
     numbers = [int(found[-1]) for found in digits if found and len(found[-1]) <= 18]
     if len(set(numbers)) == len(names) and is_numbering(numbers, from_zero):
         return dict(zip(names, numbers, strict=True))

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from data.keypoints.coco19 import RawDetections, to_detections
 from data.keypoints.detections import VideoDetections
-from data.keypoints.formats import coco, mediapipe_json, mmpose, openpose
-from data.keypoints.formats.arrays import read_arrays
-from data.keypoints.parsing import Hints, check_size, read_json
+from data.keypoints.formats import coco, loose_json, openpose, tables, yolo
+from data.keypoints.formats.arrays import read_arrays, read_npy
+from data.keypoints.parsing import Hints, check_size, described, read_json
 from fileio.text_lines import natural_order
 from pose.errors import ConfigError, DataError, check_number
 
@@ -23,26 +23,48 @@ MAX_BYTES = 256 * 2**20
 
 
 #: Each gives the reader of a JSON content, or None; the first that gives one reads it.
-FORMATS = (openpose.reader_of, mmpose.reader_of, mediapipe_json.reader_of, coco.reader_of)
-KNOWN = "keypoints.json, COCO, OpenPose, MMPose (RTMPose), AlphaPose, MediaPipe, npz; docs/inputs.md shows them"
+FORMATS = (openpose.reader_of, coco.reader_of, loose_json.reader_of)
+KNOWN = (
+    "JSON of OpenPose, COCO, AlphaPose, MMPose, Sapiens, MediaPipe, Ultralytics, DWPose, OpenPifPaf, easy_ViTPose, "
+    "tfjs and kinetics-skeleton; CSV and h5 of DeepLabCut and lightning-pose, CSV of MediaPipe; YOLO's labels; npy and "
+    "npz (docs/inputs.md shows them)"
+)
+_ZIP, _NPY, _HDF5 = b"PK\x03\x04", b"\x93NUMPY", b"\x89HDF"
 _PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
-_ZIP = b"PK\x03\x04"
+_VIDEOS = {
+    ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".3g2", ".ts", ".mts",
+    ".m2ts", ".ogv", ".gif", ".mxf", ".vob", ".asf", ".mjpeg", ".y4m", ".ivf", ".apng", ".h264", ".hevc", ".rm", ".dv",
+    *_PICTURES,
+}  # fmt: skip
+#: How videos begin, wherever their file's name doesn't tell: MP4, Matroska, AVI, Ogg, FLV, MPEG, ASF, GIF.
+_VIDEO_STARTS = (
+    b"\x1aE\xdf\xa3",
+    b"RIFF",
+    b"OggS",
+    b"FLV",
+    b"\x00\x00\x01",
+    b"0&\xb2u",
+    b"GIF8",
+    b"\x89PNG",
+    b"\xff\xd8",
+)
 
 
 def is_keypoints_input(path: Path | str) -> bool:
-    """Whether `path` is to be read by `read_detections`: a JSON or npz file, or a folder of JSON.
+    """Whether `path` is to be read by `read_detections`: whatever is no video, picture or folder of pictures.
 
     A folder with images counts as images, unless it holds OpenPose's `*_keypoints.json` too.
     """
     path = Path(path)
     if path.is_dir():
-        names = [entry.name.lower() for entry in path.iterdir()]
+        names = [entry.name.lower() for entry in path.iterdir() if not entry.name.startswith(".")]
         pictures = any(name.endswith(_PICTURES) for name in names)
-        return any(name.endswith("_keypoints.json" if pictures else ".json") for name in names)
-    if path.suffix.lower() in (".json", ".npz"):
-        return True
+        return any(name.endswith("_keypoints.json") for name in names) if pictures else bool(names)
     start = _first_bytes(path)
-    return start.startswith(_ZIP) or start.lstrip()[:1] in (b"{", b"[")
+    if _is_text(start):
+        return True
+    is_video = start[4:8] == b"ftyp" or start.startswith(_VIDEO_STARTS)
+    return not is_video and path.suffix.lower() not in _VIDEOS
 
 
 def read_detections(
@@ -59,7 +81,8 @@ def read_detections(
 
     fps, image_size (width, height in px), n_frames: of the video; they go before what the file says. joint_set: its
     name, where the file does not tell. score_scale: joint scores are divided by it. first_frame: the number in the file
-    of the video's first frame, where it is not clear (docs/inputs.md). max_bytes: larger files are refused.
+    of the video's first frame, where it is not clear (docs/inputs.md). max_bytes: larger files are refused. On the
+    command line these are `input_options.joint_set=` and so on.
 
     Raises ConfigError for an argument, DataError for a file that cannot be read, MismatchError (with both joint lists)
     for a joint set that lacks more than joints of the face.
@@ -77,15 +100,22 @@ def read_detections(
     if fps is not None:
         check_number("fps", fps, above=0, hint="frames per second of the video")
     if n_frames is not None:
-        check_number("n_frames", n_frames, low=1, whole=True, hint="leave it out to take it from the file")
-    check_number("score_scale", score_scale, above=0, hint="1 leaves the scores as they are")
+        check_number(
+            "input_options.n_frames", n_frames, low=1, whole=True, hint="leave it out to take it from the file"
+        )
+    check_number("input_options.score_scale", score_scale, above=0, hint="1 leaves the scores as they are")
+    if first_frame is not None:
+        check_number(
+            "input_options.first_frame", first_frame, low=0, whole=True, hint="leave it out to take it from the file"
+        )
+    check_number("input_options.max_bytes", max_bytes, low=1, whole=True)
     if image_size is not None:
         if len(image_size) != 2 or not all(side > 0 for side in image_size):
             raise ConfigError(f"image_size={list(image_size)}: must be [width, height] in px, both above 0")
         image_size = (int(image_size[0]), int(image_size[1]))
     path = Path(path)
     with _no_garbage_collection():
-        people = _read(path, Hints(joint_set, image_size), max_bytes)
+        people = _read(path, Hints(joint_set), max_bytes)
     found = to_detections(people, str(path), fps, image_size, n_frames, first_frame, score_scale)
     log.info("%s: %d detections in %d frames, from %s", path, len(found), found.n_frames, people.joints.name)
     return found
@@ -106,14 +136,20 @@ def _no_garbage_collection() -> Iterator[None]:
 def _read(path: Path, hints: Hints, max_bytes: int) -> RawDetections:
     if path.is_dir():
         return _read_folder(path, hints, max_bytes)
-    if path.is_file() and _first_bytes(path).startswith(_ZIP):
-        return read_arrays(path, hints, max_bytes)
+    start, ending = _first_bytes(path), path.suffix.lower()
+    if start.startswith((_ZIP, _NPY)):
+        return (read_arrays if start.startswith(_ZIP) else read_npy)(path, hints, max_bytes)
+    if start.startswith(_HDF5) or ending in (".csv", ".tsv"):
+        check_size(path, path.stat().st_size, max_bytes)
+        return (tables.read_h5 if start.startswith(_HDF5) else tables.read_csv)(path, hints)
+    if path.is_file() and not _is_json(path, start):
+        raise DataError(f"{path}: neither a video nor keypoints; it begins with {start[:24]!r}; known: {KNOWN}")
     content = read_json(path, max_bytes)
     readers = (reader_of(content) for reader_of in FORMATS) if isinstance(content, (dict, list)) else ()
     for read in filter(None, readers):
         log.info("%s: read by %s.%s", path, read.__module__, read.__name__)
         return read(content, path, hints)
-    raise DataError(f"{path}: the format is not known; known: {KNOWN}")
+    raise DataError(f"{path}: the format is not known, {described(content)} was found; known: {KNOWN}")
 
 
 def _first_bytes(path: Path) -> bytes:
@@ -124,15 +160,29 @@ def _first_bytes(path: Path) -> bytes:
         return b""
 
 
+def _is_text(start: bytes) -> bool:
+    return bool(start) and b"\x00" not in start and all(byte >= 32 or byte in b"\t\n\r" for byte in start)
+
+
+def _is_json(path: Path, start: bytes) -> bool:
+    return path.suffix.lower() in (".json", ".jsonl") or start.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[")
+
+
 def _read_folder(path: Path, hints: Hints, max_bytes: int) -> RawDetections:
-    """A folder with one JSON file for each frame, of OpenPose, AlphaPose ("open", "cmu") or MMPose."""
+    """A folder with one JSON file for each frame, or with YOLO's labels."""
     files = sorted((file for file in path.glob("*.json") if file.is_file()), key=lambda file: natural_order(file.name))
+    if not files and any(path.glob("*.txt")):
+        return yolo.read_labels(path, hints)
     if not files:
-        raise DataError(f"{path}: no .json files in this folder; known: {KNOWN}")
+        found = ", ".join(sorted(file.name for file in path.iterdir())[:6]) or "nothing"
+        raise DataError(f"{path}: no .json files in this folder, found {found}; known: {KNOWN}")
     check_size(path, sum(file.stat().st_size for file in files), max_bytes)
     frames = {file.stem: read_json(file, max_bytes) for file in files}
-    if any(mmpose.is_image(frame) for frame in frames.values()):
-        return mmpose.read_images(frames, path, hints)
-    if not any(openpose.is_frame(frame) for frame in frames.values()):
-        raise DataError(f"{path}: the .json files are not one frame each of OpenPose or MMPose; known: {KNOWN}")
-    return openpose.read_frames(frames, path, hints)
+    if any(openpose.is_frame(frame) for frame in frames.values()):
+        return openpose.read_frames(frames, path, hints)
+    if loose_json.reader_of(frames):
+        return loose_json.read(frames, path, hints)
+    raise DataError(
+        f"{path}: the .json files are not one frame each of a known format, the first is "
+        f"{described(next(iter(frames.values())))}; known: {KNOWN}"
+    )

@@ -1,7 +1,11 @@
-"""`.npz` of keypoints, for what no other format fits. docs/inputs.md documents the keys."""
+"""`.npz` and `.npy` of keypoints, for what no other format fits, and VideoPose3D's `data_2d_*.npz`.
+
+docs/inputs.md documents the keys.
+"""
 
 from __future__ import annotations
 
+import io
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -11,50 +15,103 @@ import numpy as np
 from data.keypoints.coco19 import RawDetections
 from data.keypoints.parsing import Hints, check_size, joints_of
 from fileio.arrays import read_npz, require
-from fileio.limits import reading
+from fileio.limits import check_count, reading
+from fileio.pickle_reader import unpickled
 from pose.errors import DataError
 
 _REMEDY = "docs/inputs.md says what the arrays are"
-_KEYS = {"keypoints", "confidence", "frame", "box_score", "n_frames", "fps", "image_size", "joint_set"}
+_KEYS = {"keypoints", "confidence", "frame", "box_score", "n_frames", "fps", "image_size", "joint_set", "identity"}
+_VIDEOPOSE3D = "positions_2d.npy"
+
+
+def read_npy(path: Path, hints: Hints, max_bytes: int) -> RawDetections:
+    """One array (T, K, 2 | 3) or (T, P, K, 2 | 3)."""
+    check_size(path, path.stat().st_size, max_bytes)
+    with reading(path, "an npy file of numbers", "write it with numpy.save, without objects"):
+        return _read({"keypoints": np.load(path, allow_pickle=False)}, path, hints)
 
 
 def read_arrays(path: Path, hints: Hints, max_bytes: int) -> RawDetections:
-    """keypoints (N, K, 2 | 3) with frame (N), or (T, P, K, 2 | 3); confidence without the last axis if it is 2.
+    """keypoints (N, K, 2 | 3), with frame (N) or a row a frame, or (T, P, K, 2 | 3).
 
-    NaN is a missing joint. Raises DataError naming the key.
+    confidence: as keypoints without the last axis, if that is 2. NaN is a missing joint. Raises DataError naming the
+    key.
     """
     with reading(path, "an npz file of plain arrays"), zipfile.ZipFile(path) as archive:
         check_size(path, sum(item.file_size for item in archive.infolist()), max_bytes)
-    arrays = read_npz(path)
-    if "keypoints" not in arrays or set(arrays) - _KEYS:
+        if _VIDEOPOSE3D in archive.namelist():
+            return _read({"keypoints": _videopose3d(archive.read(_VIDEOPOSE3D), path)}, path, hints)
+    return _read(read_npz(path), path, hints)
+
+
+def _videopose3d(content: bytes, path: Path) -> np.ndarray:
+    """(T, K, 2) out of `{subject: {action: [an array for each camera]}}`, a pickle inside of an array's file."""
+    file = io.BytesIO(content)
+    np.lib.format.read_magic(file)
+    np.lib.format.read_array_header_1_0(file)
+    subjects = unpickled(path, file.read())
+    check_count(subjects, len(content))
+    subjects = subjects.item() if isinstance(subjects, np.ndarray) else subjects
+    found = [
+        (f"{subject}/{action}/{camera}", array)
+        for subject, actions in subjects.items()
+        for action, cameras in actions.items()
+        for camera, array in enumerate(cameras)
+    ]
+    if len(found) != 1:
+        names = ", ".join(name for name, _ in found[:6])
         raise DataError(
-            f"{path}: 'keypoints' and further only {', '.join(sorted(_KEYS))} are expected, found "
-            f"{', '.join(sorted(arrays))[:200]}; {_REMEDY}"
+            f"{path}: positions_2d of one video are expected, found {len(found)} ({names}); save one of them with "
+            "numpy.save"
+        )
+    return np.array(found[0][1], dtype=np.float64)
+
+
+def _read(arrays: dict[str, np.ndarray], path: Path, hints: Hints) -> RawDetections:
+    if set(arrays) == {"arr_0"}:  # numpy.savez without a name
+        arrays = {"keypoints": arrays["arr_0"]}
+    scores = next((key for key in ("scores", "keypoint_scores") if key in arrays), None)
+    if scores is not None:  # as rtmlib and MMPose name them
+        arrays = {"confidence": arrays[scores]} | {key: value for key, value in arrays.items() if key != scores}
+    if "keypoints" not in arrays or set(arrays) - _KEYS:
+        found = ", ".join(f"{key} {value.shape}" for key, value in sorted(arrays.items()))
+        raise DataError(
+            f"{path}: 'keypoints' and further only {', '.join(sorted(_KEYS))} are expected, found {found[:200]}; "
+            f"{_REMEDY}"
         )
     people, frame, listed = _rows(arrays, path)
-    keypoints, confidence = people[..., :2], people[..., 2]
-    missing = np.logical_not(np.isfinite(people).all(axis=-1))
-    joints = joints_of(keypoints.shape[1], path, hints.joint_set or _text(arrays.get("joint_set"), path))
+    name = hints.joint_set or _text(arrays.get("joint_set"), path)
     size = _numbers(arrays, "image_size", path, 2, whole=True)
     fps = _numbers(arrays, "fps", path, 1)
     count = _numbers(arrays, "n_frames", path, 1, whole=True)
     return RawDetections(
         number=frame,
-        keypoints=np.where(missing[..., None], 0.0, keypoints),
-        confidence=np.where(missing, 0.0, confidence),
+        keypoints=people[..., :2],
+        confidence=people[..., 2],
         box_score=_box_score(arrays, path, len(frame)),
-        joints=joints,
+        joints=joints_of(people.shape[1], path, name),
+        assumed=name is None,
         listed=listed,
         complete=len(listed) > 0,
         fps=None if fps is None else fps[0],
         image_size=None if size is None else (int(size[0]), int(size[1])),
         n_frames=None if count is None else int(count[0]),
+        identity=_identity(arrays, path, len(frame)),
     )
+
+
+def _identity(arrays: dict[str, np.ndarray], path: Path, count: int) -> np.ndarray | None:
+    if "identity" not in arrays:
+        return None
+    identity = require(arrays["identity"].reshape(-1), path, "identity", ("N",), {"N": count}, _REMEDY)
+    return np.nan_to_num(identity, nan=-1).astype(np.int64)
 
 
 def _rows(arrays: dict[str, np.ndarray], path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(N, K, 3) x, y, score; the frame of each row; all frames if the array has an axis of them."""
     keypoints = arrays["keypoints"]
+    if keypoints.ndim in (3, 4) and keypoints.shape[-2:] == (33, 4):  # MediaPipe's x, y, z, visibility
+        keypoints = keypoints[..., [0, 1, 3]]
     by_frame = keypoints.ndim == 4
     axes = ("T", "P", "K") if by_frame else ("N", "K")
     if keypoints.ndim not in (3, 4) or keypoints.shape[-1] not in (2, 3):
@@ -76,7 +133,9 @@ def _rows(arrays: dict[str, np.ndarray], path: Path) -> tuple[np.ndarray, np.nda
         n_frames, n_people = values.shape[:2]
         frame = np.repeat(np.arange(n_frames), n_people)
         return values.reshape(-1, *values.shape[2:]), frame, np.arange(n_frames)
-    frame = arrays.get("frame")
+    if "frame" not in arrays:  # one person, a row a frame
+        return values, np.arange(len(values)), np.arange(len(values))
+    frame = arrays["frame"]
     frame = require(frame, path, "frame", ("N",), {"N": len(values)}, _REMEDY)
     if frame.dtype.kind not in "iu" or int(frame.min()) < 0 or int(frame.max()) >= 1000 * (len(frame) + 10):
         raise DataError(f"{path}: frame: whole numbers from 0 are expected, found {frame.dtype} up to {frame.max()}")

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from data.keypoints.coco19 import ALPHAPOSE_MAX_SCORE, MAX_SCORE, RawDetections
+from data.keypoints.coco19 import RawDetections
 from data.keypoints.parsing import (
     REMEDY,
     Hints,
@@ -22,6 +22,7 @@ from data.keypoints.parsing import (
     box_score,
     first_entry,
     frame_numbers,
+    identity_of,
     is_numbering,
     joints_of,
     people_of,
@@ -32,18 +33,29 @@ from pose.errors import DataError
 
 def reader_of(content: Any) -> Reader | None:
     if isinstance(content, dict):
-        by_image = isinstance(next(iter(content.values()), None), list)
-        return read_annotations if "annotations" in content else read_keyed if by_image else None
+        if "annotations" in content:
+            return read_annotations
+        if not isinstance(next(iter(content.values()), None), list) or "frames" in content:
+            return None
+        person = first_entry([first_entry(people) for people in content.values() if isinstance(people, list)])
+        return read_keyed if person is None or (_is_flat(person) and "keypoints" in person) else None
     first = first_entry(content)  # an empty list is one of results, as only these list no frames
-    return read_results if not content or (isinstance(first, dict) and "image_id" in first) else None
+    return read_results if not content or (_is_flat(first) and "image_id" in first) else None
+
+
+def _is_flat(person: Any) -> bool:
+    """Whether this is a person whose joints are one row of numbers; a person without joints may be one."""
+    if not isinstance(person, dict) or "keypoint_scores" in person:
+        return False
+    keypoints = person.get("keypoints")
+    return not isinstance(keypoints[0] if isinstance(keypoints, list) and keypoints else keypoints, list | dict)
 
 
 def read_results(content: Any, path: Path, hints: Hints) -> RawDetections:
     """`[{"image_id": number or text, "keypoints": [x, y, score, ...], "score": ...}, ...]`, COCO's or AlphaPose's."""
     where = [f"{path}: entry {index}" for index in range(len(content))]
     number = _numbers_of_ids([_id(entry, "image_id", at) for entry, at in zip(content, where, strict=True)], path)
-    by_alphapose = any(_is_alphapose(entry) for entry in content[:1])
-    return _read(content, where, number, path, hints, ALPHAPOSE_MAX_SCORE if by_alphapose else MAX_SCORE)
+    return _read(content, where, number, path, hints)
 
 
 def read_keyed(content: Any, path: Path, hints: Hints) -> RawDetections:
@@ -68,11 +80,9 @@ def read_annotations(content: Any, path: Path, hints: Hints) -> RawDetections:
             raise DataError(f"{at}: image_id {image_id!r} is not among the images; {REMEDY}")
         number.append(number_of[name_of[image_id]])
     listed = np.array(list(number_of.values()), dtype=np.int64)
-    people = _read(entries, where, np.array(number, dtype=np.int64), path, hints, 2.0, listed)
+    people = _read([{"keypoints": [], **entry} for entry in entries], where, np.array(number), path, hints, listed)
     if (people.confidence == 2).any() and set(np.unique(people.confidence)) <= {0.0, 1.0, 2.0}:
         return replace(people, confidence=people.confidence / 2)
-    if people.confidence.max(initial=0.0) > MAX_SCORE:
-        raise DataError(f"{path}: annotations: visibility 0, 1, 2 or scores of 0 to 1 are expected; {REMEDY}")
     return people
 
 
@@ -82,20 +92,23 @@ def _read(
     number: np.ndarray,
     path: Path,
     hints: Hints,
-    max_score: float = MAX_SCORE,
     listed: np.ndarray | None = None,
 ) -> RawDetections:
-    triples = array_of([_member(entry, "keypoints", at) for entry, at in zip(entries, where, strict=True)], where)
+    """Entries without joints, such as COCO's crowds, are left out."""
+    values = [_member(entry, "keypoints", at) for entry, at in zip(entries, where, strict=True)]
+    found = [index for index, value in enumerate(values) if value not in (None, [])]
+    triples = array_of([values[index] for index in found], [where[index] for index in found])
     keypoints, confidence = split_triples(triples, where)
     return RawDetections(
-        number=number,
+        number=number[found].astype(np.int64),
         keypoints=keypoints,
         confidence=confidence,
-        box_score=np.array([box_score(entry.get("score")) for entry in entries]),
+        box_score=np.array([box_score(entries[index].get("score")) for index in found]),
         joints=joints_of(keypoints.shape[1], path, hints.joint_set),
+        assumed=hints.joint_set is None,
         listed=np.empty(0, dtype=np.int64) if listed is None else listed,
         complete=listed is not None,
-        max_score=max_score,
+        identity=np.array([identity_of(entries[index]) for index in found], dtype=np.int64),
     )
 
 
@@ -113,11 +126,6 @@ def _id(entry: Any, key: str, where: str) -> int | str:
     if isinstance(value, bool) or not isinstance(value, (int, str)) or (isinstance(value, int) and value < 0):
         raise DataError(f"{where}: {key}: a frame number or an image name is expected, found {value!r:.40}")
     return value
-
-
-def _is_alphapose(entry: dict[str, Any]) -> bool:
-    """AlphaPose adds the box and the track, or names the image."""
-    return "box" in entry or "idx" in entry or (isinstance(entry["image_id"], str) and "." in entry["image_id"])
 
 
 def _member(entry: Any, key: str, where: str) -> Any:

@@ -33,13 +33,19 @@ def test_images_in_natural_order(tmp_path):
     assert found[0].keypoints.dtype == found[1].keypoints.dtype == torch.float32
 
 
+def test_people_without_joints_are_left_out(tmp_path):
+    content = {"img_1.jpg": [{"keypoints": []}, None, person(7)], "img_2.jpg": [person(20)]}
+    found = read_keypoints_json(write(tmp_path, content))
+    assert [image.keypoints[:, 0, 0].tolist() for image in found] == [[7], [20]]
+
+
 BAD = [
     ('{"a.jpg": [', r"keypoints\.json: not a JSON file or damaged .*write it again"),
     ([person()], "an object with a list of people for each image name is expected"),
     ({}, "an object with a list of people for each image name is expected"),
     ({"a.jpg": person()}, "a.jpg: a list of people is expected, found dict"),
     ({"a.jpg": [[1, 2]]}, "a.jpg, person 0: an object with 'keypoints' is expected, found a list"),
-    ({"a.jpg": [{**person(), "keypoints": [0.5] * 48}]}, "16 joints found, joint_set=COCO-17 has 17"),
+    ({"a.jpg": [{**person(), "keypoints": [0.5] * 48}]}, "16 joints found, input_options.joint_set=COCO-17 has 17"),
     ({"a.jpg": [{**person(), "keypoints": [0.5] * 54}]}, "score of 17 joints are expected, found 18"),
     ({"a.jpg": [person(1e39)]}, "x px, y px, score of 17 joints are expected"),
 ]

@@ -223,7 +223,7 @@ def test_every_format(form: Callable[[Path], Path], tmp_path: Path):
     score = PEOPLE[..., 2].mean(axis=1) if form in WITHOUT_BOX_SCORE else SCORE
     np.testing.assert_allclose(found.box_score, score, atol=1e-6)
     assert (found.fps, found.image_size) == ((25.0, SIZE) if form is npz_rows else (None, None))
-    assert read_detections(path, fps=50, image_size=(9, 8), n_frames=N_FRAMES).fps == 50
+    assert read_detections(path, fps=50, image_size=(640, 480), n_frames=N_FRAMES).fps == 50
 
 
 # --- MediaPipe: one person a frame ------------------------------------------------------------------------------------
@@ -260,7 +260,7 @@ def test_mediapipe_says_its_own_size_and_rate_or_asks_for_it(tmp_path: Path):
     assert_the_people(found, ONE_EACH)
     assert (found.fps, found.image_size) == (30.0, SIZE)
     with pytest.raises(
-        DataError, match=r"pose.json: MediaPipe landmarks are fractions .* image_size=\[width, height\]"
+        DataError, match=r"pose.json: the coordinates are fractions of the image; .* camera.image_size=\[WIDTH,HEIGHT\]"
     ):
         read_detections(write(tmp_path / "pose.json", landmarks()))
 
@@ -279,25 +279,26 @@ def test_joints_of_the_face_may_be_missing_and_are_zero(joints: JointSet, name: 
 
 
 def test_a_joint_set_that_does_not_fit_is_refused_with_both_lists(tmp_path: Path):
-    names = ("root", "right_hip", "right_knee", "right_foot")
-    people = [{"keypoints": [[1.0, 2.0]] * 4, "keypoint_scores": [0.5] * 4}]
+    names = ("root", "right_hip", "right_knee", "right_foot", *(f"face-{i}" for i in range(8)))
+    people = [{"keypoints": [[100.0, 200.0]] * 12, "keypoint_scores": [0.5] * 12}]
     meta = {"dataset_name": "h36m", "keypoint_id2name": {str(i): name for i, name in enumerate(names)}}
     path = write(tmp_path / "k.json", {"meta_info": meta, "instance_info": [{"frame_id": 1, "instances": people}]})
     with pytest.raises(MismatchError) as error:
         read_detections(path)
-    assert "k.json: joint set h36m has no left_shoulder, right_shoulder" in str(error.value)
-    assert "it has root, right_hip, right_knee, right_foot; COCO-19 has nose, left_eye" in str(error.value)
+    assert "k.json: joint set of the file has no left_shoulder, right_shoulder" in str(error.value)
+    assert "it has root, right_hip, right_knee, right_foot, face_0, face_1" in str(error.value)
+    assert "; COCO-19 has nose, left_eye" in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_an_unknown_number_of_joints_asks_for_the_set(tmp_path: Path):
-    path = write(tmp_path / "k.json", results(FRAME.tolist(), PANOPTIC_19))
+    path = write(tmp_path / "k.json", results(FRAME.tolist(), PANOPTIC_19, 20))
     with pytest.raises(
-        MismatchError, match=r"no joint set of 19 joints is known; known: 16 \(MPII-16\), 17 .*joint_set"
+        MismatchError, match=r"no joint set of 20 joints is known; known: 16 \(MPII-16\), 17 .*input_options.joint_set="
     ):
         read_detections(path)
     assert_the_people(read_detections(path, joint_set="Panoptic-19"))
-    with pytest.raises(MismatchError, match="19 joints found, joint_set=BODY_25 has 25: nose, neck"):
+    with pytest.raises(MismatchError, match=r"20 joints found, input_options.joint_set=BODY_25 has 25: nose, neck"):
         read_detections(path, joint_set="BODY_25")
 
 

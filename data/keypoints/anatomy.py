@@ -1,0 +1,68 @@
+"""Whether keypoints can be people in the joint order that they were read in: symmetric limbs, joints in between.
+
+`data.keypoints.coco19` asks for every input that does not name its joints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from pose.joint_sets import JointSet
+
+#: Real detections have penalties of 0.06 to 0.21, people who crouch at the image's edge or sit 0.35 to 0.45, other
+#: orders of the same joints 0.36 to 0.9, and 0.2 and more above that of the right order.
+FITS, NO_BODY = 0.4, 0.5
+_LIMBS = (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"))
+_NEEDED = tuple(
+    f"{side}_{joint}" for side in ("left", "right") for joint in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+)
+
+
+def implausibility(keypoints: np.ndarray, confidence: np.ndarray, joints: JointSet) -> float | None:
+    """How little N people (N, K, 2), (N, K) look like bodies in this order, 0 for well; None where nothing tells.
+
+    The mean of capped penalties, each a median over people: unequal left and right limbs, unequal halves of a limb, a
+    joint that is not between its neighbours, a torso of no human length, a face far from the shoulders.
+    """
+    at = {name: joints.names.index(name) for name in (*_NEEDED, "nose") if name in joints.names}
+    if any(name not in at for name in _NEEDED):
+        return None
+    p = {name: np.where(confidence[:, [i]] > 0, keypoints[:, i], np.nan) for name, i in at.items()}
+
+    def length(a: str, b: str) -> np.ndarray:
+        return np.linalg.norm(p[a] - p[b], axis=1)
+
+    def differ(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.abs(np.log((a + 1e-3) / (b + 1e-3)))
+
+    limb = {
+        (side, *ends): length(f"{side}_{ends[0]}", f"{side}_{ends[1]}") for side in ("left", "right") for ends in _LIMBS
+    }
+    neck, hip = ((p[f"left_{name}"] + p[f"right_{name}"]) / 2 for name in ("shoulder", "hip"))
+    torso = np.linalg.norm(neck - hip, axis=1)
+    penalties = [differ(limb["left", *ends], limb["right", *ends]) for ends in _LIMBS]
+    for side in ("left", "right"):
+        for a, b in (_LIMBS[:2], _LIMBS[2:]):
+            penalties.append(differ(limb[side, *a], limb[side, *b]))
+            whole = length(f"{side}_{a[0]}", f"{side}_{b[1]}")
+            penalties.append(np.log((limb[side, *a] + limb[side, *b] + 1e-3) / (whole + 1e-3)))
+        penalties.append(np.maximum(differ(torso, limb[side, "hip", "knee"]) - 0.3, 0))
+    penalties.append(np.maximum(length("left_hip", "right_hip") / np.maximum(torso, 1e-3) - 0.5, 0))
+    if "nose" in p:
+        ratio = np.linalg.norm(p["nose"] - neck, axis=1) / np.maximum(np.linalg.norm(p["nose"] - hip, axis=1), 1e-3)
+        penalties.append(np.maximum(ratio - 0.5, 0))
+    medians = [np.nanmedian(np.minimum(one, 2.0)) for one in penalties if np.isfinite(one).any()]
+    return float(np.mean(medians)) if len(medians) >= 6 else None
+
+
+def fitting(keypoints: np.ndarray, confidence: np.ndarray, candidates: Iterable[JointSet]) -> list[tuple[str, float]]:
+    """Names and penalties of the candidates with as many joints or fewer, the best first."""
+    scored = []
+    for joints in candidates:
+        if len(joints) <= keypoints.shape[1]:
+            value = implausibility(keypoints, confidence, joints)
+            if value is not None:
+                scored.append((joints.name, value))
+    return sorted(scored, key=lambda one: one[1])

@@ -1,0 +1,203 @@
+"""Tables of keypoints: DeepLabCut and lightning-pose (CSV with three or four header rows, or h5), columns as `nose_x`.
+
+A row is a frame, or a person where a column names frames or people. The columns' names say which joint and axis.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+
+from data.keypoints.coco19 import RawDetections
+from data.keypoints.formats import loose_json
+from data.keypoints.formats.points import joint_name
+from data.keypoints.parsing import REMEDY, Hints, frame_numbers, is_numbering, joints_of
+from fileio.limits import check_unpacked, reading
+from fileio.pickle_reader import unpickled
+from pose.errors import DataError
+from pose.joint_sets import JointSet
+
+_AXES = {"x": 0, "y": 1} | dict.fromkeys(
+    ("likelihood", "score", "v", "visibility", "confidence", "conf", "s", "c", "p"), 2
+)
+_AS_CSV = "save the table as CSV (DeepLabCut: save_as_csv=True)"
+_FRAME = {"frame", "frame_id", "frame_index", "frame_idx", "frame_number", "frame_num", "image", "image_name"}
+_INDEX = {"", "index", "coords", "unnamed: 0"}  # the first column of pandas and DeepLabCut
+_PERSON = {"person", "person_id", "track_id", "track", "id", "individual"}
+
+
+class _Column(NamedTuple):
+    index: int
+    individual: str
+    joint: str
+    axis: int
+
+
+def read_csv(path: Path, hints: Hints) -> RawDetections:
+    """A CSV of either kind. DataError for what is no such table."""
+    with reading(path, "a CSV table of text"), open(path, newline="", encoding="utf-8-sig") as file:
+        first = file.readline()
+        file.seek(0)
+        rows = [row for row in csv.reader(file, delimiter=max(",;\t", key=first.count)) if any(row)]
+    height = 1 if rows and "keypoints" in rows[0] else next((i for i, row in enumerate(rows) if _is_data(row)), 0)
+    if height == 0:
+        raise DataError(
+            f"{path}: a table with a header of joints and rows of numbers is expected, found "
+            f"{', '.join(rows[0])[:80] if rows else 'nothing'}; {REMEDY}"
+        )
+    header, body = rows[:height], rows[height:]
+    if "keypoints" in header[-1]:
+        return _read_cells(header[-1], body, path, hints)
+    columns = _columns(header, path)
+    width = columns[-1].index + 1
+    values = np.full((len(body), len(columns)), math.nan)
+    for index, row in enumerate(body):
+        if len(row) < width:
+            raise DataError(f"{path}: row {index + height + 1} has {len(row)} cells, {width} are expected; {REMEDY}")
+        values[index] = [_number(row[column.index]) for column in columns]
+    names = [name.strip().lower() for name in header[-1]]
+    frames = next((index for index, name in enumerate(names) if name in _FRAME), None)
+    before = columns[0].index - 1  # of the index, which has several columns where it is a path in parts
+    if frames is None and before >= 0 and names[before] in _INDEX:
+        frames = before
+    people = next((index for index, name in enumerate(names) if name in _PERSON), None)
+    number = _frame_numbers([row[frames] for row in body], path) if frames is not None else np.arange(len(body))
+    tracks = None if people is None else [_number(row[people]) for row in body]
+    return _detections(values, columns, number, tracks, path, hints)
+
+
+def _read_cells(header: list[str], body: list[list[str]], path: Path, hints: Hints) -> RawDetections:
+    """Ultralytics' `to_csv`: a person a row, with an object of x, y and visible in the cell `keypoints`."""
+    people: list[dict[str, Any]] = []
+    for index, row in enumerate(body):
+        cells: dict[str, Any] = dict(zip(header, row, strict=False))
+        try:
+            cells["keypoints"] = json.loads(cells["keypoints"].replace("'", '"'))
+        except (KeyError, ValueError, RecursionError):
+            raise DataError(
+                f"{path}: row {index + 2}: keypoints: an object with x and y is expected; {REMEDY}"
+            ) from None
+        people.append({"frame": 0} | {key: _value(value) for key, value in cells.items()})
+    return loose_json.read(people, path, hints)
+
+
+def _value(cell: Any) -> Any:
+    """Numbers as such: a whole one is a frame or a track."""
+    if not isinstance(cell, str) or math.isnan(_number(cell)):
+        return cell
+    return int(_number(cell)) if _number(cell) == _number(cell) // 1 else _number(cell)
+
+
+def read_h5(path: Path, hints: Hints) -> RawDetections:
+    """DeepLabCut's h5, a table of pandas whose columns' names are a pickle beside it. DataError for any other HDF5."""
+    with reading(path, "an HDF5 table of DeepLabCut", _AS_CSV), h5py.File(path, "r") as file:
+        group = next((one for one in file.values() if isinstance(one, h5py.Group) and "table" in one), None)
+        if group is None:
+            raise DataError(
+                f"{path}: a table of DeepLabCut, df_with_missing/table, is expected, found {', '.join(file)[:120]}; "
+                f"{_AS_CSV}"
+            )
+        table: Any = group["table"]
+        pickled: Any = group.attrs["non_index_axes"]
+        names = unpickled(path, bytes(pickled))[0][1]
+        check_unpacked(path, table.nbytes)
+        values = np.asarray(table["values_block_0"], dtype=np.float64)
+        number = _frame_numbers([str(frame) for frame in np.asarray(table["index"]).tolist()], path)
+        levels = ("bodyparts", "coords") if len(names[0]) == 3 else ("individuals", "bodyparts", "coords")
+        header = [[level, *(name[1 + place] for name in names)] for place, level in enumerate(levels)]
+        columns = _columns(header, path)
+        return _detections(values[:, [column.index - 1 for column in columns]], columns, number, None, path, hints)
+
+
+def _is_data(row: list[str]) -> bool:
+    """Whether most cells of a row are numbers or empty: a header has none, or few."""
+    numbers = sum(cell.strip() == "" or not math.isnan(_number(cell)) or cell.strip().lower() == "nan" for cell in row)
+    return numbers > len(row) / 2 and any(cell.strip() for cell in row)
+
+
+def _columns(header: list[list[str]], path: Path) -> list[_Column]:
+    header = [row + [""] * (len(header[-1]) - len(row)) for row in header]
+    first = [row[0].strip().lower() for row in header]
+    rows = {name: header[first.index(name)] for name in ("individuals", "bodyparts", "coords") if name in first}
+    found = []
+    for index, name in enumerate(header[-1]):
+        if "bodyparts" in rows and "coords" in rows:
+            joint, axis = rows["bodyparts"][index], rows["coords"][index]
+        else:
+            joint, axis = _split(name.strip())
+        axis = axis.strip().lower()
+        if axis in _AXES and joint.strip():
+            individual = rows["individuals"][index] if "individuals" in rows else ""
+            found.append(_Column(index, individual, joint_name(joint), _AXES[axis]))
+    if not found:
+        raise DataError(
+            f"{path}: columns such as nose_x, nose_y, or rows 'bodyparts' and 'coords', are expected, found "
+            f"{', '.join(header[-1])[:120]}; {REMEDY}"
+        )
+    return found
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Joint and axis of `nose_x`, `x_nose`, `left_hip.x`, `x12`; ("", "") for others."""
+    after = re.fullmatch(r"(.+?)[\s_.\-/]+([A-Za-z]+)", name)
+    if after and after[2].lower() in _AXES:
+        return after[1], after[2]
+    before = re.fullmatch(r"([A-Za-z]+)[\s_.\-/]+(.+)", name) or re.fullmatch(r"([A-Za-z])(\d+)", name)
+    return (before[2], before[1]) if before and before[1].lower() in _AXES else ("", "")
+
+
+def _detections(
+    values: np.ndarray,
+    columns: list[_Column],
+    number: np.ndarray,
+    tracks: list[float] | None,
+    path: Path,
+    hints: Hints,
+) -> RawDetections:
+    individuals = list(dict.fromkeys(column.individual for column in columns))
+    joints = list(dict.fromkeys(column.joint for column in columns))
+    table = np.full((len(values), len(individuals), len(joints), 3), math.nan)
+    for column, numbers in zip(columns, values.T, strict=True):
+        table[:, individuals.index(column.individual), joints.index(column.joint), column.axis] = numbers
+    if all(column.axis != 2 for column in columns):
+        table[..., 2] = np.isfinite(table[..., :2]).all(axis=-1)
+    by_place = all(re.search(r"\d$", joint) for joint in joints)  # x1, y1, ...: numbered, not named
+    named = hints.joint_set is None and not by_place
+    identity = np.tile(np.arange(len(individuals)), len(values)) if len(individuals) > 1 else None
+    if tracks is not None and len(individuals) == 1:
+        identity = np.array([-1 if math.isnan(track) else int(track) for track in tracks], dtype=np.int64)
+    return RawDetections(
+        number=np.repeat(number, len(individuals)),
+        keypoints=table[..., :2].reshape(-1, len(joints), 2),
+        confidence=table[..., 2].reshape(-1, len(joints)),
+        box_score=np.full(len(values) * len(individuals), np.nan),
+        joints=JointSet("of the file", tuple(joints)) if named else joints_of(len(joints), path, hints.joint_set),
+        assumed=not named and hints.joint_set is None,
+        listed=np.unique(number),
+        complete=True,
+        identity=identity,
+    )
+
+
+def _frame_numbers(cells: list[str], path: Path) -> np.ndarray:
+    numbers = [_number(cell) for cell in cells]
+    if all(number == number // 1 for number in numbers) and is_numbering([int(number) for number in numbers]):
+        return np.array(numbers, dtype=np.int64)
+    number_of = frame_numbers(cells, path)
+    return np.array([number_of[cell] for cell in cells], dtype=np.int64)
+
+
+def _number(text: str) -> float:
+    """NaN for what is no finite number."""
+    try:
+        number = float(text)
+    except ValueError:
+        return math.nan
+    return number if abs(number) < 1e300 else math.nan

@@ -1,0 +1,46 @@
+"""File names on the command line, which Hydra's grammar does not take as they are: spaces, brackets, umlauts, "=".
+
+A shell gives `input=my video (1).mp4`; Hydra needs `input="my video (1).mp4"`. Imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+
+#: Settings that are paths.
+PATHS = {"input", "predict.input", "checkpoint", "predictions", "runs", "tables.runs", "video"}
+#: What Hydra reads as it is: no number, no list, nothing beyond ASCII.
+_PLAIN = re.compile(r"[A-Za-z/.][\w/.\-+]*", re.ASCII)
+_SEVERAL = re.compile(r"[,\[\]{}]")
+
+
+def hydra_words(words: Sequence[str]) -> list[str]:
+    """The words of a command line as Hydra reads them; SystemExit(2) with one line for a word that is no key=value."""
+    for before, word in zip(["", *words], words, strict=False):
+        if "=" not in word and word[:1] not in ("-", "~", "+") and before[:1] != "-":
+            print(
+                f"{word!r} is no key=value; a name with spaces or brackets needs quotes: 'input=my video (1).mp4'",
+                file=sys.stderr,
+            )
+            raise SystemExit(2)
+    return [quoted(word) for word in words]
+
+
+def quoted(word: str) -> str:
+    """`word` with its value in quotes where it is a path that Hydra would not read.
+
+    Lists, `input=a.mp4,b.mp4`, are left as they are, unless a file of just that name exists.
+
+    >>> quoted("input=my video (1).mp4"), quoted("input=clip.mp4"), quoted("fps=30")
+    ('input="my video (1).mp4"', 'input=clip.mp4', 'fps=30')
+    """
+    key, _, value = word.partition("=")
+    if key not in PATHS or not value or _PLAIN.fullmatch(value):
+        return word
+    if not os.path.lexists(value) and (value[0] in "'\"" or _SEVERAL.search(value) or value.isdigit()):
+        return word
+    escaped = re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + ('\\"' if found[2] else ""), value)
+    return f'{key}="{escaped}"'
