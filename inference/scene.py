@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from inference.level import Leveling, World, check_leveling
 from pose.cameras import Camera
 from pose.coordinates import Coordinates
 from pose.features import MIN_SCORE
@@ -22,9 +24,11 @@ class Scene:
     people: numbered from 0, longest track first, each over consecutive frames, with refined `poses_3d` (MuPoTS-17),
     `lifted_3d`, `observed`, detections (COCO-19) and, if the refinement states it, `std_mm`. fps: frames per second of
     the video. n_frames: its frames. camera: the intrinsics used, px. coordinates: normal or universal. source: the
-    input's name. notes: what a user must know, one sentence each (such as how the camera was found).
+    input's name. notes: what a user must know, one sentence each (such as how the camera was found). level: auto lets
+    motion formats and pictures stand on the floor, camera leaves them as the camera was held. tilt_deg, roll_deg: how
+    it was held, where that is known (inference/level.py).
 
-    Raises MismatchError for a person without one of these arrays.
+    Raises MismatchError for a person without one of these arrays, ConfigError for another level.
 
     >>> poses_3d = torch.zeros(60, 17, 3) + torch.tensor([0.0, 0.0, 4000.0])
     >>> camera = Camera(1500.0, 1500.0, 960.0, 540.0, 1920, 1080)
@@ -44,11 +48,24 @@ class Scene:
     coordinates: Coordinates
     source: str
     notes: list[str] = field(default_factory=list)
+    level: Leveling = "auto"
+    tilt_deg: float | None = None
+    roll_deg: float | None = None
 
     def __post_init__(self) -> None:
+        check_leveling(self.level)
         for person in self.people:
             for key in ("poses_3d", "lifted_3d", "observed"):
                 person.require(key)
+
+    @cached_property
+    def world(self) -> World:
+        """Where up and the floor are: from all people's poses, or as given."""
+        poses, observed = (
+            np.concatenate([array_of(person, key) for person in self.people] or [np.zeros(shape)])
+            for key, shape in (("poses_3d", (0, len(MUPOTS_17), 3)), ("observed", (0, len(MUPOTS_17))))
+        )
+        return World.fit(poses, observed.astype(bool), self.tilt_deg, self.roll_deg, self.level)
 
 
 def hip_offset_px(person: PoseSequence, camera: Camera) -> Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -25,6 +25,9 @@ How = Literal["given", "fov", "estimated", "guessed"]
 USABLE_STD = 0.25
 #: The soles lie below the ankles by this fraction of the stature (data of adults, as in focal.NECK_MM).
 ANKLE_FRACTION = 0.045
+#: An image's size is wrong if more than this fraction of joints with at least this score lies outside, by more than
+#: this fraction of the size.
+OUTSIDE_FRACTION, SEEN_SCORE, OUTSIDE_MARGIN = 0.2, 0.3, 0.1
 #: Statures that a person can have, mm.
 SHORTEST_MM, TALLEST_MM = 400.0, 2600.0
 
@@ -43,7 +46,8 @@ class CameraSettings:
     """What is known of the camera; all may be None.
 
     fx, fy, cx, cy: px; fy defaults to fx, the centre to that of the image. fov_deg: across the image's width, degrees,
-    instead of fx. image_size: (width, height) in px, where the input does not say it or says it wrongly.
+    instead of fx. tilt_deg: how far the camera looks down; roll_deg: how far it is turned clockwise, seen from behind
+    it. image_size: (width, height) in px, where the input does not say it or says it wrongly.
     Raises ConfigError naming the key for what cannot be used.
 
     >>> CameraSettings(fx=1500.0).resolve((1920, 1080), sequences=[]).camera
@@ -55,6 +59,8 @@ class CameraSettings:
     cx: float | None = None
     cy: float | None = None
     fov_deg: float | None = None
+    tilt_deg: float | None = None
+    roll_deg: float | None = None
     image_size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
@@ -63,14 +69,18 @@ class CameraSettings:
                 check_number(f"camera.{key}", getattr(self, key), above=above, hint="pixels")
         if self.fov_deg is not None:
             check_number("camera.fov_deg", self.fov_deg, 1, 170, hint="degrees")
+        if self.tilt_deg is not None:
+            check_number("camera.tilt_deg", self.tilt_deg, -90, 90, hint="degrees, looking down is positive")
+        if self.roll_deg is not None:
+            check_number("camera.roll_deg", self.roll_deg, -180, 180, hint="degrees, clockwise is positive")
         if self.fx is None and self.fy is not None:
             raise ConfigError(f"camera.fy={self.fy}: given without camera.fx; give camera.fx, or both")
         if self.fov_deg is not None and self.fx is not None:
             raise ConfigError(f"camera.fov_deg={self.fov_deg}: given beside camera.fx={self.fx}; give one of them")
         size = self.image_size
         if size is not None:
-            if len(size) != 2 or not all(side == int(side) and side > 0 for side in size):
-                raise ConfigError(f"camera.image_size={list(size)}: must be [width, height] in whole pixels above 0")
+            if not _is_size(size):
+                raise ConfigError(f"camera.image_size={size}: must be [width, height] in whole pixels above 0")
             object.__setattr__(self, "image_size", (int(size[0]), int(size[1])))
 
     def size(self, found: tuple[int, int] | None, source: str) -> tuple[int, int]:
@@ -84,7 +94,11 @@ class CameraSettings:
         raise ConfigError(f"{source}: the size of the image is not known; give camera.image_size=[WIDTH,HEIGHT]")
 
     def resolve(self, image_size: tuple[int, int], sequences: list[PoseSequence]) -> CameraEstimate:
-        """The camera of an image of that size, in which these people (COCO-19, px) were seen."""
+        """The camera of an image of that size, in which these people (COCO-19, px) were seen.
+
+        Raises ConfigError for a size that they don't fit.
+        """
+        check_image_size(image_size, sequences)
         width, height = image_size
         how, focal, note = self._focal(image_size, sequences)
         fy = focal if self.fy is None else self.fy
@@ -115,6 +129,21 @@ class CameraSettings:
             f"longer side of the image, because {reason}. {remedy}"
         )
         return "guessed", focal, note
+
+
+def check_image_size(image_size: tuple[int, int], sequences: list[PoseSequence]) -> None:
+    """Raise ConfigError where many of these people's joints (px) lie clearly outside an image of (width, height)."""
+    seen = [person.keypoints_2d[person.confidence >= SEEN_SCORE] for person in sequences]
+    points = np.concatenate([points.double().numpy() for points in seen] or [np.zeros((0, 2))])
+    size = np.array(image_size)
+    outside = ((points < -OUTSIDE_MARGIN * size) | (points > (1 + OUTSIDE_MARGIN) * size)).any(axis=1)
+    if len(points) and outside.mean() > OUTSIDE_FRACTION:
+        (left, top), (right, bottom) = np.percentile(points, [1, 99], axis=0)
+        raise ConfigError(
+            f"camera.image_size={list(image_size)}: the keypoints don't fit it, {outside.mean():.0%} of them lie "
+            f"outside; they reach from x={left:.0f} to {right:.0f} and from y={top:.0f} to {bottom:.0f} px; give the "
+            "width and height of the video that they come from"
+        )
 
 
 @dataclass(frozen=True)
@@ -170,3 +199,12 @@ def stature(poses_3d: np.ndarray, observed: np.ndarray) -> float:
     leg = sum(bone(f"{s}_hip", f"{s}_knee") + bone(f"{s}_knee", f"{s}_ankle") for s in ("left", "right")) / 2
     trunk = length(hips, place("spine"), "left_hip", "right_hip", "spine") + bone("spine", "neck")
     return (leg + trunk + bone("neck", "head_top")) / (1 - ANKLE_FRACTION)
+
+
+def _is_size(size: Any) -> bool:
+    """Whether this is a width and a height in whole pixels, of whatever type they were given."""
+    return (
+        isinstance(size, list | tuple)
+        and len(size) == 2
+        and all(isinstance(side, int | float) and side > 0 and side == side // 1 for side in size)
+    )

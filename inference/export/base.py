@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from inference.scene import Scene
+from inference.scene import Scene, array_of
 from pose.errors import DataError, check_number
 from pose.joint_sets import COCO_19, MUPOTS_17
 from pose.sequence import PoseSequence
@@ -52,13 +52,22 @@ def check_scene(scene: Scene) -> None:
 def to_y_up(points: np.ndarray) -> np.ndarray:
     """Camera coordinates (..., 3), x right, y down, z forward -> x right, y up, z backward, toward the viewer.
 
-    Half a turn about x, so right-handed stays right-handed and left stays left. The camera is taken to
-    be level: with a tilted one the floor of the result is tilted.
+    Half a turn about x, so right-handed stays right-handed and left stays left. With a tilted camera the floor of the
+    result is tilted: `y_up` also levels it.
 
     >>> to_y_up(np.array([100.0, 200.0, 3000.0]))
     array([  100.,  -200., -3000.])
     """
     return points * np.array([1.0, -1.0, -1.0])
+
+
+def y_up(scene: Scene, person: PoseSequence) -> np.ndarray:
+    """A person's `poses_3d` (T, 17, 3) mm in the frame of the motion formats: x right, y up, z toward the viewer.
+
+    Level and with the floor at y = 0, or with `level=camera` only turned by `to_y_up`.
+    """
+    poses = array_of(person, "poses_3d").astype(np.float64)
+    return to_y_up(poses) if scene.level == "camera" else scene.world.y_up(poses)
 
 
 def person_path(folder: Path, person: PoseSequence, suffix: str) -> Path:
@@ -79,7 +88,23 @@ def scene_facts(scene: Scene) -> dict[str, Any]:
         "axes": "camera: x right, y down, z forward",
         "camera": {key: float(getattr(camera, key)) for key in ("fx", "fy", "cx", "cy")},
         "image_size": [int(camera.width), int(camera.height)],
+        "level": _level_facts(scene),
         "joints": list(MUPOTS_17.names),
         "keypoints": list(COCO_19.names),
         "notes": list(scene.notes),
+    }
+
+
+def _level_facts(scene: Scene) -> dict[str, Any]:
+    """How the motion formats are turned against the camera's coordinates: y_up = rotation @ camera + translation_mm."""
+    level = scene.level != "camera"
+    tilt_deg, roll_deg = scene.world.angles_deg if level else (0.0, 0.0)
+    return {
+        "level": scene.level,
+        "how": scene.world.how,
+        "tilt_deg": round(tilt_deg, 3),
+        "roll_deg": round(roll_deg, 3),
+        "axes": "x right, y up, z toward the viewer",
+        "rotation": (scene.world.rotation if level else to_y_up(np.eye(3))).tolist(),
+        "translation_mm": [0.0, -scene.world.floor_mm if level else 0.0, 0.0],
     }

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from fileio.atomic import atomic_path
-from inference.export.base import check_scene, person_path, to_y_up
+from inference.export.base import check_scene, person_path, y_up
 from inference.export.bvh_pose import SEGMENTS, BonePose, bone_pose
-from inference.scene import Scene, array_of
+from inference.scene import Scene
 from pose.errors import ConfigError, DataError
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ _CHILDREN = {name: [segment.name for segment in SEGMENTS if segment.parent == na
 
 
 class BvhExporter:
-    """Writes `person_{n}.bvh`: y up (`base.to_y_up`), frames of the track, bone lengths their medians over it.
+    """Writes `person_{n}.bvh`: y up (`base.y_up`), frames of the track, bone lengths their medians over it.
 
     unit: m, cm or mm. Logs how far the fixed bones move the joints. Raises ConfigError for another unit and DataError
     for positions that are not finite, which the format cannot leave out.
@@ -48,7 +48,7 @@ class BvhExporter:
         check_scene(scene)
         paths = []
         for person in scene.people:
-            poses = to_y_up(array_of(person, "poses_3d").astype(np.float64))
+            poses = y_up(scene, person)
             if not np.isfinite(poses).all():
                 raise DataError(
                     f"{scene.source}: person {person.person} has positions that are NaN or infinite, a BVH file needs "

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fileio.atomic import atomic_path
-from inference.export.base import check_scene, to_y_up
+from inference.export.base import check_scene, y_up
 from inference.scene import Scene, array_of
 from pose.errors import ConfigError, DataError
 from pose.joint_sets import MUPOTS_17
@@ -24,7 +24,7 @@ MAX_FRAMES = 65_535
 
 
 class C3dExporter:
-    """Writes `scene.c3d`: points `P0_head_top`, ... in mm, y up (`base.to_y_up`), all frames of the video.
+    """Writes `scene.c3d`: points `P0_head_top`, ... in mm, y up (`base.y_up`), all frames of the video.
 
     A point's residual tells what it rests on, as the format has it: -1 missing (its coordinates are NaN), 0 with an
     empty camera mask inferred, 1 with the first camera set observed. The 1 is a flag, not an error in mm.
@@ -69,7 +69,7 @@ class C3dExporter:
         points, residuals = np.full((3, *shape), np.nan), np.full(shape, MISSING)
         for index, person in enumerate(scene.people):
             frame, observed = array_of(person, "frame"), array_of(person, "observed")
-            poses = to_y_up(array_of(person, "poses_3d"))
+            poses = y_up(scene, person)
             known = np.isfinite(poses).all(axis=2) & (observed | (not self.observed_only))
             points[:, index, :, frame] = np.where(known[..., None], poses, np.nan).transpose(0, 2, 1)
             residuals[index, :, frame] = np.where(known, np.where(observed, OBSERVED, INFERRED), MISSING)

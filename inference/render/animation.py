@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 from fileio.video import VideoWriter
 from inference.render import drawing
 from inference.render.drawing import colour_of, font
-from inference.render.view import DrawnPerson, View, World, corners, extent
+from inference.render.view import DrawnPerson, View, corners, extent
 from inference.scene import Scene, array_of
 
 PANEL_HEIGHT, HEADER, FOOTER = 440, 34, 30
@@ -43,7 +43,7 @@ class Animation:
         self.scene = scene
         all_poses = [array_of(person, "poses_3d") for person in scene.people if len(person)]
         poses = np.concatenate(all_poses) if all_poses else np.zeros((0, 17, 3))
-        world = World.fit(poses)
+        world = scene.world
         self.refined = [world(array_of(person, "poses_3d")) for person in scene.people]
         self.lifted = [world(array_of(person, "lifted_3d")) for person in scene.people]
         self.box = extent(world(poses))

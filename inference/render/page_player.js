@@ -9,7 +9,7 @@
   const system = window.matchMedia("(prefers-color-scheme: dark)");
   const SPEEDS = [...element("speed").options].map((option) => Number(option.value)), CHOICES = ["refined", "lifted", "both"];
   const THUMB = 7;  // half of the slider's thumb, px: where its first and last place are
-  const state = { frame: 0, poses: "refined", trails: true, playing: false, speed: 1, exact: 0 };
+  const state = { frame: 0, poses: "refined", trails: true, playing: false, speed: 1, exact: 0, selected: null };
   const tracks = [];
   let paint = null, view = "oblique", dirty = true, before = 0;
 
@@ -20,6 +20,7 @@
     const dark = isDark();
     paint = Object.fromEntries(["ink", "quiet", "line", "floor", "grid", "shadow", "hollow", "picture"].map((name) => [name, colour(name)]));
     paint.person = (hex) => mixed(hex, "#ffffff", dark ? 0.3 : 0);
+    paint.left = (hex) => mixed(hex, "#ffffff", dark ? 0.68 : 0.5);
     paint.pale = (hex) => (dark ? mixed(hex, "#1c2027", 0.15) : mixed(hex, "#ffffff", 0.35));
     paint.onPerson = dark ? "#10131a" : "#ffffff";
     paint.font = (size, bold) => `${bold ? "600 " : ""}${size}px system-ui, sans-serif`;
@@ -46,8 +47,24 @@
     const number = state.frame * scene.stride, seconds = number / scene.fps;
     const clock = `${seconds.toFixed(2)} s of ${(scene.frames / scene.fps).toFixed(2)} s`;
     element("clock").textContent = `${clock}, frame ${number}`;
+    element("selected").textContent = selectedWords();
     slider.value = state.frame;
     slider.setAttribute("aria-valuetext", `${seconds.toFixed(2)} seconds, frame ${number}`);
+  }
+
+  /** What is known of the selected person. */
+  function selectedWords() {
+    const person = scene.people.find(({ number }) => number === state.selected);
+    if (!person) return "";
+    const row = scene.row(person, state.frame), kind = state.poses === "lifted" ? "lifted" : "refined";
+    const speed = row < 0 ? null : scene.speed(person, kind, row);
+    const hip = row < 0 ? null : scene.joint(person, kind, row, scene.joints.hip);
+    const parts = [
+      person.stature_m === null ? "" : `stature ${person.stature_m.toFixed(2)} m`,
+      speed === null ? "" : `speed ${speed.toFixed(1)} m/s`,
+      hip ? `${(hip[2] / 1000).toFixed(1)} m from the camera` : "absent",
+    ];
+    return `Person ${person.number}: ${parts.filter(Boolean).join(", ")}`;
   }
 
   function drawTrack(track) {
@@ -111,6 +128,12 @@
     }
   }
 
+  function select(number) {
+    if (!tracks.some(({ person }) => person.number === number)) return;
+    state.selected = number; dirty = true;
+    for (const track of tracks) track.line.classList.toggle("selected", track.person.number === number);
+  }
+
   function setSpeed(speed) { state.speed = speed; element("speed").value = String(speed); }
 
   /** After the user turned, moved or zoomed. */
@@ -141,6 +164,9 @@
     };
     canvas.addEventListener("pointerdown", (event) => { canvas.setPointerCapture(event.pointerId); go(event); });
     canvas.addEventListener("pointermove", (event) => { if (canvas.hasPointerCapture(event.pointerId)) go(event); });
+    line.addEventListener("pointerdown", () => select(person.number));
+    box.addEventListener("focus", () => select(person.number));
+    line.title = "Click for stature and speed";
     head.append(box, swatch, name, status);
     line.append(head, canvas);
     element("people").append(line);
@@ -220,6 +246,9 @@
     }
     element("squares").textContent = `squares of the floor: ${gridStep(scene)} m`;
     scene.people.forEach(addTrack);
+    scene.whenLoaded = () => { dirty = true; };
+    if (scene.people.length) select(scene.people[0].number);
+    seek(scene.firstFrame());
     slider.max = scene.count - 1;
     element("image-figure").style.aspectRatio = `${scene.camera[4]} / ${scene.camera[5] * 1.02 + scene.camera[4] * 0.075}`;
     slider.addEventListener("input", () => seek(Number(slider.value)));
@@ -251,10 +280,11 @@
   }
 
   window.player = {
-    play: () => play(true), pause: () => play(false), seek, setPoses, setPerson, setSpeed, setView, setTheme,
+    play: () => play(true), pause: () => play(false), seek, setPoses, setPerson, select, setSpeed, setView, setTheme,
     /** What is shown, for tests and scripts. `frame` counts the video's frames, `seek` the page's. */
     state: () => ({
       frame: state.frame * scene.stride, count: scene.count, playing: state.playing, poses: state.poses, speed: state.speed,
+      selected: state.selected,
       shown: scene.people.filter((person) => person.shown).map((person) => person.number),
       azimuth: orbit.azimuth, elevation: orbit.elevation, distance: orbit.distance,
     }),

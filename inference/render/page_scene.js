@@ -28,7 +28,35 @@ class Scene {
       observed: bytesOf(person.observed),
       shown: true,
     }));
+    this.leftJoints = new Set(content.left);
+    this.images = content.pictures ? content.pictures.jpegs.map(() => null) : [];
+    this.whenLoaded = () => {};
     this.comparable = this.people.some((person) => person.lifted);
+  }
+
+  /** The video's picture that lies nearest before a frame of the page; null until it is decoded, or without a video. */
+  pictureAt(frame) {
+    const index = Math.floor(frame * this.stride / (this.pictures?.every || 1));
+    if (index >= this.images.length) return null;
+    if (!this.images[index]) {
+      const image = this.images[index] = new Image();
+      image.onload = () => this.whenLoaded();
+      image.src = `data:image/jpeg;base64,${this.pictures.jpegs[index]}`;
+    }
+    const image = this.images[index];
+    return image.complete && image.naturalWidth ? image : null;
+  }
+
+  isLeft(bone) { return bone.some((joint) => this.leftJoints.has(joint)); }
+
+  firstFrame() { return Math.min(this.count - 1, ...this.people.filter((one) => one.length).map((one) => one.start)); }
+
+  /** Over the floor, in m/s, from where the hip is a quarter of a second before and after; null where it is unknown. */
+  speed(person, kind, row) {
+    const reach = Math.max(1, Math.round(this.rate / 4));
+    const [from, to] = [Math.max(0, row - reach), Math.min(person.length - 1, row + reach)];
+    const [a, b] = [from, to].map((one) => this.world(this.joint(person, kind, one, this.joints.hip)));
+    return a && b && to > from ? Math.hypot(b[0] - a[0], b[1] - a[1]) / (to - from) * this.rate : null;
   }
 
   row(person, frame) {

@@ -8,9 +8,12 @@ function mixed(colour, other, fraction) {
   return `rgb(${[0, 1, 2].map((i) => Math.round(part(colour, i) * (1 - fraction) + part(other, i) * fraction)).join(",")})`;
 }
 
-/** A figure of points [x, y] or null: `sure(j)` false makes joint j and its bones hollow, or dashed where thin. */
+/**
+ * A figure of points [x, y] or null: `sure(j)` false makes joint j and its bones hollow, or dashed where thin.
+ * style.left: { has(bone), colour } of the bones of the left side, where they differ.
+ */
 function drawFigure(pen, points, bones, sure, style) {
-  const { colour, hollow, width, edge = 0, ball = 0, head = -1 } = style;
+  const { colour, hollow, width, edge = 0, ball = 0, head = -1, left = null } = style;
   const isSure = ([a, b]) => sure(a) && sure(b), drawn = bones.filter(([a, b]) => points[a] && points[b]);
   const stroke = (some, paint, size, dash = []) => {
     if (!some.length || size <= 0) return;
@@ -19,6 +22,10 @@ function drawFigure(pen, points, bones, sure, style) {
     for (const [a, b] of some) { pen.moveTo(points[a][0], points[a][1]); pen.lineTo(points[b][0], points[b][1]); }
     pen.stroke();
     pen.setLineDash([]);
+  };
+  const coloured = (some, size, dash) => {
+    stroke(left ? some.filter((bone) => !left.has(bone)) : some, colour, size, dash);
+    if (left) stroke(some.filter(left.has), left.colour, size, dash);
   };
   const disc = (paint, radius) => {
     pen.fillStyle = paint; pen.beginPath();
@@ -29,15 +36,20 @@ function drawFigure(pen, points, bones, sure, style) {
   const round = ball > 0 && points[head], wall = Math.min(2.2, 0.3 * width);
   if (edge) { stroke(drawn, hollow, width + 2 * edge); if (round) disc(hollow, ball + edge); }
   if (width < 3.4) {
-    stroke(guessed, colour, width, [2.4 * width, 2.4 * width]);
+    coloured(guessed, width, [2.4 * width, 2.4 * width]);
   } else {
-    stroke(guessed, colour, width);
+    coloured(guessed, width);
     if (round && !sure(head)) disc(colour, ball);
     stroke(guessed, hollow, width - 2 * wall);
     if (round && !sure(head)) disc(hollow, ball - wall);
   }
-  stroke(known, colour, width);
+  coloured(known, width);
   if (round && (sure(head) || width < 3.4)) disc(colour, ball);
+}
+
+/** How the left side of a person is drawn. */
+function leftOf(scene, person, paint) {
+  return { has: (bone) => scene.isLeft(bone), colour: paint.left(person.colour) };
 }
 
 function drawSpace(pen, width, height, scene, orbit, state, paint) {
@@ -67,7 +79,7 @@ function drawSpace(pen, width, height, scene, orbit, state, paint) {
     }
     drawFigure(pen, pose.map(see), scene.bones.ball, sure, {
       colour: paint.person(person.colour), hollow: paint.hollow, width: Math.min(40, Math.max(3.6, BONE_M * metre)),
-      edge: 1.3, ball: HEAD_M * metre, head: scene.joints.head,
+      edge: 1.3, ball: HEAD_M * metre, head: scene.joints.head, left: leftOf(scene, person, paint),
     });
     drawLabel(pen, scene, person, row, see(pose[scene.joints.head_top]), HEAD_M * metre, paint);
   }
@@ -158,6 +170,9 @@ function drawImage(pen, width, height, scene, state, paint) {
   pen.fillStyle = paint.picture; pen.strokeStyle = paint.line; pen.lineWidth = 1;
   pen.beginPath(); pen.rect(left, above, scale * imageWidth, scale * imageHeight); pen.fill(); pen.stroke();
   pen.save(); pen.clip();
+  const picture = scene.pictureAt(state.frame);
+  if (picture) pen.drawImage(picture, left, above, scale * imageWidth, scale * imageHeight);
+  const ink = scene.pictures ? "#ffffff" : paint.ink;
   const here = scene.people.filter((person) => person.shown && scene.row(person, state.frame) >= 0);
   const depth = (person) => (scene.joint(person, "refined", scene.row(person, state.frame), scene.joints.hip) || [0, 0, 1e9])[2];
   here.sort((a, b) => depth(b) - depth(a));
@@ -170,23 +185,23 @@ function drawImage(pen, width, height, scene, state, paint) {
       const points = Array.from({ length: scene.joints.count }, (_, j) => place(scene.project(scene.joint(person, kind, row, j))));
       drawFigure(pen, points, scene.bones.line, main ? sure : () => true, {
         colour: main ? paint.person(person.colour) : paint.pale(person.colour), hollow: paint.picture,
-        width: main ? bone : 1.3, edge: main ? 1 : 0,
+        width: main ? bone : 1.3, edge: main ? 1 : 0, left: main ? leftOf(scene, person, paint) : null,
       });
     }
-    drawDetection(pen, scene, person, row, place, paint);
+    drawDetection(pen, scene, person, row, place, ink);
   }
   pen.restore();
 }
 
-function drawDetection(pen, scene, person, row, place, paint) {
+function drawDetection(pen, scene, person, row, place, ink) {
   const count = person.confidence.length / person.length, { scale, values } = person.keypoints_2d;
   const points = Array.from({ length: count }, (_, k) => {
     const at = row * count + k;
     return person.confidence[at] / 255 < scene.min_confidence ? null : place([values[2 * at] * scale, values[2 * at + 1] * scale]);
   });
   pen.globalAlpha = 0.55;
-  drawFigure(pen, points, scene.bones.detected, () => true, { colour: paint.ink, hollow: paint.ink, width: 1 });
-  pen.fillStyle = paint.ink;
+  drawFigure(pen, points, scene.bones.detected, () => true, { colour: ink, hollow: ink, width: 1 });
+  pen.fillStyle = ink;
   points.forEach((point, k) => {
     if (!point) return;
     const score = person.confidence[row * count + k] / 255;

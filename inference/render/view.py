@@ -1,7 +1,6 @@
-"""A scene in space and a camera that looks at it: the world with its floor, views of it, figures that stand in it.
+"""A scene in space and a camera that looks at it: views of the world and its floor, figures that stand in it.
 
-World coordinates are metres (right, forward, up) with the floor at up = 0. The floor is not known: it is fitted to
-the lowest joints, which also sets a tilted camera's picture upright.
+World coordinates are metres (right, forward, up) with the floor at up = 0 (inference/level.py).
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from inference.level import World
 from inference.render.drawing import ALL_OBSERVED, BALL_BONES, GRID, HEAD, HIP, LINE_BONES, SHADOW, Sketch
 from pose.cameras import Camera
 
@@ -27,42 +27,6 @@ BONE_M, MIN_BONE_PX, MAX_BONE_PX, HEAD_M = 0.05, 3.5, 30.0, 0.1  # thickness of 
 THIN_PX = 1.8
 ON_FLOOR = np.array([1.0, 1.0, 0.0])
 _NEAR_M, _FAR_PX = 1e-3, 1e5
-
-
-@dataclass(frozen=True)
-class World:
-    """Camera coordinates in mm -> world coordinates in m: a rotation `axes` (3, 3) and the height of the floor."""
-
-    axes: Array
-    floor_mm: float
-
-    @classmethod
-    def fit(cls, poses: Array) -> World:
-        """Level the floor y = a + b x + c z under the lowest joint of every pose (..., J, 3) in mm.
-
-        Feet leave the floor but never go below it, so a point below the plane weighs nine times one above it. The
-        slopes are held near zero by the weight of a spread of 80 mm: people who stand still cannot tell a slope.
-        """
-        poses = poses[np.isfinite(poses).all(axis=(-2, -1))].reshape(-1, *poses.shape[-2:])
-        lowest = np.take_along_axis(poses, poses[..., 1].argmax(-1)[:, None, None], axis=1)[:, 0]
-        centre = lowest.mean(0) if len(lowest) else np.zeros(3)
-        x, y, z = (lowest - centre).T
-        design = np.stack([np.ones_like(x), x, z], axis=1)
-        plane, prior = np.zeros(3), np.diag([1e-9, 80.0**2, 80.0**2])
-        for _ in range(20):
-            weight = np.where(y > design @ plane, 0.9, 0.1)
-            weight /= max(weight.sum(), 1e-9)
-            plane = np.linalg.solve(design.T @ (design * weight[:, None]) + prior, design.T @ (weight * y))
-        up = np.array([plane[1], -1.0, plane[2]])
-        up /= np.linalg.norm(up)
-        right = np.array([1.0, 0.0, 0.0]) - up[0] * up
-        right /= np.linalg.norm(right)
-        floor_point = centre + np.array([0.0, plane[0], 0.0])
-        return cls(np.stack([right, np.cross(up, right), up]), float(up @ floor_point))
-
-    def __call__(self, poses: Array) -> Array:
-        """(..., 3) mm -> (..., 3) m: right, forward, up."""
-        return (poses @ self.axes.T - np.array([0.0, 0.0, self.floor_mm])) / 1000.0
 
 
 def extent(points: Array) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import torch
 
 from data.keypoints import read_detections
 from data.synthetic.scenes import compose_scene, look_at, render_scene
-from inference.cameras.camera import USABLE_STD, CameraSettings, KnownHeights, stature
+from inference.cameras.camera import USABLE_STD, CameraSettings, KnownHeights, check_image_size, stature
 from inference.cameras.focal import LENS_STD, estimate_focal, focal_of_fov, standing_places
 from inference.tracking import OfflineTracker, sequences
 from pose.cameras import Camera
@@ -171,6 +172,20 @@ def test_the_image_size_is_given_found_or_follows_from_the_centre() -> None:
 def test_values_that_cannot_be_used(settings: dict) -> None:
     with pytest.raises(ConfigError, match=r"^camera\."):
         CameraSettings(**settings)
+
+
+def test_a_size_that_the_keypoints_do_not_fit_is_refused() -> None:
+    people = standing_people(1700.0, 15.0)
+    check_image_size(SIZE, people)
+    said = r"camera\.image_size=\[960, 540\]: the keypoints don't fit it, \d+% of them lie outside; they reach from x="
+    with pytest.raises(ConfigError, match=said):
+        CameraSettings(fx=1000.0).resolve((960, 540), people)
+    # Single joints outside are how a person leaves the picture, and undetected ones say nothing.
+    people[0].keypoints_2d[:, :2] = 5000.0
+    check_image_size(SIZE, people)
+    unseen = [dataclasses.replace(one, confidence=torch.zeros_like(one.confidence)) for one in people]
+    check_image_size((100, 100), unseen)
+    check_image_size(SIZE, [])
 
 
 def made_person(height_mm: float) -> np.ndarray:

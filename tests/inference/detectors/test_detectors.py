@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from data.keypoints.detector import detect_video
 from inference.detectors import load_detector
+from inference.detectors.mediapipe_pose import without_its_notes
 from pose.errors import ConfigError, DataError
 from pose.joint_sets import COCO_19
 
@@ -258,3 +260,19 @@ def test_rtmlib_still_has_the_imitated_interface():
     assert list(inspect.signature(real).parameters) == list(inspect.signature(Body).parameters)
     assert set(Body.MODE["balanced"]) <= set(real.MODE["balanced"])
     assert set(real.MODE) == {"lightweight", "balanced", "performance"}
+
+
+def test_notes_of_mediapipe_about_itself_are_held_back_and_errors_are_not(capfd):
+    notes = [
+        "WARNING: All log messages before absl::InitializeLog() is called are written to STDERR",
+        "W0000 00:00:1795919325.129639   29985 inference_feedback_manager.cc:114] Feedback manager requires a model",
+        "INFO: Created TensorFlow Lite XNNPACK delegate for CPU.",
+        "AttributeError: 'MessageFactory' object has no attribute 'GetPrototype'",
+    ]
+    with pytest.raises(RuntimeError), without_its_notes():
+        os.write(2, "\n".join([*notes, "E0000 00:00:17 graph.cc:1] no model", ""]).encode())
+        print("ValueError: real", file=sys.__stderr__)
+        raise RuntimeError
+    assert capfd.readouterr().err.splitlines() == ["E0000 00:00:17 graph.cc:1] no model", "ValueError: real"]
+    print("after", file=sys.stderr)
+    assert capfd.readouterr().err == "after\n"

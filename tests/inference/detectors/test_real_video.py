@@ -29,15 +29,17 @@ def clip() -> Path:
     return found[0]
 
 
-def test_mediapipe_on_the_demo_clip(clip: Path):
+def test_mediapipe_on_the_demo_clip(clip: Path, capfd: pytest.CaptureFixture[str]):
     pytest.importorskip("mediapipe", reason="needs mediapipe: pip install --no-deps -r tests/requirements-video.txt")
     pytest.importorskip("av", reason="needs PyAV")
     from fileio.video import probe, read_video
 
+    capfd.readouterr()
     info = probe(clip)
     images = (frame.image for frame in islice(read_video(clip), N_FRAMES))
     found = detect_video(images, load_detector("mediapipe"), fps=info.fps, source=clip.name)
 
+    assert capfd.readouterr().err == ""  # nothing that mediapipe says about itself
     assert (found.n_frames, found.fps, found.image_size) == (N_FRAMES, 30, (1768, 994))
     assert len(found) >= 0.8 * N_FRAMES
     assert (np.diff(found.frame) > 0).all()  # one person a frame

@@ -52,7 +52,8 @@ def make_person(number: int, first: int, length: int, seed: int, with_std: bool 
 @pytest.fixture
 def scene() -> Scene:
     people = [make_person(0, 0, N_FRAMES, seed=1), make_person(1, 12, 30, seed=2)]
-    return Scene(people, FPS, N_FRAMES, CAMERA, "normal", "café.mp4", ["The camera was guessed."])
+    notes = ["The camera was guessed."]
+    return Scene(people, FPS, N_FRAMES, CAMERA, "normal", "café.mp4", notes, level="camera")
 
 
 @pytest.fixture

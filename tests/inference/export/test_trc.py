@@ -12,6 +12,7 @@ import pytest
 
 from inference.export.trc import TrcExporter
 from inference.scene import Scene, array_of
+from pose.errors import ConfigError
 from pose.joint_sets import MUPOTS_17
 
 Y_UP = np.array([1, -1, -1])
@@ -65,3 +66,38 @@ def test_observed_only_leaves_cells_empty(scene: Scene, tmp_path: Path) -> None:
 def test_unknown_positions_are_empty(scene_with_nan: Scene, tmp_path: Path) -> None:
     _, places = cells(TrcExporter().write(scene_with_nan, tmp_path)[1])
     assert np.argwhere(~np.isfinite(places).all(axis=2)).tolist() == [[2, MUPOTS_17.index("head")]]
+
+
+def test_filled_files_have_no_empty_cell(scene_with_nan: Scene, tmp_path: Path) -> None:
+    path = TrcExporter(missing="fill").write(scene_with_nan, tmp_path)[1]
+    _, places = cells(path)
+    head = places[:, MUPOTS_17.index("head")]
+    assert np.isfinite(places).all() and "nan" not in path.read_text().lower()
+    np.testing.assert_allclose(head[2], (head[1] + head[3]) / 2, atol=1e-3)
+
+
+def test_markers_of_pose2sim(scene: Scene, tmp_path: Path) -> None:
+    trc = pytest.importorskip("trc", reason="pip install trc-data-reader")
+    found = trc.TRCData()
+    found.load(TrcExporter(marker_names="pose2sim").write(scene, tmp_path)[0])
+    assert found["Markers"] == [
+        *("Hip", "RHip", "RKnee", "RAnkle", "LHip", "LKnee", "LAnkle", "Neck", "Head"),
+        *("RShoulder", "RElbow", "RWrist", "LShoulder", "LElbow", "LWrist"),
+    ]
+    poses = array_of(scene.people[0], "poses_3d") * Y_UP
+    left, right = (poses[:, MUPOTS_17.index(f"{side}_hip")] for side in ("left", "right"))
+    np.testing.assert_allclose(found["Hip"], (left + right) / 2, atol=1e-3)
+    np.testing.assert_allclose(found["LWrist"], poses[:, MUPOTS_17.index("left_wrist")], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"missing": "zero"}, "missing=zero: must be one of keep, fill"),
+        ({"marker_names": "halpe"}, "marker_names=halpe: must be one of mupots, pose2sim"),
+        ({"missing": "fill", "observed_only": True}, "observed_only=true leaves cells empty"),
+    ],
+)
+def test_options_are_checked(options: dict, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        TrcExporter(**options)

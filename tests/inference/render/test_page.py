@@ -6,14 +6,18 @@ import base64
 import dataclasses
 import json
 import re
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from inference.render.page import write_page
+from fileio.video import VideoFrame
+from inference.cameras.camera import stature
+from inference.render.page import PagePictures, write_page
 from inference.scene import Scene, array_of
 from pose.errors import ConfigError
 from pose.sequence import PoseSequence
@@ -108,3 +112,26 @@ def test_nothing_is_loaded_from_elsewhere(tmp_path: Path, scene: Scene) -> None:
 def test_a_rate_is_needed(tmp_path: Path, scene: Scene) -> None:
     with pytest.raises(ConfigError, match="fps=0"):
         write_page(dataclasses.replace(scene, fps=0.0), tmp_path / "a.html")
+
+
+def test_pictures_of_the_video_are_small_and_few(tmp_path: Path, scene: Scene) -> None:
+    pictures = PagePictures(scene)
+    frames = [VideoFrame(i, None, np.full((540, 960, 3), 3 * i, dtype=np.uint8)) for i in range(scene.n_frames + 5)]
+    assert [frame.index for frame in pictures.of(frames)] == list(range(scene.n_frames + 5))
+    write_page(scene, tmp_path / "a.html", pictures)
+    content = content_of(tmp_path / "a.html")["pictures"]
+    assert content["every"] == 8 and len(content["jpegs"]) == 8  # 30 / 4, rounded; frames 0, 8, ..., 56
+    with Image.open(BytesIO(base64.b64decode(content["jpegs"][3]))) as picture:
+        assert picture.size == (400, 225) and abs(np.asarray(picture).mean() - 3 * 24) < 3
+    assert PagePictures(dataclasses.replace(scene, n_frames=90_000)).every == 300
+    write_page(scene, tmp_path / "b.html")
+    assert content_of(tmp_path / "b.html")["pictures"] is None
+
+
+def test_stature(tmp_path: Path, scene: Scene) -> None:
+    write_page(scene, tmp_path / "a.html")
+    person = scene.people[0]
+    height = stature(array_of(person, "poses_3d"), array_of(person, "observed")) / 1000
+    assert content_of(tmp_path / "a.html")["people"][0]["stature_m"] == pytest.approx(height, abs=0.006)
+    write_page(dataclasses.replace(scene, coordinates="universal"), tmp_path / "a.html")
+    assert content_of(tmp_path / "a.html")["people"][0]["stature_m"] is None

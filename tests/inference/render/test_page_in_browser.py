@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inference.render.page import write_page
+from fileio.video import VideoFrame
+from inference.render.page import PagePictures, write_page
 from inference.scene import Scene
 from tests.inference.render.browser import Browser
 
@@ -195,6 +196,65 @@ def test_both_themes_and_a_telephone_are_readable(page: Browser) -> None:
     assert page.run("document.documentElement.scrollWidth") <= 390, "scrolls sideways"
     assert len(np.unique(page.pixels("space").reshape(-1, 4), axis=0)) > 50
     page("Emulation.setDeviceMetricsOverride", width=1400, height=900, deviceScaleFactor=1, mobile=False)
+
+
+@pytest.mark.parametrize(("width", "height"), [(400, 800), (800, 900), (1400, 900), (1400, 600)])
+def test_the_legend_is_never_clipped(page: Browser, width: int, height: int) -> None:
+    page("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+    page.settle()
+    try:
+        box, *lines = page.run(
+            "[...document.querySelectorAll('.about, .about #selected, .samples li')]"
+            ".map(one => one.getBoundingClientRect().toJSON())"
+        )
+        assert len(lines) == 7
+        for line in lines:
+            assert line["height"] > 8 and line["left"] >= box["left"] and line["right"] <= box["right"]
+            assert line["top"] >= box["top"] and line["bottom"] <= box["bottom"]
+        assert page.run("document.documentElement.scrollWidth") <= width
+    finally:
+        page("Emulation.setDeviceMetricsOverride", width=1400, height=900, deviceScaleFactor=1, mobile=False)
+
+
+def test_it_opens_at_the_first_frame_with_people(browser: Browser, scene: Scene, tmp_path: Path) -> None:
+    later = [dataclasses.replace(person, frame=person.frame + 9) for person in scene.people]
+    write_page(dataclasses.replace(scene, people=later, n_frames=80), tmp_path / "a.html")
+    browser.open(tmp_path / "a.html")
+    assert browser.state()["frame"] == min(int(person.frame[0]) for person in later) == 9
+
+
+def test_left_differs_from_right(page: Browser) -> None:
+    """Half of blue and white beside blue, and none of it where the left side is drawn like the right."""
+    light = (128, 185, 217)
+    assert reddish(page.pixels("space"), light) > 50 and reddish(page.pixels("image"), light) > 20
+
+
+def test_stature_and_speed_of_the_selected_person(page: Browser, scene: Scene) -> None:
+    words = "document.getElementById('selected').textContent"
+    page.run("player.seek(30)")
+    assert page.state()["selected"] == 0 and page.run(words).startswith("Person 0: stature 1.")
+    box = page.run("document.querySelectorAll('#people .track')[2].getBoundingClientRect().toJSON()")
+    click(page, box["left"] + 220, box["top"] + 3)
+    assert page.state()["selected"] == 2
+    hips = scene.people[2].require("poses_3d")[22:39, 14]
+    speed = float((hips[-1] - hips[0]).norm()) / 16 * scene.fps / 1000
+    said = page.run(words)
+    found = float(said.split("speed ")[1].split(" m/s")[0])
+    assert "stature" in said and abs(found - speed) < 0.15
+
+
+def test_the_video_lies_behind_the_skeletons(browser: Browser, scene: Scene, tmp_path: Path) -> None:
+    pictures = PagePictures(scene)
+    green = np.broadcast_to(
+        np.array([20, 200, 20], dtype=np.uint8), (scene.camera.height // 4, scene.camera.width // 4, 3)
+    )
+    list(pictures.of(VideoFrame(i, None, green.copy()) for i in range(scene.n_frames)))
+    write_page(scene, tmp_path / "a.html", pictures)
+    browser.open(tmp_path / "a.html")
+    browser.run("new Promise(done => setTimeout(done, 200))")
+    drawn = browser.pixels("image")
+    assert reddish(drawn, (20, 200, 20)) > 0.3 * drawn.shape[0] * drawn.shape[1]
+    assert browser.complaints() == []
 
 
 def contrast(one: list[float], other: list[float]) -> float:
