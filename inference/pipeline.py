@@ -23,7 +23,9 @@ from inference.detectors import load_detector
 from inference.lifting import lift_tracks
 from inference.resampling import check_rate, same_rate
 from inference.scene import Scene
-from inference.tracking import OfflineTracker, Tracker, sequences
+from inference.score_calibration import fit_scores
+from inference.tracking import GivenTracker, OfflineTracker, Tracker, sequences
+from inference.tracking.side_swaps import without_side_swaps
 from lightning_modules.checkpoint import load_lifter
 from pose.errors import ConfigError, DataError, MismatchError, check_number
 from pose.sequence import PoseSequence
@@ -57,6 +59,7 @@ class Pipeline:
     known of the camera. detector: for videos, its name or the thing itself. fps: frames per second, before what the
     source says. people: keep that many, those seen longest. heights: known statures in mm by person number (longest
     track first), which fix the scale. input_options: further arguments of `read_detections`.
+    scores: calibrated (inference/score_calibration.py) or raw.
     """
 
     lifter: Lifter | str | Path = DEFAULT_LIFTER
@@ -68,12 +71,15 @@ class Pipeline:
     people: int | None = None
     heights: Mapping[int, float] = field(default_factory=dict)
     input_options: Mapping[str, Any] = field(default_factory=dict)
+    scores: str = "calibrated"
 
     def __post_init__(self) -> None:
         if self.fps is not None:
             check_rate(self.fps)
         if self.people is not None:
             check_number("people", self.people, low=1, whole=True, hint="or null to keep all")
+        if self.scores not in ("calibrated", "raw"):
+            raise ConfigError(f"scores={self.scores}: must be calibrated or raw")
 
     def run(self, source: str | Path | VideoDetections) -> Prediction:
         """See `predict`."""
@@ -86,9 +92,12 @@ class Pipeline:
         with clock("keypoints"):
             detections = self._detections(source, notes)
         fps = self._frame_rate(detections, notes)
+        notes += detections.notes
+        if detections.identity is not None and not isinstance(self.tracker, GivenTracker):
+            notes.append("Identities: those in the file are not used; tracker=given uses them.")
         with clock("tracking"):
             tracks = self.tracker(detections)
-            seen = sequences(detections, tracks, None, fps, self.people)
+            seen = self._repaired(sequences(detections, tracks, None, fps, self.people), notes)
         if not seen:
             raise DataError(
                 f"{detections.source}: no person was found in {detections.n_frames} frames; check the video and the "
@@ -99,7 +108,7 @@ class Pipeline:
             camera = self.camera.resolve(size, seen)
         log.info(camera.note)
         notes.append(camera.note)
-        seen = sequences(detections, tracks, camera.camera, fps, self.people)
+        seen = [dataclasses.replace(person, camera=camera.camera) for person in seen]
         if lifter.fps is None:
             notes.append("Rate: the lifter does not tell which rate it was trained at, so nothing was resampled.")
         elif not same_rate(fps, lifter.fps):
@@ -115,9 +124,32 @@ class Pipeline:
             name = Path(detections.source).name
             people = [dataclasses.replace(person, sequence=name) for person in refined.sequences]
             people = _scaled(people, heights, notes)
-        scene = Scene(people, fps, detections.n_frames, camera.camera, lifter.coordinates, name, notes)
+        scene = Scene(
+            people, fps, detections.n_frames, camera.camera, lifter.coordinates, name, notes,
+            tilt_deg=self.camera.tilt_deg, roll_deg=self.camera.roll_deg,
+        )  # fmt: skip
         clock.log(sum(map(len, people)), len(people))
         return Prediction(scene, camera, clock.seconds)
+
+    def _repaired(self, seen: list[PoseSequence], notes: list[str]) -> list[PoseSequence]:
+        """The tracks with left and right as they are and scores that mean what lifter and refinement take them for."""
+        repaired = []
+        for person in seen:
+            found, swaps = without_side_swaps(person)
+            repaired.append(found)
+            if swaps.exchanged or swaps.unsure:
+                notes.append(
+                    f"Sides of person {person.person}: an exchange of left and right was undone in {swaps.exchanged} "
+                    f"frames; limbs count as not seen in {swaps.unsure} frames in which it is not sure."
+                )
+        if self.scores == "raw":
+            return repaired
+        calibration = fit_scores(repaired)
+        if calibration is None:
+            notes.append("Scores: too few frames to tell what the detector's scores mean; taken as they are.")
+            return repaired
+        notes.append(f"Scores: calibrated by how much the joints jitter, {calibration}; scores=raw keeps them.")
+        return [calibration(person) for person in repaired]
 
     def _detections(self, source: str | Path | VideoDetections, notes: list[str]) -> VideoDetections:
         if isinstance(source, VideoDetections):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
@@ -18,7 +18,6 @@ from experiments.runs.run_dir import run_folder
 from experiments.runs.runner import settle
 from fileio.json_yaml import write_json, write_text
 from pose.errors import ConfigError, DataError
-from pose.joint_sets import MUPOTS_17
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +36,16 @@ def predict(cfg: DictConfig) -> None:
         raise DataError(f"input={given.input}: no such file or folder")
     from data.keypoints import is_keypoints_input
     from inference.cameras.camera import CameraSettings
+    from inference.level import check_leveling
     from inference.pipeline import Pipeline
+    from inference.quality import scene_warnings
     from lightning_modules.checkpoint import load_lifter
 
     is_video = not is_keypoints_input(given.input)
     settings: Any = OmegaConf.to_container(given.camera, resolve=True)
     camera, heights = CameraSettings(**settings), _heights(given.heights)
+    check_leveling(given.level)
+    _check_video(given.video, is_video, given.fps)
     exporters = {name: instantiate(exporter) for name, exporter in (cfg.exporter or {}).items()}
     parts = {"refinement": instantiate(cfg.refinement), "tracker": instantiate(cfg.tracker)}
     settle(cfg)
@@ -53,18 +56,28 @@ def predict(cfg: DictConfig) -> None:
         fps=given.fps,
         people=given.people,
         heights=heights,
+        scores=given.scores,
+        input_options={key: value for key, value in given.input_options.items() if value is not None},
         **parts,
     )
     with stage("predicting"):
         prediction = pipeline.run(given.input)
+        scene = dataclasses.replace(prediction.scene, level=given.level)
+        warnings = scene_warnings(scene)
+        scene = dataclasses.replace(scene, notes=[*warnings, *scene.notes])
     folder, skipped, files = run_folder(), [], []
     with stage("writing files"):
         for exporter in exporters.values():
-            _unless_missing(lambda one=exporter: files.extend(one.write(prediction.scene, folder)), skipped)
+            _unless_missing(lambda one=exporter: files.extend(one.write(scene, folder)), skipped)
     if cfg.pictures:
         with stage("drawing pictures"):
-            files += _pictures(prediction.scene, given.input if is_video else None, given.fps, folder, skipped)
-    _report(given.input, parts["refinement"].name, prediction, files, skipped)
+            # Keypoints count the frames of their video, whatever its rate.
+            video, fps = (given.input, given.fps) if is_video else (given.video, scene.fps)
+            files += _pictures(scene, video, fps, folder, skipped)
+    summary = _summary(given.input, parts["refinement"].name, dataclasses.replace(prediction, scene=scene))
+    summary |= {"warnings": warnings, "notes": scene.notes + skipped, "files": [path.name for path in files]}
+    write_json(folder / "summary.json", summary)
+    write_text(folder / "summary.md", markdown_text(_table(summary)), show=True)
 
 
 def _heights(heights: Any) -> dict[int, float]:
@@ -83,7 +96,7 @@ def _heights(heights: Any) -> dict[int, float]:
         ) from None
 
 
-def _unless_missing(write: Callable[[], None], skipped: list[str]) -> None:
+def _unless_missing(write: Callable[[], Any], skipped: list[str]) -> None:
     """Call `write`; where its library is not installed, keep the message instead: the other files are worth having."""
     try:
         write()
@@ -95,42 +108,53 @@ def _unless_missing(write: Callable[[], None], skipped: list[str]) -> None:
 
 
 def _pictures(scene: Any, video: str | None, fps: float | None, folder: Path, skipped: list[str]) -> list[Path]:
+    """The overlay (over the frames of `video`), the animation and the page of a scene."""
     from fileio.video import read_video
     from inference.render.animation import write_animation
     from inference.render.overlay import write_overlay
-    from inference.render.page import write_page
+    from inference.render.page import PagePictures, write_page
 
-    write_page(scene, folder / "page.html")
+    pictures = PagePictures(scene)
 
     def clips() -> None:
-        frames = None if video is None else read_video(video, fps)
+        frames = None if video is None else pictures.of(read_video(video, fps))
         write_overlay(scene, frames, folder / "overlay.mp4", max_width=OVERLAY_WIDTH)
         write_animation(scene, folder / "animation.mp4")
 
     _unless_missing(clips, skipped)
+    write_page(scene, folder / "page.html", pictures)
     return [path for path in (folder / name for name in ("page.html", "overlay.mp4", "animation.mp4")) if path.exists()]
 
 
-def _report(source: str, refinement: str, prediction: Any, files: list[Path], skipped: list[str]) -> None:
-    from inference.scene import array_of, hip_offset_px
+def _check_video(video: str | None, is_video: bool, fps: float | None) -> None:
+    """Raise ConfigError for `video=` beside an input that is one, and DataError for a file that is none."""
+    if video is None:
+        return
+    if is_video:
+        raise ConfigError(f"video={video}: the input is a video already; leave it out")
+    from fileio.video import probe
 
-    scene, hip = prediction.scene, MUPOTS_17.index("hip")
-    people = [
-        {
-            "person": person.person,
-            "first_frame": int(person.frame[0]),
-            "last_frame": int(person.frame[-1]),
-            "detected": int(person.detected.sum()),
-            "observed_pct": round(100 * float(person.require("observed").float().mean()), 1),
-            "distance_m": round(float(np.median(array_of(person, "poses_3d")[:, hip, 2])) / 1000, 2),
-            "hips_off_pct": _most_pct(hip_offset_px(person, scene.camera).numpy(), scene.camera.width),
-        }
-        for person in scene.people
-    ]
-    camera = scene.camera
-    summary = {
+    _unless_missing(lambda: probe(video, fps), [])
+
+
+def _summary(source: str, refinement: str, prediction: Any) -> dict[str, Any]:
+    """Facts of a prediction in plain types."""
+    from inference.quality import figures_of
+
+    scene, camera = prediction.scene, prediction.scene.camera
+    tilt_deg, roll_deg = scene.world.angles_deg
+    return {
         "input": str(source),
-        "people": people,
+        "people": [
+            {
+                "person": person.person,
+                "first_frame": int(person.frame[0]),
+                "last_frame": int(person.frame[-1]),
+                "detected": int(person.detected.sum()),
+                **dataclasses.asdict(figures_of(person, scene)),
+            }
+            for person in scene.people
+        ],
         "n_frames": scene.n_frames,
         "fps": scene.fps,
         "coordinates": scene.coordinates,
@@ -140,17 +164,28 @@ def _report(source: str, refinement: str, prediction: Any, files: list[Path], sk
             "image_size": [camera.width, camera.height],
             "how": prediction.camera.how,
         },
-        "notes": scene.notes + skipped,
+        "level": {
+            "level": scene.level,
+            "how": scene.world.how,
+            "tilt_deg": round(tilt_deg, 1),
+            "roll_deg": round(roll_deg, 1),
+        },
         "stage_seconds": {name: round(seconds, 2) for name, seconds in prediction.stage_seconds.items()},
-        "files": [path.name for path in files],
     }
-    write_json(run_folder() / "summary.json", summary)
-    write_text(run_folder() / "summary.md", markdown_text(_table(summary)), show=True)
 
 
-def _most_pct(offset: np.ndarray, width: int) -> float | None:
-    """The largest offset px in percent of the image's width; None if there is none."""
-    return None if np.isnan(offset).all() else round(100 * float(np.nanmax(offset)) / width, 2)
+def _level_note(level: dict[str, Any]) -> str:
+    """How motion files and pictures stand, in a sentence."""
+    if level["level"] == "camera":
+        return "Level: motion files are as the camera was held (level=camera)."
+    origin = {"people": "as the people stand", "given": "as given", "camera": "it is taken to be held level"}
+    tilt_deg, roll_deg = level["tilt_deg"], level["roll_deg"]
+    return (
+        f"Level: the camera looks {'down' if tilt_deg >= 0 else 'up'} by {abs(tilt_deg):.0f} degrees and is turned "
+        f"{'clockwise' if roll_deg >= 0 else 'counterclockwise'} by {abs(roll_deg):.0f}, {origin[level['how']]}; trc, "
+        "c3d, bvh and the pictures are level, with the floor at 0. camera.tilt_deg= and camera.roll_deg= set it, "
+        "level=camera leaves it."
+    )
 
 
 def _table(summary: dict[str, Any]) -> Table:
@@ -160,8 +195,10 @@ def _table(summary: dict[str, Any]) -> Table:
     notes = [
         *([f"{len(people) - len(shown)} more people, seen for a shorter time"] if len(people) > len(shown) else []),
         "hips_off_pct: the farthest that the middle of the hips, reprojected, is from the detected one, in percent of "
-        "the image's width, over the frames in which it was detected.",
+        "the image's width, over the frames in which it was detected. outside_frames: frames in which the person is "
+        "out of the image, wholly or in part.",
         *summary["notes"],
+        _level_note(summary["level"]),
         f"Seconds: {', '.join(f'{name} {value:.1f}' for name, value in summary['stage_seconds'].items())}.",
         f"Files: {', '.join(summary['files'])}.",
     ]

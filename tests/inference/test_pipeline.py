@@ -15,7 +15,7 @@ from benchmarks.multiview import measure, without_distortion
 from data.keypoints.detections import VideoDetections
 from data.training.windows import FrameTable
 from inference.cameras.camera import CameraSettings
-from inference.lifting import lift_tracks, with_hips
+from inference.lifting import lift_tracks
 from inference.pipeline import DEFAULT_LIFTER, Pipeline, predict
 from inference.scene import array_of, hip_offset_px
 from lightning_modules.checkpoint import load_lifter
@@ -107,8 +107,8 @@ def test_people_keeps_those_seen_longest(scene_file: Path, lifter: Lifter) -> No
 
 def test_depth_is_in_proportion_to_the_focal_length_that_the_note_tells(scene_file: Path, lifter: Lifter) -> None:
     scene = predict(scene_file, lifter=lifter, fps=30, camera=CameraSettings(image_size=(1920, 1080)))
-    assert "Depth is in proportion" in scene.notes[0]
-    assert str(round(scene.camera.fx)) in scene.notes[0]
+    (note,) = [note for note in scene.notes if "Depth is in proportion" in note]
+    assert str(round(scene.camera.fx)) in note
 
 
 def test_known_heights_move_people_along_the_line_of_sight(scene_file: Path, lifter: Lifter) -> None:
@@ -131,7 +131,7 @@ def test_no_refinement_leaves_the_plain_poses(scene_file: Path, lifter: Lifter) 
 
 
 def test_at_the_lifters_rate_nothing_is_resampled(scene_file: Path, lifter: Lifter) -> None:
-    assert len(predict(scene_file, lifter=lifter, camera=CAMERA, fps=25).notes) == 1
+    assert "resampled" not in " ".join(predict(scene_file, lifter=lifter, camera=CAMERA, fps=25).notes)
 
 
 def test_without_a_frame_rate_thirty_are_assumed_and_said(scene_file: Path, lifter: Lifter, caplog) -> None:
@@ -234,25 +234,6 @@ def test_a_folder_of_images_through_a_detector(lifter: Lifter, tmp_path: Path) -
     assert (scene.camera.width, scene.camera.height) == (160, 120)
     with pytest.raises(MismatchError, match="160 x 120"):
         predict(tmp_path, lifter=lifter, fps=25, detector=Flat(), camera=CameraSettings(image_size=(1920, 1080)))
-
-
-def test_missing_hips_get_a_place_for_the_network_and_no_score() -> None:
-    keypoints = torch.zeros(5, 19, 2) + torch.tensor([100.0, 100.0])
-    scores = torch.ones(5, 19)
-    hip, left, neck = (COCO_19.index(name) for name in ("hip", "left_hip", "neck"))
-    keypoints[:, hip] += torch.tensor([3.0, 60.0])
-    for frame, joints in ((1, ["hip", "left_hip", "right_hip"]), (2, ["hip", "right_hip"])):
-        index = [COCO_19.index(name) for name in joints]
-        keypoints[frame, index], scores[frame, index] = 0, 0
-    keypoints[1, neck] += 10
-    keypoints[2, left] = torch.tensor([95.0, 158.0])
-    person = PoseSequence("made", 0, None, 25.0, keypoints, scores)
-    filled = with_hips(person)
-    assert filled.keypoints_2d[1, hip].tolist() == [113.0, 170.0]
-    assert filled.keypoints_2d[2, hip].tolist() == [95.0, 158.0]
-    assert torch.equal(filled.confidence, person.confidence)
-    assert not person.keypoints_2d[1, hip].any(), "the caller's array is left alone"
-    assert with_hips(filled.__class__("made", 0, None, 25.0, keypoints[3:], scores[3:])).keypoints_2d[0, hip, 0] == 103
 
 
 def test_lifting_at_another_rate_differs_little_from_the_same_rate(lifter: Lifter) -> None:

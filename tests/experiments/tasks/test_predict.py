@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from data.predictions import read_predictions
+from fileio.video import VideoWriter, read_video
 
 
 @pytest.fixture
@@ -66,6 +67,76 @@ def test_files_pictures_and_summary(run_here, words: list[str]) -> None:
     assert all(person.require("poses_3d").isfinite().all() for person in people)
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["my video (1).json", "a,b.json", "[x]=y.json", 'it\'s "3".json', "Übung 影片.json", "2024_01", "{a}$b#.json"],
+)
+def test_file_names_of_any_kind(run_here, words: list[str], keypoints: Path, name: str) -> None:
+    path = keypoints.rename(keypoints.with_name(name))
+    words = [f"input={path}" if word.startswith("input=") else word for word in words]
+    done = run_here(*words, "fps=30", "exporter=csv", "pictures=false", "refinement=none")
+    assert done.returncode == 0, done.output
+    assert json.loads((done.folder / "summary.json").read_text())["input"] == str(path)
+
+
+def test_a_file_name_that_the_shell_took_apart(run_here) -> None:
+    done = run_here("experiment=predict", "input=my", "video", "(1).mp4")
+    assert done.returncode == 2
+    assert (
+        done.output
+        == "'video' is no key=value; a name with spaces or brackets needs quotes: 'input=my video (1).mp4'\n"
+    )
+
+
+def test_input_options_reach_the_reader_and_its_notes_the_summary(run_here, words: list[str]) -> None:
+    options = ["input_options.n_frames=20", "input_options.score_scale=2", "input_options.joint_set=COCO-17"]
+    done = run_here(*words, *options, "fps=30", "exporter=csv", "pictures=false", "refinement=none")
+    assert done.returncode == 0, done.output
+    assert json.loads((done.folder / "summary.json").read_text())["n_frames"] == 20
+    done = run_here(*words, "fps=30", "exporter=csv", "pictures=false", "refinement=none")
+    notes = json.loads((done.folder / "summary.json").read_text())["notes"]
+    assert any("hardly any of the people look like bodies in the order of COCO-17" in note for note in notes)
+
+
+def test_level_warnings_and_the_video_behind_keypoints(run_here, words: list[str], tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    with VideoWriter(tmp_path / "seen.mp4", 24.0) as writer:  # its rate is not that of the keypoints
+        for _ in range(12):
+            writer.write(np.full((240, 320, 3), (20, 200, 20), dtype=np.uint8))
+    held = ["camera.tilt_deg=12", "camera.roll_deg=-3", f"video={tmp_path / 'seen.mp4'}"]
+    done = run_here(*words, "fps=30", "exporter=[json]", *held)
+    assert done.returncode == 0, done.output
+    summary = json.loads((done.folder / "summary.json").read_text())
+    assert summary["level"] == {"level": "auto", "how": "given", "tilt_deg": 12.0, "roll_deg": -3.0}
+    assert "the camera looks down by 12 degrees and is turned counterclockwise by 3" in done.output
+    assert json.loads((done.folder / "predictions.json").read_text())["level"]["tilt_deg"] == pytest.approx(12)
+    assert all(person["stature_m"] > 0 for person in summary["people"])
+    # Rows of random points are no people, which does not go without a word.
+    assert summary["warnings"] and summary["warnings"] == summary["notes"][: len(summary["warnings"])]
+    assert all(warning.startswith(("Warning: person", "Camera: ")) for warning in summary["warnings"])
+    frames = [frame.image for frame in read_video(done.folder / "overlay.mp4")]
+    assert len(frames) == 12 and np.median(frames[3], axis=(0, 1))[1] > 150  # green
+    assert '"pictures":{"every"' in (done.folder / "page.html").read_text()
+
+
+def test_identities_of_the_file(run_here, words: list[str], keypoints: Path) -> None:
+    """Not used and said so by default; used with tracker=given, also where the file exchanges them."""
+    frames = json.loads(keypoints.read_text())
+    for people in frames.values():
+        for place, person in enumerate(people):
+            person["track_id"] = 5 + place
+    first = frames["000.jpg"]
+    first[0]["track_id"], first[1]["track_id"] = 6, 5
+    keypoints.write_text(json.dumps(frames))
+    words = [*words, "fps=30", "exporter=csv", "pictures=false", "refinement=none"]
+    for tracker, noted in ("offline", True), ("given", False):
+        done = run_here(*words, f"tracker={tracker}", folder=tracker)
+        assert done.returncode == 0, done.output
+        summary = json.loads((done.folder / "summary.json").read_text())
+        assert any("tracker=given uses them" in note for note in summary["notes"]) == noted
+        assert len(summary["people"]) == 2
+
+
 def test_chosen_exporters_and_no_pictures(run_here, words: list[str]) -> None:
     done = run_here(*words, "fps=30", "exporter=[csv,json]", "pictures=false", "refinement=none", "people=1")
     assert done.returncode == 0, done.output
@@ -89,10 +160,27 @@ def test_pictures_are_left_out_where_av_is_missing(run_here, words: list[str], m
         (["input=null"], "input=null: give input=PATH"),
         (["input=absent.mp4"], "absent.mp4"),
         (["fps=0"], "fps=0"),
+        (["fps=abc"], "fps=abc: must be a number"),
         (["people=0"], "people=0"),
+        (["people=1.5"], "people=1.5: must be a whole number"),
+        (["people=two"], "people=two: must be a whole number"),
+        (["camera.fx=wide"], "camera.fx=wide"),
+        (["camera.image_size=640"], "camera.image_size=640"),
+        (["camera.image_size=[a,b]"], "camera.image_size=['a', 'b']"),
+        (["input_options.joint_set=COCO"], "unknown joint set 'COCO'"),
+        (["input_options.joint_set=BODY_25"], "17 joints found, input_options.joint_set=BODY_25 has 25"),
+        (["input_options.score_scale=much"], "input_options.score_scale=much: must be a number > 0"),
+        (["input_options.first_frame=1.5"], "input_options.first_frame=1.5: must be a whole number"),
+        (["input_options.first_frame=3"], "comes before input_options.first_frame=3"),
+        (["input_options.n_frames=0"], "input_options.n_frames=0: must be a whole number"),
         (["heights=1750"], "heights=1750: must be statures in mm by person number"),
         (["heights={0:1.75}"], "heights[0]=1.75: must be a number >= 400 and <= 2600; mm"),
         (["camera.fov_deg=300"], "camera.fov_deg=300: must be a number >= 1 and <= 170; degrees"),
+        (["camera.tilt_deg=100"], "camera.tilt_deg=100: must be a number >= -90 and <= 90; degrees"),
+        (["camera.roll_deg=left"], "camera.roll_deg=left: must be a number >= -180 and <= 180; degrees"),
+        (["level=flat"], "level=flat: must be one of auto, camera"),
+        (["video=absent.mp4"], "absent.mp4"),
+        (["camera.image_size=[120,90]"], "camera.image_size=[120, 90]: the keypoints don't fit it"),
         (["camera.image_size=null"], "give camera.image_size=[WIDTH,HEIGHT]"),
         (["coordinates=universal"], "universal"),
     ],
