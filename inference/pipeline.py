@@ -138,9 +138,10 @@ class Pipeline:
             found, swaps = without_side_swaps(person)
             repaired.append(found)
             if swaps.exchanged or swaps.unsure:
+                unsure = f"; in {swaps.unsure} frames that is not sure, and the limbs count as not seen"
                 notes.append(
                     f"Sides of person {person.person}: an exchange of left and right was undone in {swaps.exchanged} "
-                    f"frames; limbs count as not seen in {swaps.unsure} frames in which it is not sure."
+                    f"frames{unsure if swaps.unsure else ''}."
                 )
         if self.scores == "raw":
             return repaired
