@@ -129,7 +129,7 @@ class _Body:
             known[:, shoulders].all(axis=1, keepdims=True), points[:, shoulders[1]] - points[:, shoulders[0]], 0.0
         )
         width = np.linalg.norm(across, axis=1)
-        wide = np.quantile(width[width > 0], 0.9) if (width > 0).any() else 1.0
+        wide = np.quantile(width[width > 0], 0.9) if (width > 0).any() else self._width_of_limbs()
         for sign, this, other in ((1, 1, 0), (-1, 0, 1)):
             self._put(hips[this], points[:, hips[other]] + sign * HIPS_PER_SHOULDERS * across, [hips[other]], usual)
             between = (points[:, hips[1]] - points[:, hips[0]]) / HIPS_PER_SHOULDERS
@@ -140,6 +140,7 @@ class _Body:
             below = neck + TORSO_PER_SHOULDERS * wide * down + sign * HIPS_PER_SHOULDERS * across
             self._put(hips[this], below, shoulders, usual)
         torso = np.linalg.norm(points[:, hips].mean(1) - neck, axis=1)
+        torso[~known[:, [*shoulders, *hips]].all(1)] = TORSO_PER_SHOULDERS * wide
         for limb, (parent, fraction) in LIMBS.items():
             for side, opposite in (("left", "right"), ("right", "left")):
                 this, root = _AT[f"{side}_{limb}"], _AT[f"{side}_{parent}"]
@@ -147,6 +148,18 @@ class _Body:
                 mirrored = points[:, root] + points[:, other] - points[:, other_root]
                 self._put(this, mirrored, [root, other, other_root], usual)
                 self._put(this, points[:, root] + (fraction * torso)[:, None] * down, [root], usual)
+
+    def _width_of_limbs(self) -> float:
+        """The shoulders' width that goes with the longest limbs seen, px; 1 without any."""
+        widths = [1.0]
+        for limb, (parent, fraction) in LIMBS.items():
+            for side in ("left", "right"):
+                ends = [_AT[f"{side}_{limb}"], _AT[f"{side}_{parent}"]]
+                both = self.points[self.known[:, ends].all(1)][:, ends]
+                if len(both):
+                    length = np.quantile(np.linalg.norm(both[:, 0] - both[:, 1], axis=1), 0.9)
+                    widths.append(float(length) / fraction / TORSO_PER_SHOULDERS)
+        return max(widths)
 
     def _put(self, joint: int, places: np.ndarray, needed: list[int], score: float) -> None:
         """Where the joint has no place and those needed for it have one."""

@@ -137,12 +137,15 @@ class Pipeline:
         for person in seen:
             found, swaps = without_side_swaps(person)
             repaired.append(found)
-            if swaps.exchanged or swaps.unsure:
-                unsure = f"; in {swaps.unsure} frames that is not sure, and the limbs count as not seen"
-                notes.append(
-                    f"Sides of person {person.person}: an exchange of left and right was undone in {swaps.exchanged} "
-                    f"frames{unsure if swaps.unsure else ''}."
-                )
+            said = []
+            if swaps.exchanged:
+                said.append(f"an exchange of left and right was undone in {swaps.exchanged} frames")
+            if 3 * swaps.exchanged > len(person):
+                said.append("so many that the sides of the whole track may be the wrong way round")
+            if swaps.unsure:
+                said.append(f"limbs count as not seen in {swaps.unsure} frames in which their sides are not sure")
+            if said:
+                notes.append(f"Sides of person {person.person}: {'; '.join(said)}.")
         if self.scores == "raw":
             return repaired
         calibration = fit_scores(repaired)

@@ -60,7 +60,10 @@ def fit_scores(sequences: list[PoseSequence]) -> ScoreCalibration | None:
     score, jitter, joint = _samples(sequences)
     if len(score) < MIN_SAMPLES:
         return None
-    parts = np.array_split(np.argsort(score, kind="stable"), int(np.clip(len(score) // _PER_KNOT, 1, _MAX_KNOTS)))
+    order, count = np.argsort(score, kind="stable"), int(np.clip(len(score) // _PER_KNOT, 1, _MAX_KNOTS))
+    # Equal scores stay together: how they are ordered in time says nothing.
+    cuts = np.searchsorted(score[order], score[order][[len(order) * part // count for part in range(1, count)]])
+    parts = [part for part in np.split(order, np.unique(cuts)) if len(part)]
     knots = np.array([np.median(score[part]) for part in parts])
     weights = np.array([len(part) for part in parts], dtype=float)
     level = np.log(jitter + _RESOLUTION)

@@ -120,6 +120,8 @@ def to_detections(
 def _without_missing(people: RawDetections) -> RawDetections:
     """Joints whose place or score is NaN are missing: zeros."""
     missing = ~(np.isfinite(people.keypoints).all(axis=-1) & np.isfinite(people.confidence))
+    # Ultralytics keeps the score of a joint that it puts into the corner because it is not sure.
+    missing |= (people.keypoints == 0).all(axis=-1) & (people.confidence != 0)
     if not missing.any():
         return people
     return replace(
@@ -141,10 +143,11 @@ def _scaled_scores(people: RawDetections, source: str, scale: float) -> RawDetec
         )
     if largest > MAX_SCORE:
         high = max(1.0, float(np.quantile(scores[scores > 0], _HIGH_SCORE)))
-        notes += (
+        divided = (
             f"Scores: they reach {largest:.3g} and were divided by {high:.3g}, which one in twenty exceeds; "
             "input_options.score_scale= sets another divisor.",
         )
+        notes += divided if high > 1 else ()
         scores = scores / high
     return replace(people, confidence=scores.clip(0.0, 1.0), notes=notes)
 

@@ -74,7 +74,7 @@ def check_size(path: Path, size: int, max_bytes: int) -> None:
     if size > max_bytes:
         raise DataError(
             f"{path}: {size / 2**20:.0f} MiB, at most {max_bytes / 2**20:.0f} MiB are read; cut the video in parts, or "
-            "raise max_bytes"
+            "raise input_options.max_bytes="
         )
 
 

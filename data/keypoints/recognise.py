@@ -111,7 +111,7 @@ def read_detections(
     check_number("input_options.max_bytes", max_bytes, low=1, whole=True)
     if image_size is not None:
         if len(image_size) != 2 or not all(side > 0 for side in image_size):
-            raise ConfigError(f"image_size={list(image_size)}: must be [width, height] in px, both above 0")
+            raise ConfigError(f"camera.image_size={list(image_size)}: must be [width, height] in px, both above 0")
         image_size = (int(image_size[0]), int(image_size[1]))
     path = Path(path)
     with _no_garbage_collection():
@@ -161,7 +161,10 @@ def _first_bytes(path: Path) -> bytes:
 
 
 def _is_text(start: bytes) -> bool:
-    return bool(start) and b"\x00" not in start and all(byte >= 32 or byte in b"\t\n\r" for byte in start)
+    pictures = start.startswith(b"YUV4MPEG2")  # a video whose head is text
+    return (
+        bool(start) and not pictures and b"\x00" not in start and all(byte >= 32 or byte in b"\t\n\r" for byte in start)
+    )
 
 
 def _is_json(path: Path, start: bytes) -> bool:

@@ -6,6 +6,7 @@ offline       `OfflineTracker`, the default; its parts:
 appearance    what is compared between detections    tracklets    certain pieces of tracks
 linking       tracklets over gaps                    motion_model how hidden people move
 gap_filling   short tracklets into gaps              duplicates   second boxes of one person
+side_swaps    left and right exchanged for a while, undone
 
 To add a tracker: a class with `__call__(detections) -> Tracks` (`Tracks.numbered(labels)` makes the result from any
 labels), a file in conf/tracker that names it, and a test like those in tests/inference/tracking.

@@ -21,6 +21,13 @@ from pose.sequence import PoseSequence
 STEP_CAP = 0.15
 #: What an exchanged frame costs, in joints that are a whole cap away.
 EXCHANGED_COST = 0.02
+#: What it costs more that a track begins or ends exchanged: short tracks hardly tell otherwise.
+END_COST = 0.2
+#: What it costs, whatever the state, that a joint is found in one of two neighbouring frames only.
+LOST_COST = 0.5
+#: Steps are as large as at this rate; at lower ones a frame counts as so many more. Below the slowest rate people move
+#: too far from frame to frame for anything to be told.
+STEP_FPS, SLOWEST_FPS = 30.0, 8.0
 #: How much more probable a path is that costs one less: e to this power.
 SHARPNESS = 10.0
 #: What a frame costs whose shoulders point the other way than its hips.
@@ -51,16 +58,18 @@ def without_side_swaps(sequence: PoseSequence) -> tuple[PoseSequence, SideSwaps]
     points = sequence.keypoints_2d[:, :n].double().cpu().numpy()
     scores = sequence.confidence[:, :n].double().cpu().numpy()
     frames = np.flatnonzero(sequence.detected.cpu().numpy() & ((scores[:, 5:] > 0).sum(1) >= 4))
-    if len(frames) < 3:
+    if len(frames) < 3 or sequence.fps < SLOWEST_FPS:
         return sequence, SideSwaps(0, 0)
     height = _height(points[frames], scores[frames])
     swapped, unsure = {}, {}
     here, seen = points[frames], scores[frames] > 0
-    steps = {part: _steps(here[:, pairs], seen[:, pairs], np.diff(frames), height) for part, pairs in _PAIRS.items()}
-    states, sure = _path(steps["arms"], steps["legs"], _twisted(here, seen, height))
+    slow = max(1.0, STEP_FPS / sequence.fps)
+    apart = np.diff(frames) * slow
+    steps = {part: _steps(here[:, pairs], seen[:, pairs], apart, height) for part, pairs in _PAIRS.items()}
+    states, sure = _path(steps["arms"], steps["legs"], _twisted(here, seen, height), slow)
     for number, (part, pairs) in enumerate(_PAIRS.items()):
-        apart = np.linalg.norm(here[:, pairs[:, 0]] - here[:, pairs[:, 1]], axis=-1).max(1)
-        swapped[part], unsure[part] = states[:, number], ~sure[:, number] & (apart > SAME_PLACE * height)
+        wide = np.linalg.norm(here[:, pairs[:, 0]] - here[:, pairs[:, 1]], axis=-1).max(1) > SAME_PLACE * height
+        swapped[part], unsure[part] = states[:, number], ~sure[:, number] & wide
     if not any(values.any() for values in (*swapped.values(), *unsure.values())):
         return sequence, SideSwaps(0, 0)
     for part, pairs in {**_PAIRS, "face": _FACE}.items():
@@ -85,12 +94,14 @@ def _height(points: np.ndarray, scores: np.ndarray) -> float:
 
 
 def _steps(points: np.ndarray, seen: np.ndarray, steps: np.ndarray, height: float) -> np.ndarray:
-    """(n, J, 2 sides, 2) px, (n, J, 2), steps (n - 1,) frames -> (n - 1, 2) costs of keeping and changing the state."""
+    """(n, J, 2 sides, 2) px, (n, J, 2), steps (n - 1,) frames at STEP_FPS -> (n - 1, 2) costs of keeping and
+    changing the state."""
     cost = np.zeros((len(steps), 2))
     for other in (0, 1):
         later, there = (points[1:, :, ::-1], seen[1:, :, ::-1]) if other else (points[1:], seen[1:])
         moved = np.linalg.norm(later - points[:-1], axis=-1) / (height * STEP_CAP * np.sqrt(steps)[:, None, None])
-        cost[:, other] = (np.minimum(moved**2, 1) * (there & seen[:-1])).sum((1, 2))
+        lost = there ^ seen[:-1]
+        cost[:, other] = (np.minimum(moved**2, 1) * (there & seen[:-1]) + LOST_COST * lost).sum((1, 2))
     return cost
 
 
@@ -103,15 +114,19 @@ def _twisted(points: np.ndarray, seen: np.ndarray, height: float) -> np.ndarray:
     return np.where(known, -np.sign(a[:, 0] * b[:, 0]), 0.0)
 
 
-def _path(arms: np.ndarray, legs: np.ndarray, twisted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Cheapest path: exchanged (n, 2) bool of arms and legs, and (n, 2) bool, whether that is sure."""
+def _path(arms: np.ndarray, legs: np.ndarray, twisted: np.ndarray, slow: float) -> tuple[np.ndarray, np.ndarray]:
+    """Cheapest path: exchanged (n, 2) bool of arms and legs, and (n, 2) bool, whether that is sure.
+
+    slow: how many frames at STEP_FPS one frame stands for.
+    """
     n, all_states = len(twisted), np.array([(a, b) for a in (0, 1) for b in (0, 1)])
     change = np.abs(all_states[:, None] - all_states[None])  # (from, to, part)
     step = SHARPNESS * (arms[:, change[..., 0]] + legs[:, change[..., 1]])
     mixed = np.where(all_states[:, 0] != all_states[:, 1], -1.0, 1.0)
     unary = SHARPNESS * (
-        EXCHANGED_COST * all_states.any(1) + TWIST_COST * np.maximum(twisted[:, None] * mixed[None], 0)
+        slow * EXCHANGED_COST * all_states.any(1) + TWIST_COST * np.maximum(twisted[:, None] * mixed[None], 0)
     )
+    unary[[0, -1]] += SHARPNESS * END_COST * all_states.any(1)
     best, back = unary[0].copy(), np.zeros((n, 4), dtype=int)
     forward, backward = np.zeros((n, 4)), np.zeros((n, 4))
     forward[0] = -unary[0]

@@ -216,8 +216,9 @@ def _is_instance(entry: Any) -> bool:
 
 def _label(entry: dict[str, Any], index: int) -> Any:
     """The number or name of a frame, by what it says itself; else its place."""
-    key = next((key for key in (*_NUMBER, *_IMAGE) if isinstance(entry.get(key), int | str)), None)
-    return index if key is None else entry[key]
+    said = (entry.get(key) for key in (*_NUMBER, *_IMAGE))
+    numbers = (int(value) if isinstance(value, float) and value.is_integer() else value for value in said)
+    return next((value for value in numbers if isinstance(value, int | str)), index)
 
 
 def _numbers(labels: list[Any], path: Path) -> dict[Any, int]:

@@ -52,7 +52,7 @@ def is_number(value: Any) -> bool:
 def is_point(value: Any) -> bool:
     """Whether `value` is one joint: an object with x and y, or two to four numbers."""
     if isinstance(value, dict):
-        return _place(value) is not None
+        return _place(value) is not None and "keypoints" not in value  # a person may have a box's x and y
     return isinstance(value, list) and len(value) in (2, 3, 4) and all(is_number(v) or v is None for v in value)
 
 

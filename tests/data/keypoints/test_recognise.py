@@ -152,8 +152,8 @@ def test_coordinates_that_are_no_pixels(factor, message, tmp_path):
     [
         ({"fps": 0}, "fps=0: must be a number > 0"),
         ({"fps": float("nan")}, "fps=nan"),
-        ({"image_size": (0, 10)}, r"image_size=\[0, 10\]: must be"),
-        ({"image_size": (5,)}, r"image_size=\[5\]: must be"),
+        ({"image_size": (0, 10)}, r"camera.image_size=\[0, 10\]: must be"),
+        ({"image_size": (5,)}, r"camera.image_size=\[5\]: must be"),
         ({"n_frames": 0}, "input_options.n_frames=0: must be a whole number >= 1"),
         ({"score_scale": 0}, "input_options.score_scale=0: must be a number > 0"),
     ],
@@ -248,7 +248,9 @@ def test_files_and_folders_that_are_not_there_or_too_large(tmp_path):
     with pytest.raises(DataError, match=r"no .json files in this folder"):
         read_detections(tmp_path)
     path = write(tmp_path, results(0))
-    with pytest.raises(DataError, match=r"k.json: 0 MiB, at most 0 MiB are read; cut the video in parts, or raise max"):
+    with pytest.raises(
+        DataError, match=r"k.json: 0 MiB, at most 0 MiB are read; cut the video in parts, or raise input_options.max"
+    ):
         read_detections(path, max_bytes=100)
     with pytest.raises(DataError, match=r"at most 0 MiB are read"):
         read_detections(tmp_path, max_bytes=100)
