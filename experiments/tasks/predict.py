@@ -21,6 +21,8 @@ from pose.errors import ConfigError, DataError
 
 log = logging.getLogger(__name__)
 
+#: By how much the proportions of `video=` may differ from those of the keypoints' image.
+PROPORTIONS = 0.02
 #: Wider videos are drawn this wide, px: a 4K overlay would take longer than everything else.
 OVERLAY_WIDTH = 960
 
@@ -45,9 +47,12 @@ def predict(cfg: DictConfig) -> None:
 
     is_video = not is_keypoints_input(given.input)
     settings: Any = OmegaConf.to_container(given.camera, resolve=True)
+    size = _size_of_video(given.video, is_video, given.fps)
+    if size is not None and settings["image_size"] is None:
+        settings["image_size"] = size
     camera, heights = CameraSettings(**settings), _heights(given.heights)
+    _check_proportions(given.video, size, camera.image_size)
     check_leveling(given.level)
-    _check_video(given.video, is_video, given.fps)
     exporters = {name: instantiate(exporter) for name, exporter in (cfg.exporter or {}).items()}
     parts = {"refinement": instantiate(cfg.refinement), "tracker": instantiate(cfg.tracker)}
     settle(cfg)
@@ -128,15 +133,26 @@ def _pictures(scene: Any, video: str | None, fps: float | None, folder: Path, sk
     return [path for path in (folder / name for name in ("page.html", "overlay.mp4", "animation.mp4")) if path.exists()]
 
 
-def _check_video(video: str | None, is_video: bool, fps: float | None) -> None:
-    """Raise ConfigError for `video=` beside an input that is one, and DataError for a file that is none."""
+def _size_of_video(video: str | None, is_video: bool, fps: float | None) -> tuple[int, int] | None:
+    """(width, height) of `video=`. ConfigError beside an input that is one, DataError for a file that is none."""
     if video is None:
-        return
+        return None
     if is_video:
         raise ConfigError(f"video={video}: the input is a video already; leave it out")
     from fileio.video import probe
 
-    _unless_missing(lambda: probe(video, fps), [])
+    found: list[Any] = []
+    _unless_missing(lambda: found.append(probe(video, fps)), [])
+    return (found[0].width, found[0].height) if found else None
+
+
+def _check_proportions(video: str | None, size: tuple[int, int] | None, image: tuple[int, int] | None) -> None:
+    """Before anything is predicted: the pictures could not be drawn."""
+    if size is not None and image is not None and abs(size[0] * image[1] / (size[1] * image[0]) - 1) > PROPORTIONS:
+        raise ConfigError(
+            f"video={video}: its pictures of {size[0]} x {size[1]} have other proportions than "
+            f"camera.image_size=[{image[0]},{image[1]}]; is it the video that the keypoints come from?"
+        )
 
 
 def _summary(source: str, refinement: str, prediction: Any) -> dict[str, Any]:

@@ -119,6 +119,16 @@ def test_level_warnings_and_the_video_behind_keypoints(run_here, words: list[str
     assert '"pictures":{"every"' in (done.folder / "page.html").read_text()
 
 
+def test_a_video_of_other_proportions_is_refused_before_predicting(run_here, words: list[str], tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    with VideoWriter(tmp_path / "wide.mp4", 24.0) as writer:
+        writer.write(np.zeros((180, 640, 3), dtype=np.uint8))
+    done = run_here(*words, "fps=30", f"video={tmp_path / 'wide.mp4'}")
+    assert done.returncode == 2
+    assert "pictures of 640 x 180 have other proportions than camera.image_size=[640,480]" in done.output
+    assert not (done.folder / "predictions.npz").exists()
+
+
 def test_identities_of_the_file(run_here, words: list[str], keypoints: Path) -> None:
     """Not used and said so by default; used with tracker=given, also where the file exchanges them."""
     frames = json.loads(keypoints.read_text())
