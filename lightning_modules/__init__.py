@@ -2,6 +2,7 @@
 
 networks/   the networks, plain modules: `tcn`, one set of weights in a dilated and a strided form
 lifter      `Lifter`: a network with its standardisation, coordinates, frame rate and joint sets; predicts, no Lightning
+components  the classes that a file may name: a lifter's features
 prediction  `lift`: whole sequences in, the same sequences with predicted poses out
 checkpoint  reading published folders, our folders, `.ckpt` and `.safetensors` files; writing ours and the published
 builtin     the pretrained lifters in `weights/`, and the safetensors format

@@ -1,6 +1,7 @@
 """The lifter, for everything that predicts: a network with all that is needed to use it, and no Lightning.
 
-Its settings are plain values: those of the network, coordinates, frame rate, joint sets and the record of its training.
+Its settings are plain values: those of the network and the features, coordinates, frame rate, joint sets and the record
+of its training.
 Mean and std of features and targets are buffers beside the weights. `training.LifterTraining` trains it.
 """
 
@@ -11,10 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lightning_modules.components import dotted_name
 from lightning_modules.networks.tcn import TemporalConvNet
 from pose.coordinates import Coordinates, check_coordinates
-from pose.errors import check_number
-from pose.features import N_FEATURES, N_TARGETS, Standardiser
+from pose.errors import check_number, check_shape
+from pose.features import Features, PublishedFeatures, Standardiser
 from pose.joint_sets import COCO_19, MUPOTS_17, joint_set, same_joint_set
 
 #: Part of the hash by which a trained lifter is found again: raise it when the same settings would give other weights.
@@ -30,7 +32,9 @@ class Lifter(nn.Module):
     joints_2d, joints_3d: names of the joint sets of input and output.
     training: the configuration it was trained with, plain values, for the record.
     seed: start of the random streams of its training.
-    features, targets: standardisation of the training set; needed to train or predict, a checkpoint brings its own.
+    features: what the network sees and predicts, by default as published.
+    feature_standardiser, target_standardiser: of the training set; needed to train or predict, a checkpoint brings its
+    own.
 
     Raises ConfigError for values outside these, MismatchError for joint sets that the features do not know.
 
@@ -52,29 +56,38 @@ class Lifter(nn.Module):
         joints_3d: str = MUPOTS_17.name,
         training: dict[str, Any] | None = None,
         seed: int = 0,
-        features: Standardiser | None = None,
-        targets: Standardiser | None = None,
+        features: Features | None = None,
+        feature_standardiser: Standardiser | None = None,
+        target_standardiser: Standardiser | None = None,
     ):
         super().__init__()
-        same_joint_set("joints_2d", joint_set(joints_2d), COCO_19)
-        same_joint_set("joints_3d", joint_set(joints_3d), MUPOTS_17)
+        self.features = PublishedFeatures() if features is None else features
+        same_joint_set("joints_2d", joint_set(joints_2d), self.features.joints_2d)
+        same_joint_set("joints_3d", joint_set(joints_3d), self.features.joints_3d)
         if fps is not None:
             check_number("fps", fps, above=0, hint="frames per second, or null if unknown")
-        self.network = TemporalConvNet(**network)
+        sizes: Any = {"n_features": self.features.n_features, "n_targets": self.features.n_targets}
+        self.network = TemporalConvNet(**network, **sizes)
         self.coordinates: Coordinates = check_coordinates(coordinates)
         self.fps, self.seed = fps, check_number("seed", seed, low=0, whole=True)
         self.joints_2d, self.joints_3d = joints_2d, joints_3d
         self.training_record = dict(training or {})
-        for name, size, fitted in (("feature", N_FEATURES, features), ("target", N_TARGETS, targets)):
-            unset = torch.full((size,), torch.nan)
-            self.register_buffer(f"{name}_mean", unset.clone() if fitted is None else fitted.mean.clone())
-            self.register_buffer(f"{name}_std", unset.clone() if fitted is None else fitted.std.clone())
+        self._register("feature", self.features.n_features, feature_standardiser)
+        self._register("target", self.features.n_targets, target_standardiser)
+
+    def _register(self, name: str, size: int, fitted: Standardiser | None) -> None:
+        """Buffers for mean and std of one standardisation, NaN if it is not known."""
+        for key in ("mean", "std"):
+            values = torch.full((size,), torch.nan) if fitted is None else getattr(fitted, key).clone()
+            check_shape(f"{name}_standardiser: {key}", values, (size,))
+            self.register_buffer(f"{name}_{key}", values)
 
     @property
     def settings(self) -> dict[str, Any]:
         """The constructor's arguments but for the standardisation, plain values: what a file holds beside weights."""
         return {
             "network": self.network.config,
+            "features": {"_target_": dotted_name(type(self.features)), **self.features.config},
             "coordinates": self.coordinates,
             "fps": self.fps,
             "joints_2d": self.joints_2d,
@@ -97,5 +110,5 @@ class Lifter(nn.Module):
         return Standardiser(self.target_mean, self.target_std)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Standardised features (B, T, 42) -> standardised targets (B, T - receptive_field + 1, 51)."""
+        """Standardised features (B, T, F) -> standardised targets (B, T - receptive_field + 1, n_targets)."""
         return self.network(features)

@@ -6,14 +6,14 @@ cut into parts, so that a few large calls serve any number of people of any leng
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import dataclasses
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from pose.errors import DataError, MismatchError, check_finite, check_number
-from pose.features import decode_3d, features_2d, flip_2d, flip_3d
-from pose.joint_sets import MUPOTS_17
+from pose.features import flip_3d, mirrored
 from pose.sequence import PoseSequence
 
 if TYPE_CHECKING:
@@ -49,26 +49,29 @@ def lift(
     (torch.Size([50, 17, 3]), 'normal')
     """
     check_number("frames_per_call", frames_per_call, low=1, whole=True)
-    views = [_network_input(lifter, sequence, flip) for sequence in sequences if len(sequence)]
+    inputs = [_network_input(lifter, sequence, flip) for sequence in sequences if len(sequence)]
     was_training = lifter.training
     lifter.eval()
     try:
         # Also while training in mixed precision, so that validation sees what a prediction gives later.
         with torch.inference_mode(), torch.autocast(lifter.device.type, enabled=False):
-            outputs = _run(lifter, views, frames_per_call)
-            poses = iter([_decode(lifter, found) for found in outputs])
+            outputs = _run(lifter, [padded for padded, _ in inputs], frames_per_call)
+            poses = iter([_decode(lifter, found, views) for found, (_, views) in zip(outputs, inputs, strict=True)])
     finally:
         lifter.train(was_training)
     predicted = []
     for sequence in sequences:
         # A clone made here is an ordinary tensor, which a refinement can differentiate through.
-        poses_3d = next(poses).clone() if len(sequence) else torch.zeros(0, len(MUPOTS_17), 3)
+        poses_3d = next(poses).clone() if len(sequence) else torch.zeros(0, len(lifter.features.joints_3d), 3)
         predicted.append(sequence.with_poses(poses_3d.to(sequence.keypoints_2d.device), lifter.coordinates))
     return predicted
 
 
-def _network_input(lifter: Lifter, sequence: PoseSequence, flip: bool) -> Tensor:
-    """Standardised features, as given and mirrored, padded at the ends: (1 or 2, T + receptive_field - 1, 42)."""
+def _network_input(lifter: Lifter, sequence: PoseSequence, flip: bool) -> tuple[Tensor, list[Any]]:
+    """Standardised features, as given and mirrored, padded at the ends: (1 or 2, T + receptive_field - 1, F).
+
+    And the views that they were taken in.
+    """
     if sequence.joints_2d.name != lifter.joints_2d:
         raise MismatchError(
             f"{sequence.name}: detections are {sequence.joints_2d.name}, the lifter was trained on {lifter.joints_2d}; "
@@ -80,19 +83,21 @@ def _network_input(lifter: Lifter, sequence: PoseSequence, flip: bool) -> Tensor
         raise DataError(f"{sequence.name}: has a single frame; a network with norm=instance needs at least 2")
     check_finite(f"{sequence.name}: detections", sequence.keypoints_2d)
     check_finite(f"{sequence.name}: scores", sequence.confidence)
-    camera, keypoints_2d, confidence = sequence.camera, sequence.keypoints_2d.float(), sequence.confidence.float()
-    views = [features_2d(keypoints_2d, confidence, camera)]
-    if flip:
-        views.append(features_2d(*flip_2d(keypoints_2d, confidence, camera.width), camera.flipped()))
-    features = lifter.feature_standardiser(torch.stack(views).to(lifter.device))
+    given = dataclasses.replace(
+        sequence, keypoints_2d=sequence.keypoints_2d.float(), confidence=sequence.confidence.float()
+    )
+    people = [given, mirrored(given)] if flip else [given]
+    encoded, views = zip(*[lifter.features.encode(one, lifter.network.causal) for one in people], strict=True)
+    features = lifter.feature_standardiser(torch.stack(encoded).to(lifter.device))
     context = lifter.network.receptive_field - 1
     left = context if lifter.network.causal else context // 2
     first, last = features[:, :1], features[:, -1:]
-    return torch.cat([first.expand(-1, left, -1), features, last.expand(-1, context - left, -1)], dim=1)
+    padded = torch.cat([first.expand(-1, left, -1), features, last.expand(-1, context - left, -1)], dim=1)
+    return padded, list(views)
 
 
-def _run(lifter: Lifter, views: list[Tensor], frames_per_call: int) -> list[Tensor]:
-    """Network outputs (1 or 2, T, 51) of each padded input, standardised, float32."""
+def _run(lifter: Lifter, inputs: list[Tensor], frames_per_call: int) -> list[Tensor]:
+    """Network outputs (1 or 2, T, n_targets) of each padded input, standardised, float32."""
     dtype = lifter.feature_mean.dtype
 
     def network(features: Tensor) -> Tensor:
@@ -100,11 +105,11 @@ def _run(lifter: Lifter, views: list[Tensor], frames_per_call: int) -> list[Tens
 
     context = lifter.network.receptive_field - 1
     if lifter.network.norm == "instance":  # normalises over time, so people must not share a call
-        return [network(view) for view in views]
-    outputs: list[Tensor] = [torch.empty(0)] * len(views)
-    for group in _groups([view.shape[1] - context for view in views], frames_per_call, context):
-        frames = max(views[index].shape[1] for index in group)
-        side_by_side = torch.cat([_lengthened(views[index], frames) for index in group])
+        return [network(padded) for padded in inputs]
+    outputs: list[Tensor] = [torch.empty(0)] * len(inputs)
+    for group in _groups([padded.shape[1] - context for padded in inputs], frames_per_call, context):
+        frames = max(inputs[index].shape[1] for index in group)
+        side_by_side = torch.cat([_lengthened(inputs[index], frames) for index in group])
         found = torch.cat(
             [
                 network(side_by_side[:, start : start + frames_per_call + context])
@@ -112,8 +117,8 @@ def _run(lifter: Lifter, views: list[Tensor], frames_per_call: int) -> list[Tens
             ],
             dim=1,
         )
-        for index, own in zip(group, found.split([len(views[index]) for index in group]), strict=True):
-            outputs[index] = own[:, : views[index].shape[1] - context]
+        for index, own in zip(group, found.split([len(inputs[index]) for index in group]), strict=True):
+            outputs[index] = own[:, : inputs[index].shape[1] - context]
     return outputs
 
 
@@ -133,12 +138,14 @@ def _groups(lengths: list[int], frames_per_call: int, context: int) -> list[list
     return groups
 
 
-def _lengthened(view: Tensor, frames: int) -> Tensor:
-    """(V, T, 42) -> (V, frames, 42) by repeating the last frame."""
-    return torch.cat([view, view[:, -1:].expand(-1, frames - view.shape[1], -1)], dim=1)
+def _lengthened(padded: Tensor, frames: int) -> Tensor:
+    """(V, T, F) -> (V, frames, F) by repeating the last frame."""
+    return torch.cat([padded, padded[:, -1:].expand(-1, frames - padded.shape[1], -1)], dim=1)
 
 
-def _decode(lifter: Lifter, targets: Tensor) -> Tensor:
-    """Standardised outputs (1 or 2, T, 51) -> poses (T, 17, 3) in mm, the mirrored view turned back and averaged."""
-    poses_3d, *mirrored = decode_3d(lifter.target_standardiser.invert(targets))
-    return (poses_3d + flip_3d(mirrored[0])) / 2 if mirrored else poses_3d
+def _decode(lifter: Lifter, targets: Tensor, views: list[Any]) -> Tensor:
+    """Standardised outputs (1 or 2, T, n_targets) -> poses (T, J, 3) in mm, the mirrored one turned back,
+    averaged."""
+    targets = lifter.target_standardiser.invert(targets)
+    poses_3d, *others = [lifter.features.poses(one, view) for one, view in zip(targets, views, strict=True)]
+    return (poses_3d + flip_3d(others[0], lifter.features.joints_3d)) / 2 if others else poses_3d

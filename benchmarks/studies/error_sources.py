@@ -286,8 +286,8 @@ def _train(motions: Motions, settings: LifterSettings) -> Lifter:
         coordinates="normal",
         fps=FPS,
         seed=settings.seed,
-        features=table.feature_standardiser,
-        targets=table.target_standardiser,
+        feature_standardiser=table.feature_standardiser,
+        target_standardiser=table.target_standardiser,
     )
     # The published decay over 80 epochs, fitted into these few.
     scheduler = partial(torch.optim.lr_scheduler.ExponentialLR, gamma=0.95 ** (80 / settings.epochs))

@@ -1,7 +1,8 @@
 """LightningDataModules: what a lifter is trained on (`data=` in the configuration) and validated with.
 
-Constructor arguments are the keys of `conf/data/*.yaml`. Training batches are {"features": (B, T, 42),
-"targets": (B, 51)}, standardised; a validation batch is the list of whole sequences of the MPI-INF-3DHP test set.
+Constructor arguments are the keys of `conf/data/*.yaml`. Training batches are {"features": (B, T, F),
+"targets": (B, n_targets)}, standardised; a validation batch is the list of whole sequences of the MPI-INF-3DHP test
+set.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from data.synthetic.settings import SyntheticSettings, synthetic_fingerprint
 from data.training.windows import EpochSampler, FrameTable, training_loader, window_offsets
 from pose.coordinates import Coordinates, check_coordinates
 from pose.errors import ConfigError, check_number
+from pose.features import Features
 from pose.metrics.mpi_inf_3dhp import scored_sequences
 from pose.sequence import PoseSequence
 
@@ -45,6 +47,7 @@ class LifterDataModule(pl.LightningDataModule, ABC):
     augment_depth: double the set by copies at other distances; flip: mirror each window with probability 0.5.
     undetected: learn frames without a detection too, where a frame of their window has one.
     windows_per_epoch: at most so many windows in an epoch, drawn again each time; None: every one.
+    features: what the network sees and predicts, by default as published.
 
     Raises ConfigError for values outside these.
     """
@@ -63,6 +66,7 @@ class LifterDataModule(pl.LightningDataModule, ABC):
         flip: bool = True,
         undetected: bool = False,
         windows_per_epoch: int | None = None,
+        features: Features | None = None,
     ):
         super().__init__()
         check_number("batch_size", batch_size, 1, whole=True)
@@ -75,7 +79,7 @@ class LifterDataModule(pl.LightningDataModule, ABC):
         self.receptive_field, self.causal = receptive_field, causal
         self.batch_size, self.seed = batch_size, seed
         self.augment_depth, self.flip, self.undetected = augment_depth, flip, undetected
-        self.windows_per_epoch = windows_per_epoch
+        self.windows_per_epoch, self.features = windows_per_epoch, features
         self._table: FrameTable | None = None
         self._fps: float | None = None
         self._validation: list[PoseSequence] | None = None
@@ -121,7 +125,14 @@ class LifterDataModule(pl.LightningDataModule, ABC):
         rates = Counter(sequence.fps for sequence in sequences for _ in range(len(sequence)))
         self._fps = rates.most_common(1)[0][0] if rates else None
         return FrameTable(
-            sequences, self.receptive_field, self.causal, self.augment_depth, self.flip, self.seed, self.undetected
+            sequences,
+            self.receptive_field,
+            self.causal,
+            self.augment_depth,
+            self.flip,
+            self.seed,
+            self.undetected,
+            self.features,
         )
 
     @property

@@ -166,8 +166,8 @@ def _fit(
         fps=module.fps,
         seed=cfg.seed,
         training={"data": module.train_name, "epochs": cfg.trainer.max_epochs, "batch_size": cfg.data.batch_size},
-        features=module.table.feature_standardiser,
-        targets=module.table.target_standardiser,
+        feature_standardiser=module.table.feature_standardiser,
+        target_standardiser=module.table.target_standardiser,
     )
     log.info(
         "training on %s: %d frames, %d epochs%s, in %s",

@@ -15,20 +15,21 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pose.errors import ConfigError, ShapeError, check_number, check_shape
-from pose.features import N_FEATURES, N_TARGETS
+from pose.features import PublishedFeatures
 
 NORMS = ("batch", "instance")
 _MAX_WIDTHS = 16  # a receptive field of millions of frames
 
 
 class TemporalConvNet(nn.Module):
-    """Features (B, T, 42) -> targets (B, T - receptive_field + 1, 51), both standardised.
+    """Features (B, T, F) -> targets (B, T - receptive_field + 1, n_targets), both standardised.
 
     channels: width of the hidden layers.
     filter_widths: odd widths of the temporal convolutions; the receptive field is their product.
     dropout: probability after each hidden layer.
     causal: an output is about the last frame of its window instead of the centre one.
     norm: "batch", or "instance" as an option of the published code (whole sequences only, cannot be trained here).
+    n_features, n_targets: columns of input and output, by default the published ones.
 
     Raises ConfigError for values outside these.
 
@@ -45,16 +46,19 @@ class TemporalConvNet(nn.Module):
         dropout: float = 0.25,
         causal: bool = False,
         norm: str = "batch",
+        n_features: int = PublishedFeatures.n_features,
+        n_targets: int = PublishedFeatures.n_targets,
     ):
         super().__init__()
         if not isinstance(filter_widths, Sequence):
             raise ConfigError(f"filter_widths={filter_widths}: must be a list of positive odd numbers")
         self.channels, self.filter_widths, self.causal, self.norm = channels, tuple(filter_widths), causal, norm
         self._check(dropout)
+        self.n_features = n_features
         self.dropout = nn.Dropout(dropout)
         make_norm = nn.BatchNorm1d if norm == "batch" else _instance_norm
         first, *others = self.filter_widths
-        self.expand_conv = nn.Conv1d(N_FEATURES, channels, first, bias=False)
+        self.expand_conv = nn.Conv1d(n_features, channels, first, bias=False)
         self.expand_bn = make_norm(channels)
         self.layers_conv, self.layers_bn = nn.ModuleList(), nn.ModuleList()
         dilation = first
@@ -63,7 +67,7 @@ class TemporalConvNet(nn.Module):
             self.layers_conv.append(nn.Conv1d(channels, channels, 1, bias=False))
             self.layers_bn.extend([make_norm(channels), make_norm(channels)])
             dilation *= width
-        self.shrink = nn.Conv1d(channels, N_TARGETS, 1)
+        self.shrink = nn.Conv1d(channels, n_targets, 1)
 
     def _check(self, dropout: float) -> None:
         check_number("channels", self.channels, low=1, whole=True)
@@ -101,10 +105,10 @@ class TemporalConvNet(nn.Module):
         return list(zip(convs[::2], norms[::2], convs[1::2], norms[1::2], strict=True))  # type: ignore[arg-type]
 
     def forward(self, features: Tensor) -> Tensor:
-        """Whole sequences: (B, T, 42) -> (B, T - receptive_field + 1, 51). ShapeError if T is too short."""
-        check_shape("features", features, ("B", "T", N_FEATURES))
+        """Whole sequences: (B, T, F) -> (B, T - receptive_field + 1, n_targets). ShapeError if T is too short."""
+        check_shape("features", features, ("B", "T", self.n_features))
         if features.shape[1] < self.receptive_field:
-            raise ShapeError("features", ("B", f"at least {self.receptive_field}", N_FEATURES), features.shape)
+            raise ShapeError("features", ("B", f"at least {self.receptive_field}", self.n_features), features.shape)
         hidden = self._activate(self.expand_conv(features.transpose(1, 2)), self.expand_bn)
         for wide, wide_norm, mix, mix_norm in self.blocks:
             update = self._activate(wide(hidden), wide_norm)
@@ -115,8 +119,8 @@ class TemporalConvNet(nn.Module):
         return self.shrink(hidden).transpose(1, 2)
 
     def forward_strided(self, windows: Tensor) -> Tensor:
-        """Windows of exactly the receptive field: (B, receptive_field, 42) -> (B, 1, 51). Batch norm only."""
-        check_shape("windows", windows, ("B", self.receptive_field, N_FEATURES))
+        """Windows of exactly the receptive field: (B, receptive_field, F) -> (B, 1, n_targets). Batch norm only."""
+        check_shape("windows", windows, ("B", self.receptive_field, self.n_features))
         if self.norm != "batch":
             raise ConfigError(f"norm={self.norm}: single windows need norm=batch, one frame cannot be normalised alone")
         hidden = self._activate(_grouped(windows.flatten(0, 1), self.expand_conv), self.expand_bn)

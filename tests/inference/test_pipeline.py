@@ -68,7 +68,11 @@ def lifter() -> Lifter:
     table = FrameTable([person], 9)
     network = {"channels": 8, "filter_widths": [3, 3], "dropout": 0.25}
     return Lifter(
-        network, "normal", 25.0, features=table.feature_standardiser, targets=table.target_standardiser
+        network,
+        "normal",
+        25.0,
+        feature_standardiser=table.feature_standardiser,
+        target_standardiser=table.target_standardiser,
     ).eval()
 
 
@@ -207,7 +211,10 @@ def test_sources_that_cannot_be_used(lifter: Lifter, tmp_path: Path) -> None:
 
 def test_heights_need_normal_coordinates(lifter: Lifter) -> None:
     universal = Lifter(
-        lifter.network.config, "universal", features=lifter.feature_standardiser, targets=lifter.target_standardiser
+        lifter.network.config,
+        "universal",
+        feature_standardiser=lifter.feature_standardiser,
+        target_standardiser=lifter.target_standardiser,
     )
     with pytest.raises(ConfigError, match="heights: fix the size of people, which universal coordinates do not have"):
         predict(detections(3, [0, 1]), lifter=universal, camera=CAMERA, heights={0: 1700.0})

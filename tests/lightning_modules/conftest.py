@@ -58,8 +58,8 @@ def make_lifter() -> Callable[..., Lifter]:
             "network": NETWORK,
             "coordinates": "normal",
             "fps": 25.0,
-            "features": table.feature_standardiser,
-            "targets": table.target_standardiser,
+            "feature_standardiser": table.feature_standardiser,
+            "target_standardiser": table.target_standardiser,
         }
         lifter = Lifter(**{**settings, **overrides})
         for norm in lifter.modules():
