@@ -21,14 +21,13 @@ from benchmarks.memory import PeakMemory
 from lightning_modules.lifter import Lifter
 from lightning_modules.networks.tcn import TemporalConvNet
 from lightning_modules.prediction import lift
-from pose.features import PublishedFeatures, Standardiser, decode_3d, features_2d, flip_2d, flip_3d
+from pose.features import N_FEATURES, N_TARGETS, Standardiser, decode_3d, features_2d, flip_2d, flip_3d
 from pose.sequence import PoseSequence
 
 SIZES = (0.01, 0.1, 1.0)
 FRAMES, EACH = 21_000, 420  # 50 people, as in MuPoTS-3D
 PLAIN_FRAMES = 2_100  # of what is too slow to be measured in full
 NETWORK = {"channels": 1024, "filter_widths": [3, 3, 3, 3]}
-COLUMNS = (PublishedFeatures.n_features, PublishedFeatures.n_targets)
 ROUNDS, AT_LEAST_S = 3, 8.0
 
 
@@ -41,7 +40,7 @@ def figures(sizes: Sequence[float], frames: int = FRAMES, network: dict | None =
 
 def random_lifter(network: dict) -> Lifter:
     """Untrained; its outputs are poses all the same."""
-    features, targets = (Standardiser(torch.zeros(n), torch.ones(n)) for n in COLUMNS)
+    features, targets = (Standardiser(torch.zeros(n), torch.ones(n)) for n in (N_FEATURES, N_TARGETS))
     return Lifter(network, coordinates="normal", feature_standardiser=features, target_standardiser=targets).eval()
 
 

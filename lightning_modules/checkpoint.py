@@ -21,11 +21,11 @@ from fileio.limits import check_count
 from fileio.pickle_reader import read_pickle, write_pickle
 from fileio.torch_reader import load_tensors, write_tensors
 from lightning_modules.builtin import PREFIX, builtin_path, pack, unpack
-from lightning_modules.components import component_class
 from lightning_modules.lifter import Lifter
+from lightning_modules.networks.tcn import TemporalConvNet
 from pose.coordinates import Coordinates, same_coordinates
-from pose.errors import DataError, MismatchError, PoseError, check_finite
-from pose.features import Features, PublishedFeatures, Standardiser
+from pose.errors import ConfigError, DataError, MismatchError, PoseError, check_finite
+from pose.features import N_FEATURES, N_TARGETS, PublishedFeatures, Standardiser
 from pose.joint_sets import COCO_19, MUPOTS_17
 
 CHECKPOINT_FILE = "lifter.ckpt"
@@ -94,8 +94,6 @@ def export_safetensors(path: str | Path, lifter: Lifter) -> None:
 def export_published(lifter: Lifter, folder: str | Path) -> None:
     """Write `lifter` as a folder in the published format. Causality and frame rate, unknown there, are further keys.
 
-    MismatchError for other features than the published ones, which that format has no place for.
-
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
     ...     export_published(load_lifter("builtin:mocap_normal"), folder)
@@ -104,10 +102,10 @@ def export_published(lifter: Lifter, folder: str | Path) -> None:
     'normal'
     """
     network = lifter.network
-    if type(lifter.features) is not PublishedFeatures:
-        raise MismatchError(
-            f"features={type(lifter.features).__name__}: the published format has no place for them; export a lifter "
-            "that was trained with features=published"
+    if not isinstance(network, TemporalConvNet) or not isinstance(lifter.features, PublishedFeatures):
+        raise ConfigError(
+            f"checkpoint: {type(network).__name__} with {type(lifter.features).__name__}: the published format holds "
+            "TemporalConvNet with PublishedFeatures only"
         )
     model = {
         "loss": "l1",
@@ -178,10 +176,6 @@ def _built(path: Path, device: str, settings: Any) -> Lifter:
         if "variant" in settings:  # before version 0.2
             settings = {"coordinates": settings["variant"], **settings}
             del settings["variant"]
-        if "features" in settings:  # files without it are published ones
-            arguments = dict(settings["features"])
-            features: Any = component_class("features", arguments.pop("_target_"), Features)
-            settings = {**settings, "features": features(**arguments)}
         with torch.device(device):
             return Lifter(**settings)
     except PoseError as error:
@@ -210,8 +204,8 @@ def _load_published(folder: Path) -> Lifter:
         "coordinates": _known(path, config, "pose3d_scaling", _COORDINATES_OF_SCALING),
         "fps": config.get("fps"),
         "joints_2d": _known(path, config, "pose2d_type", _JOINTS_OF_DETECTOR),
-        "feature_standardiser": _standardiser(folder / PREPROCESS_FILE, 0, PublishedFeatures.n_features),
-        "target_standardiser": _standardiser(folder / PREPROCESS_FILE, 1, PublishedFeatures.n_targets),
+        "feature_standardiser": _standardiser(folder / PREPROCESS_FILE, 0, N_FEATURES),
+        "target_standardiser": _standardiser(folder / PREPROCESS_FILE, 1, N_TARGETS),
     }
     state = load_tensors(folder / MODEL_FILE)
     _check_state(_built(path, "meta", settings).network, state, folder / MODEL_FILE)

@@ -1,39 +1,98 @@
-"""The classes that a lifter is made of, by name: whoever reads a lifter's settings finds its features here.
+"""Networks and features by their `_target_`: what a configuration or a lifter's file names becomes an object.
 
-A name comes from a file that nobody has vetted. Nothing is imported for it but the project's own modules.
+A file must not be able to run code of its choice. What it names is therefore only ever taken from this project, or from
+a module that the user named: in the configuration's `_target_`s or with `plugins=[module]` (docs/untrusted_files.md).
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
 
-from pose.errors import ConfigError
+from torch import nn
 
-C = TypeVar("C")
+from pose.errors import ConfigError, MismatchError
+from pose.features import Features, PublishedFeatures
 
-#: Packages of the project that hold such classes.
-_OWN = ("pose.", "lightning_modules.networks.")
+NETWORK = "lightning_modules.networks.tcn.TemporalConvNet"
+FEATURES = f"{PublishedFeatures.__module__}.{PublishedFeatures.__qualname__}"
+#: Packages of this project that networks and features come from.
+_OWN = ("lightning_modules.networks.", "pose.")
+_named: set[str] = set()
 
 
-def dotted_name(kind: type) -> str:
-    """The name by which `component_class` finds a class again."""
-    return f"{kind.__module__}.{kind.__qualname__}"
+def trust(targets: Iterable[str | None]) -> None:
+    """Let lifters use classes of these modules, or of the modules of these classes, named by the user."""
+    _named.update(target for target in targets if target)
 
 
-def component_class(key: str, target: Any, base: type[C]) -> type[C]:
-    """The project's own subclass of `base` of that dotted name; ConfigError naming `key` if there is none.
+def target_of(settings: Mapping[str, Any] | None, default: str) -> str:
+    """The class that settings name, `default` if they name none."""
+    return str((settings or {}).get("_target_", default))
 
-    >>> from pose.features import Features
-    >>> component_class("features", "pose.features.PublishedFeatures", Features).__name__
-    'PublishedFeatures'
+
+def without_default(settings: Mapping[str, Any] | None, default: str) -> dict[str, Any]:
+    """The settings, without a `_target_` that is the default: as files and hashes of the first version have them."""
+    return {name: value for name, value in (settings or {}).items() if (name, value) != ("_target_", default)}
+
+
+def make_features(settings: Mapping[str, Any] | None) -> Features:
+    """The features of `model.features`, or the published ones. ConfigError, MismatchError as `_made`."""
+    return _made("features", Features, settings, FEATURES)
+
+
+def make_network(settings: Mapping[str, Any], features: Features) -> nn.Module:
+    """The network of `model.network` with as many inputs and outputs as the features have.
+
+    It must say `receptive_field`, how many frames one output depends on, and `causal`, whether the last of them is the
+    one that it is about rather than the middle one. ConfigError if it does not; MismatchError as `_made`.
     """
-    module, _, name = str(target).rpartition(".")
-    if isinstance(target, str) and target.startswith(_OWN):
-        try:
-            found = getattr(importlib.import_module(module), name, None)
-        except ImportError:
-            found = None
-        if isinstance(found, type) and issubclass(found, base) and dotted_name(found) == target:
-            return found
-    raise ConfigError(f"{key}={target}: is no {base.__name__} of this project")
+    sizes = {"n_features": features.n_features, "n_targets": features.n_targets}
+    network = _made("network", nn.Module, settings, NETWORK, **sizes)
+    for name, kind in (("receptive_field", int), ("causal", bool)):
+        if not isinstance(getattr(network, name, None), kind):
+            raise ConfigError(
+                f"model.network: {target_of(settings, NETWORK)} has no attribute {name} ({kind.__name__}); a network "
+                "says how many frames one output depends on and whether it sees none after the predicted one"
+            )
+    return network
+
+
+def digest_of(target: str) -> str | None:
+    """A digest of the source of a class outside this project, which its version does not cover; None of its own."""
+    if target.startswith(_OWN):
+        return None
+    file = getattr(importlib.import_module(target.rpartition(".")[0]), "__file__", None)
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:12] if file else None
+
+
+def _made(key: str, base: type, settings: Mapping[str, Any] | None, default: str, **sizes: int) -> Any:
+    """An object of the class that settings name. Raises ConfigError where there is no such class or its arguments are
+    wrong, MismatchError where the user has not named its module."""
+    target = target_of(settings, default)
+    arguments = {name: value for name, value in (settings or {}).items() if name != "_target_"}
+    kind = _class(key, target)
+    if not (isinstance(kind, type) and issubclass(kind, base)):
+        raise ConfigError(f"model.{key}._target_={target}: must be a subclass of {base.__module__}.{base.__qualname__}")
+    try:
+        return kind(**arguments, **sizes)
+    except TypeError as error:
+        raise ConfigError(f"model.{key}: {target}: {error}") from error
+
+
+def _class(key: str, target: str) -> Any:
+    module, _, name = target.rpartition(".")
+    own = target.startswith(_OWN)
+    if not own and not any(target == named or module == named or module.startswith(f"{named}.") for named in _named):
+        raise MismatchError(
+            f"its {key} is {target}, which is not part of this project; if you trust that code, add plugins=[{module}]"
+        )
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(
+            f"model.{key}._target_={target}: no such class ({error}); is its folder on PYTHONPATH?"
+        ) from error

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from pose.errors import DataError, MismatchError, check_finite, check_number
 from pose.features import flip_3d, mirrored
+from pose.joint_sets import MUPOTS_17
 from pose.sequence import PoseSequence
 
 if TYPE_CHECKING:
@@ -55,23 +56,21 @@ def lift(
     try:
         # Also while training in mixed precision, so that validation sees what a prediction gives later.
         with torch.inference_mode(), torch.autocast(lifter.device.type, enabled=False):
-            outputs = _run(lifter, [padded for padded, _ in inputs], frames_per_call)
+            outputs = _run(lifter, [features for features, _ in inputs], frames_per_call)
             poses = iter([_decode(lifter, found, views) for found, (_, views) in zip(outputs, inputs, strict=True)])
     finally:
         lifter.train(was_training)
     predicted = []
     for sequence in sequences:
         # A clone made here is an ordinary tensor, which a refinement can differentiate through.
-        poses_3d = next(poses).clone() if len(sequence) else torch.zeros(0, len(lifter.features.joints_3d), 3)
+        poses_3d = next(poses).clone() if len(sequence) else torch.zeros(0, len(MUPOTS_17), 3)
         predicted.append(sequence.with_poses(poses_3d.to(sequence.keypoints_2d.device), lifter.coordinates))
     return predicted
 
 
 def _network_input(lifter: Lifter, sequence: PoseSequence, flip: bool) -> tuple[Tensor, list[Any]]:
-    """Standardised features, as given and mirrored, padded at the ends: (1 or 2, T + receptive_field - 1, F).
-
-    And the views that they were taken in.
-    """
+    """Standardised features, as given and mirrored, padded at the ends: (1 or 2, T + receptive_field - 1, F); and the
+    view of each."""
     if sequence.joints_2d.name != lifter.joints_2d:
         raise MismatchError(
             f"{sequence.name}: detections are {sequence.joints_2d.name}, the lifter was trained on {lifter.joints_2d}; "
@@ -79,37 +78,41 @@ def _network_input(lifter: Lifter, sequence: PoseSequence, flip: bool) -> tuple[
         )
     if sequence.camera is None:
         raise DataError(f"{sequence.name}: has no camera; the lifter needs its intrinsics (fx, fy, cx, cy)")
-    if lifter.network.norm == "instance" and len(sequence) == 1:
+    if _over_time(lifter) and len(sequence) == 1:
         raise DataError(f"{sequence.name}: has a single frame; a network with norm=instance needs at least 2")
     check_finite(f"{sequence.name}: detections", sequence.keypoints_2d)
     check_finite(f"{sequence.name}: scores", sequence.confidence)
-    given = dataclasses.replace(
+    seen = dataclasses.replace(
         sequence, keypoints_2d=sequence.keypoints_2d.float(), confidence=sequence.confidence.float()
     )
-    people = [given, mirrored(given)] if flip else [given]
-    encoded, views = zip(*[lifter.features.encode(one, lifter.network.causal) for one in people], strict=True)
-    features = lifter.feature_standardiser(torch.stack(encoded).to(lifter.device))
-    context = lifter.network.receptive_field - 1
-    left = context if lifter.network.causal else context // 2
+    encoded = [lifter.features.encode(one, lifter.causal) for one in ([seen, mirrored(seen)] if flip else [seen])]
+    features = lifter.feature_standardiser(torch.stack([values for values, _ in encoded]).to(lifter.device))
+    context = lifter.receptive_field - 1
+    left = context if lifter.causal else context // 2
     first, last = features[:, :1], features[:, -1:]
     padded = torch.cat([first.expand(-1, left, -1), features, last.expand(-1, context - left, -1)], dim=1)
-    return padded, list(views)
+    return padded, [view for _, view in encoded]
 
 
-def _run(lifter: Lifter, inputs: list[Tensor], frames_per_call: int) -> list[Tensor]:
-    """Network outputs (1 or 2, T, n_targets) of each padded input, standardised, float32."""
+def _over_time(lifter: Lifter) -> bool:
+    """Whether the network normalises over time, so that people must not share a call."""
+    return getattr(lifter.network, "norm", None) == "instance"
+
+
+def _run(lifter: Lifter, views: list[Tensor], frames_per_call: int) -> list[Tensor]:
+    """Network outputs (1 or 2, T, O) of each padded input, standardised, float32."""
     dtype = lifter.feature_mean.dtype
 
     def network(features: Tensor) -> Tensor:
         return lifter.network(features.to(dtype)).float()
 
-    context = lifter.network.receptive_field - 1
-    if lifter.network.norm == "instance":  # normalises over time, so people must not share a call
-        return [network(padded) for padded in inputs]
-    outputs: list[Tensor] = [torch.empty(0)] * len(inputs)
-    for group in _groups([padded.shape[1] - context for padded in inputs], frames_per_call, context):
-        frames = max(inputs[index].shape[1] for index in group)
-        side_by_side = torch.cat([_lengthened(inputs[index], frames) for index in group])
+    context = lifter.receptive_field - 1
+    if _over_time(lifter):
+        return [network(view) for view in views]
+    outputs: list[Tensor] = [torch.empty(0)] * len(views)
+    for group in _groups([view.shape[1] - context for view in views], frames_per_call, context):
+        frames = max(views[index].shape[1] for index in group)
+        side_by_side = torch.cat([_lengthened(views[index], frames) for index in group])
         found = torch.cat(
             [
                 network(side_by_side[:, start : start + frames_per_call + context])
@@ -117,8 +120,8 @@ def _run(lifter: Lifter, inputs: list[Tensor], frames_per_call: int) -> list[Ten
             ],
             dim=1,
         )
-        for index, own in zip(group, found.split([len(inputs[index]) for index in group]), strict=True):
-            outputs[index] = own[:, : inputs[index].shape[1] - context]
+        for index, own in zip(group, found.split([len(views[index]) for index in group]), strict=True):
+            outputs[index] = own[:, : views[index].shape[1] - context]
     return outputs
 
 
@@ -138,14 +141,13 @@ def _groups(lengths: list[int], frames_per_call: int, context: int) -> list[list
     return groups
 
 
-def _lengthened(padded: Tensor, frames: int) -> Tensor:
+def _lengthened(view: Tensor, frames: int) -> Tensor:
     """(V, T, F) -> (V, frames, F) by repeating the last frame."""
-    return torch.cat([padded, padded[:, -1:].expand(-1, frames - padded.shape[1], -1)], dim=1)
+    return torch.cat([view, view[:, -1:].expand(-1, frames - view.shape[1], -1)], dim=1)
 
 
-def _decode(lifter: Lifter, targets: Tensor, views: list[Any]) -> Tensor:
-    """Standardised outputs (1 or 2, T, n_targets) -> poses (T, J, 3) in mm, the mirrored one turned back,
-    averaged."""
-    targets = lifter.target_standardiser.invert(targets)
-    poses_3d, *others = [lifter.features.poses(one, view) for one, view in zip(targets, views, strict=True)]
-    return (poses_3d + flip_3d(others[0], lifter.features.joints_3d)) / 2 if others else poses_3d
+def _decode(lifter: Lifter, outputs: Tensor, views: list[Any]) -> Tensor:
+    """Standardised outputs (1 or 2, T, O) -> poses (T, 17, 3) in mm, the mirrored view turned back and averaged."""
+    targets = lifter.target_standardiser.invert(outputs)
+    poses_3d, *turned = [lifter.features.poses(own, view) for own, view in zip(targets, views, strict=True)]
+    return (poses_3d + flip_3d(turned[0])) / 2 if turned else poses_3d

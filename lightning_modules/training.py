@@ -6,6 +6,7 @@ the optimiser is made of is not in them; it is passed in again when training goe
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
@@ -14,13 +15,14 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
-from torch.nn import functional
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import ExponentialLR, LRScheduler
+from torch.optim.lr_scheduler import ExponentialLR, LRScheduler, ReduceLROnPlateau
 
 from lightning_modules.lifter import Lifter
+from lightning_modules.losses import l1
 from lightning_modules.prediction import lift
-from pose.errors import ConfigError
+from pose.errors import ConfigError, DataError
+from pose.features import Standardiser
 from pose.metrics.mpi_inf_3dhp import mean_sequence_scores
 from pose.sequence import PoseSequence
 
@@ -31,27 +33,38 @@ default_scheduler = partial(ExponentialLR, gamma=0.95)
 class LifterTraining(pl.LightningModule):
     """Trains `lifter`, which brings the standardisation of its training set.
 
-    optimizer: parameters -> Optimizer; scheduler: Optimizer -> LRScheduler, stepped after each epoch. Dropout depends
-    on the lifter's seed and on the epoch only.
+    optimizer: parameters -> Optimizer. scheduler: Optimizer -> LRScheduler, or None for a constant rate; it is given
+    the training's `total_steps` if it takes them (torch's OneCycleLR does). interval: "epoch" or "step", after which
+    it is stepped; monitor: the logged metric that ReduceLROnPlateau watches. loss: as in `lightning_modules.losses`.
+    Dropout depends on the lifter's seed and on the epoch only.
 
-    Raises ConfigError for a lifter that cannot be trained.
+    Raises ConfigError for a lifter that cannot be trained, and DataError as soon as the loss is not finite.
     """
 
     def __init__(
         self,
         lifter: Lifter,
         optimizer: Callable[[Iterable[torch.nn.Parameter]], Optimizer] = default_optimizer,
-        scheduler: Callable[[Optimizer], LRScheduler] = default_scheduler,
+        scheduler: Callable[..., LRScheduler] | None = default_scheduler,
+        loss: Callable[[Tensor, Tensor, Standardiser], Tensor] = l1,
+        interval: str = "epoch",
+        monitor: str = "val/mpjpe_mm",
     ):
         super().__init__()
-        if lifter.network.norm != "batch":
+        norm = getattr(lifter.network, "norm", "batch")
+        if norm != "batch":
             raise ConfigError(
-                f"norm={lifter.network.norm}: such a network can be loaded, not trained, because training windows have "
+                f"norm={norm}: such a network can be loaded, not trained, because training windows have "
                 "a single output frame; use norm=batch"
             )
         if not bool(lifter.feature_std.isfinite().all() and lifter.target_std.isfinite().all()):
             raise ConfigError("lifter: features and targets standardisation is missing; pass the data module's")
+        if interval not in ("epoch", "step"):
+            raise ConfigError(f"model.interval={interval}: must be epoch or step")
         self.lifter, self._optimizer, self._scheduler = lifter, optimizer, scheduler
+        self._loss, self._interval, self._monitor = loss, interval, monitor
+        # Networks may have a faster form for single windows.
+        self._windows = getattr(lifter.network, "forward_strided", lifter.network)
 
     def on_train_epoch_start(self) -> None:
         """Dropout drawn from (seed, epoch, rank), so that a resumed run equals an unbroken one."""
@@ -59,8 +72,14 @@ class LifterTraining(pl.LightningModule):
         torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        predicted = self.lifter.network.forward_strided(batch["features"])[:, 0]
-        loss = functional.l1_loss(predicted, batch["targets"])
+        predicted = self._windows(batch["features"])[:, 0]
+        loss = self._loss(predicted, batch["targets"], self.lifter.target_standardiser)
+        if not bool(loss.isfinite()):
+            raise DataError(
+                f"train/loss is {float(loss)} in step {self.global_step} of epoch {self.current_epoch}: the training "
+                "diverged; use a smaller model.optimizer.lr or trainer.gradient_clip_val=1, then run again: it goes on "
+                "from the epoch before"
+            )
         self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(predicted))
         return loss
 
@@ -79,7 +98,16 @@ class LifterTraining(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         optimizer = self._optimizer(self.parameters())
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self._scheduler(optimizer), "interval": "epoch"}}
+        if self._scheduler is None:
+            return optimizer
+        options = {}
+        if "total_steps" in inspect.signature(self._scheduler).parameters:
+            options["total_steps"] = int(self.trainer.estimated_stepping_batches)
+        scheduler = self._scheduler(optimizer, **options)
+        settings = {"scheduler": scheduler, "interval": self._interval}
+        if isinstance(scheduler, ReduceLROnPlateau):
+            settings["monitor"] = self._monitor
+        return {"optimizer": optimizer, "lr_scheduler": settings}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint.update(state_dict=self.lifter.state_dict(), hyper_parameters=self.lifter.settings)

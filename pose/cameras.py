@@ -12,7 +12,7 @@ tensor([[1210.,  665.]])
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -22,9 +22,12 @@ from pose.errors import DataError, check_number, check_shape
 
 @dataclass(frozen=True)
 class Camera:
-    """Intrinsics in pixels and the image size.
+    """Intrinsics in pixels, the image size and, where it is known, how the camera is held.
 
-    Raises ConfigError for a focal length or an image size that is not positive and finite.
+    gravity: the direction in which things fall, in camera coordinates, of any length; a level camera's is (0, 1, 0).
+
+    Raises ConfigError for a focal length or an image size that is not positive and finite, and for gravity of no
+    direction.
     """
 
     fx: float
@@ -33,12 +36,15 @@ class Camera:
     cy: float
     width: int
     height: int
+    gravity: tuple[float, float, float] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for key in ("fx", "fy", "width", "height"):
             check_number(f"camera.{key}", getattr(self, key), above=0, hint="pixels")
         for key in ("cx", "cy"):
             check_number(f"camera.{key}", getattr(self, key), hint="pixels")
+        if self.gravity is not None:
+            check_number("length of camera.gravity", math.hypot(*self.gravity), above=0)
 
     @property
     def K(self) -> Tensor:
@@ -66,7 +72,8 @@ class Camera:
 
     def flipped(self) -> Camera:
         """The camera that sees the mirrored image: cx -> width - cx."""
-        return Camera(self.fx, self.fy, self.width - self.cx, self.cy, self.width, self.height)
+        gravity = None if self.gravity is None else (-self.gravity[0], self.gravity[1], self.gravity[2])
+        return Camera(self.fx, self.fy, self.width - self.cx, self.cy, self.width, self.height, gravity)
 
 
 def fit_intrinsics(points: Tensor, pixels: Tensor, width: int, height: int, source: str = "annotations") -> Camera:

@@ -1,11 +1,11 @@
-"""What the network sees and predicts: features, targets, their standardisation, flips and the depth augmentation.
+"""What a network sees and predicts: `Features`, the published ones, standardisation, flips, the depth augmentation.
 
-`Features` is what a lifter asks of any choice of them, `PublishedFeatures` is docs/method.md §4; below are its pure
-torch functions, which follow the device and dtype of their input.
+All of it is docs/method.md §4, as pure torch functions that follow the device and dtype of their input. Another kind
+of features is a subclass of `Features` (`pose.canonical` has one; docs/extending.md shows how to add one).
 
 Published features (..., 42): for each of the 13 Common-14 joints after the hip (x, y, score), x and y in units of the
-focal length relative to the hip, then the hip's own (x, y, score). Targets (..., 51): the 16 MuPoTS-17 joints without
-the hip relative to it, in mm, then the hip as (x mm, y mm, ln z).
+focal length relative to the hip, then the hip's own (x, y, score). Targets (..., 51): the 16 MuPoTS-17 joints
+without the hip relative to it, in mm, then the hip as (x mm, y mm, ln z).
 """
 
 from __future__ import annotations
@@ -20,8 +20,11 @@ from torch import Tensor
 
 from pose.cameras import Camera
 from pose.errors import DataError, check_shape
-from pose.joint_sets import COCO_19, COMMON_14, MUPOTS_17, JointSet, remap_index
+from pose.joint_sets import COCO_19, COMMON_14, MUPOTS_17, remap_index
 from pose.sequence import PoseSequence
+
+N_FEATURES = 3 * len(COMMON_14)
+N_TARGETS = 3 * len(MUPOTS_17)
 
 #: A joint scored below this is replaced by the constant place (-1700/fx, -1700/fy).
 MIN_SCORE = 0.1
@@ -30,68 +33,6 @@ MISSING_PX = -1700.0
 _COMMON_OF_COCO = remap_index(COCO_19, COMMON_14)
 _ROOT = MUPOTS_17.index("hip")
 _OTHERS = [i for i in range(len(MUPOTS_17)) if i != _ROOT]
-
-
-class Features(ABC):
-    """One person's detections as columns of numbers, and columns of numbers as poses: what a network is fed and taught.
-
-    joints_2d, joints_3d: the joint sets of the detections and of the poses.
-    n_features, n_targets: columns of the network's input and output.
-
-    A mirrored person is encoded from `mirrored(sequence)` and its poses are brought back by `flip_3d`; features need
-    not know of it. Nothing here standardises.
-    """
-
-    joints_2d: ClassVar[JointSet] = COCO_19
-    joints_3d: ClassVar[JointSet] = MUPOTS_17
-    n_features: int
-    n_targets: int
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """The constructor's arguments, plain values: what a checkpoint holds of it."""
-        return {}
-
-    @abstractmethod
-    def encode(self, sequence: PoseSequence, causal: bool = False) -> tuple[Tensor, Any]:
-        """A person with a camera -> features (T, n_features), and the view they were taken in.
-
-        The view is whatever `targets` and `poses` need to know of this sequence, over all of its T frames; nothing else
-        looks into it. causal: a frame's features and view depend on no later frame.
-        """
-
-    @abstractmethod
-    def targets(self, poses_3d: Tensor, view: Any) -> Tensor:
-        """Poses (T, J, 3) in mm of all frames -> targets (T, n_targets). Frames without a pose are NaN in both."""
-
-    @abstractmethod
-    def poses(self, targets: Tensor, view: Any) -> Tensor:
-        """Targets (T, n_targets) of all frames -> poses (T, J, 3) in mm. Inverse of `targets`."""
-
-
-class PublishedFeatures(Features):
-    """The published choice: places in the image in units of the focal length, poses in camera axes. Its view is None.
-
-    >>> camera = Camera(1000.0, 1000.0, 960.0, 540.0, 1920, 1080)
-    >>> person = PoseSequence("clip", 0, camera, 25.0, torch.full((60, 19, 2), 1060.0), torch.ones(60, 19))
-    >>> features, view = PublishedFeatures().encode(person)
-    >>> features.shape, PublishedFeatures().poses(torch.zeros(60, 51), view).shape
-    (torch.Size([60, 42]), torch.Size([60, 17, 3]))
-    """
-
-    n_features = 3 * len(COMMON_14)
-    n_targets = 3 * len(MUPOTS_17)
-
-    def encode(self, sequence: PoseSequence, causal: bool = False) -> tuple[Tensor, None]:
-        if sequence.camera is None:
-            raise DataError(f"{sequence.name}: has no camera; features need its intrinsics (fx, fy, cx, cy)")
-        return features_2d(sequence.keypoints_2d, sequence.confidence, sequence.camera), None
-
-    def targets(self, poses_3d: Tensor, view: None = None) -> Tensor:
-        return encode_3d(poses_3d)
-
-    def poses(self, targets: Tensor, view: None = None) -> Tensor:
-        return decode_3d(targets)
 
 
 def with_derived_joints(keypoints_2d: Tensor, confidence: Tensor) -> tuple[Tensor, Tensor]:
@@ -152,7 +93,7 @@ def decode_3d(targets: Tensor) -> Tensor:
     >>> targets.shape, bool(torch.allclose(decode_3d(targets), poses_3d))
     (torch.Size([60, 51]), True)
     """
-    check_shape("targets", targets, ("...", PublishedFeatures.n_targets))
+    check_shape("targets", targets, ("...", N_TARGETS))
     root = torch.cat([targets[..., -3:-1], targets[..., -1:].exp()], dim=-1)
     relative = targets[..., :-3].unflatten(-1, (len(_OTHERS), 3))
     poses_3d = targets.new_empty((*targets.shape[:-1], len(MUPOTS_17), 3))
@@ -161,10 +102,8 @@ def decode_3d(targets: Tensor) -> Tensor:
     return poses_3d
 
 
-def flip_2d(
-    keypoints_2d: Tensor, confidence: Tensor, width: float, joints: JointSet = COCO_19
-) -> tuple[Tensor, Tensor]:
-    """Mirror detections (..., K, 2), (..., K) in an image `width` px wide: x -> width - x, left and right swapped.
+def flip_2d(keypoints_2d: Tensor, confidence: Tensor, width: float) -> tuple[Tensor, Tensor]:
+    """Mirror COCO-19 detections in an image `width` px wide: x -> width - x, left and right swapped.
 
     An undetected joint's x = 0 becomes `width`, as in the published training. Use with `Camera.flipped()`.
 
@@ -172,49 +111,22 @@ def flip_2d(
     >>> points[0]
     tensor([1820.,  100.])
     """
-    check_shape("keypoints_2d", keypoints_2d, ("...", len(joints), 2))
-    swap = list(joints.flip)
+    check_shape("keypoints_2d", keypoints_2d, ("...", len(COCO_19), 2))
+    swap = list(COCO_19.flip)
     swapped = keypoints_2d[..., swap, :]
     return torch.stack([width - swapped[..., 0], swapped[..., 1]], dim=-1), confidence[..., swap]
 
 
-def flip_3d(poses_3d: Tensor, joints: JointSet = MUPOTS_17) -> Tensor:
-    """Mirror poses (..., J, 3): x -> -x, left and right swapped. Its own inverse.
+def flip_3d(poses_3d: Tensor) -> Tensor:
+    """Mirror poses (..., 17, 3): x -> -x, left and right swapped. Its own inverse.
 
     >>> pose = torch.zeros(17, 3)
     >>> pose[MUPOTS_17.index("left_wrist")] = torch.tensor([300.0, 0.0, 2000.0])
     >>> flip_3d(pose)[MUPOTS_17.index("right_wrist")]
     tensor([-300.,    0., 2000.])
     """
-    check_shape("poses_3d", poses_3d, ("...", len(joints), 3))
-    return poses_3d[..., list(joints.flip), :] * poses_3d.new_tensor([-1.0, 1.0, 1.0])
-
-
-def mirrored(sequence: PoseSequence) -> PoseSequence:
-    """The person as a mirror shows it: detections, camera, poses and all that is kept for each joint.
-
-    DataError without a camera.
-
-    >>> camera = Camera(1000.0, 1000.0, 900.0, 540.0, 1920, 1080)
-    >>> person = mirrored(PoseSequence("clip", 0, camera, 25.0, torch.full((60, 19, 2), 100.0), torch.ones(60, 19)))
-    >>> person.keypoints_2d[0, 0], person.camera.cx
-    (tensor([1820.,  100.]), 1020.0)
-    """
-    if sequence.camera is None:
-        raise DataError(f"{sequence.name}: has no camera; the width of the image is needed to mirror a person")
-    width, joints_2d, joints_3d = sequence.camera.width, sequence.joints_2d, sequence.joints_3d
-    keypoints_2d, confidence = flip_2d(sequence.keypoints_2d, sequence.confidence, width, joints_2d)
-    changed: dict[str, Any] = {"camera": sequence.camera.flipped()}
-    changed |= {"keypoints_2d": keypoints_2d, "confidence": confidence}
-    for name in ("poses_3d", "lifted_3d"):
-        if (poses_3d := getattr(sequence, name)) is not None:
-            changed[name] = flip_3d(poses_3d, joints_3d)
-    for name in ("visible", "observed", "std_mm"):
-        if (values := getattr(sequence, name)) is not None:
-            changed[name] = values[:, list(joints_3d.flip)]
-    if (pixels := sequence.annotation_2d) is not None:
-        changed["annotation_2d"] = flip_2d(pixels, pixels[..., 0], width, joints_3d)[0]
-    return dataclasses.replace(sequence, **changed)
+    check_shape("poses_3d", poses_3d, ("...", len(MUPOTS_17), 3))
+    return poses_3d[..., list(MUPOTS_17.flip), :] * poses_3d.new_tensor([-1.0, 1.0, 1.0])
 
 
 def draw_depth_scale(poses_3d: Tensor, generator: torch.Generator | None = None) -> float:
@@ -239,6 +151,68 @@ def scale_depth(keypoints_2d: Tensor, poses_3d: Tensor, scale: float) -> tuple[T
     hip = keypoints_2d[..., COCO_19.index("hip"), :][..., None, :]
     root = poses_3d[..., _ROOT, :][..., None, :]
     return (keypoints_2d - hip) / scale + hip, poses_3d - root + root * scale
+
+
+def mirrored(sequence: PoseSequence) -> PoseSequence:
+    """The person in the mirrored image: detections, camera and poses. DataError without a camera."""
+    if sequence.camera is None:
+        raise DataError(f"{sequence.name}: has no camera; a mirrored image needs its width")
+    keypoints_2d, confidence = flip_2d(sequence.keypoints_2d, sequence.confidence, sequence.camera.width)
+    return dataclasses.replace(
+        sequence,
+        keypoints_2d=keypoints_2d,
+        confidence=confidence,
+        camera=sequence.camera.flipped(),
+        poses_3d=None if sequence.poses_3d is None else flip_3d(sequence.poses_3d),
+        annotation_2d=None,
+    )
+
+
+class Features(ABC):
+    """How a network sees a person and how its outputs become poses: what `model.features` names.
+
+    n_features, n_targets: columns of the network's input and output. Constructor arguments are plain values; the lifter
+    keeps them beside its weights.
+    """
+
+    n_features: ClassVar[int]
+    n_targets: ClassVar[int] = N_TARGETS
+    #: Whether they make use of `camera.gravity`.
+    uses_gravity: ClassVar[bool] = False
+
+    @abstractmethod
+    def encode(self, sequence: PoseSequence, causal: bool) -> tuple[Tensor, Any]:
+        """Features (T, n_features) of a person's detections and camera, not standardised; and the view, whatever
+        `targets` and `poses` need to know of it.
+
+        causal: features of a frame may depend on that frame and those before it only. The sequence's poses are truth
+        to train on, or missing: features never depend on them.
+        """
+
+    @abstractmethod
+    def targets(self, poses_3d: Tensor, view: Any) -> Tensor:
+        """Poses (T, 17, 3) in mm, camera coordinates -> targets (T, n_targets), not standardised."""
+
+    @abstractmethod
+    def poses(self, targets: Tensor, view: Any) -> Tensor:
+        """Inverse of `targets`: (T, n_targets) -> (T, 17, 3) in mm."""
+
+
+class PublishedFeatures(Features):
+    """The published ones: see the module. Without a view, each frame by itself."""
+
+    n_features = N_FEATURES
+
+    def encode(self, sequence: PoseSequence, causal: bool) -> tuple[Tensor, None]:
+        if sequence.camera is None:
+            raise DataError(f"{sequence.name}: has no camera; the lifter needs its intrinsics (fx, fy, cx, cy)")
+        return features_2d(sequence.keypoints_2d, sequence.confidence, sequence.camera), None
+
+    def targets(self, poses_3d: Tensor, view: Any) -> Tensor:
+        return encode_3d(poses_3d)
+
+    def poses(self, targets: Tensor, view: Any) -> Tensor:
+        return decode_3d(targets)
 
 
 @dataclass(frozen=True, eq=False)

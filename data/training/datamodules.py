@@ -1,8 +1,7 @@
 """LightningDataModules: what a lifter is trained on (`data=` in the configuration) and validated with.
 
 Constructor arguments are the keys of `conf/data/*.yaml`. Training batches are {"features": (B, T, F),
-"targets": (B, n_targets)}, standardised; a validation batch is the list of whole sequences of the MPI-INF-3DHP test
-set.
+"targets": (B, O)}, standardised; a validation batch is the list of whole sequences of the MPI-INF-3DHP test set.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ class LifterDataModule(pl.LightningDataModule, ABC):
     augment_depth: double the set by copies at other distances; flip: mirror each window with probability 0.5.
     undetected: learn frames without a detection too, where a frame of their window has one.
     windows_per_epoch: at most so many windows in an epoch, drawn again each time; None: every one.
-    features: what the network sees and predicts, by default as published.
+    features: what features and targets are; None: the published ones.
 
     Raises ConfigError for values outside these.
     """
@@ -125,15 +124,9 @@ class LifterDataModule(pl.LightningDataModule, ABC):
         rates = Counter(sequence.fps for sequence in sequences for _ in range(len(sequence)))
         self._fps = rates.most_common(1)[0][0] if rates else None
         return FrameTable(
-            sequences,
-            self.receptive_field,
-            self.causal,
-            self.augment_depth,
-            self.flip,
-            self.seed,
-            self.undetected,
+            sequences, self.receptive_field, self.causal, self.augment_depth, self.flip, self.seed, self.undetected,
             self.features,
-        )
+        )  # fmt: skip
 
     @property
     def table(self) -> FrameTable:
@@ -241,15 +234,12 @@ class SyntheticDataModule(LifterDataModule):
 
 
 class MocapDataModule(LifterDataModule):
-    """Motion capture prepared by `experiment=prepare prepare=mocap`: scenes of one to four people.
-
-    held_out: the set that leaves this subject out, who is the one validated with; null: the set of all.
-    """
+    """Motion capture prepared by `experiment=prepare prepare=mocap`: scenes of one to four people."""
 
     train_name = "mocap"
 
-    def __init__(self, root: str | Path, held_out: str | None = None, **options: Any):
-        super().__init__(root=mocap_folder(root, held_out), **options)
+    def __init__(self, root: str | Path, **options: Any):
+        super().__init__(root=mocap_folder(root), **options)
 
     def train_readers(self) -> list[Reader]:
         return [mocap_training(self.root)]

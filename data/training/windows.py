@@ -20,8 +20,15 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
 from pose.errors import ConfigError, DataError, check_finite
-from pose.features import Features, PublishedFeatures, Standardiser, draw_depth_scale, mirrored, scale_depth
-from pose.joint_sets import same_joint_set
+from pose.features import (
+    Features,
+    PublishedFeatures,
+    Standardiser,
+    draw_depth_scale,
+    mirrored,
+    scale_depth,
+)
+from pose.joint_sets import COCO_19, MUPOTS_17, same_joint_set
 from pose.sequence import PoseSequence, one_coordinates
 
 
@@ -39,13 +46,13 @@ def window_offsets(receptive_field: int, causal: bool) -> Tensor:
 class FrameTable(Dataset):
     """All frames of the training sequences, ready to be cut into windows.
 
-    sequences: people with annotations, all of one coordinates, with a camera, of the joint sets that `features` encode.
+    sequences: people with annotations, all of one coordinates, COCO-19 detections, MuPoTS-17 poses and a camera.
     augment_depth: add a copy of each sequence at another distance, one scale per sequence drawn from `seed`.
     flip: keep the mirrored frames as well, for `gather(..., flipped)`.
     undetected: also learn frames without a detection where a frame of their window has one. Published lifters don't.
-    features: what the network sees and predicts, by default as published.
+    kind: what features and targets are; None: the published ones.
 
-    features (R, F), targets (R, n_targets): standardised rows, the N plain ones, then the N mirrored ones.
+    features (R, F), targets (R, O): standardised rows, the N plain ones, then the N mirrored ones.
     feature_standardiser, target_standardiser: fitted to the N plain rows, undetected ones included.
     centres (M,): rows with an annotation and a valid detection, the windows' target frames.
 
@@ -61,22 +68,21 @@ class FrameTable(Dataset):
         flip: bool = True,
         seed: int = 0,
         undetected: bool = False,
-        features: Features | None = None,
+        kind: Features | None = None,
     ):
         one_coordinates(sequences)
-        self.flip, self.causal = flip, causal
-        self.encoder = PublishedFeatures() if features is None else features
+        self.flip, self.causal, self.kind = flip, causal, kind or PublishedFeatures()
         self.offsets = window_offsets(receptive_field, causal)
         scaled = [(sequence, 1.0) for sequence in sequences]
         if augment_depth:
-            scaled += _depth_scales(sequences, seed, self.encoder)
+            scaled += _depth_scales(sequences, seed)
         self.n_frames = sum(len(sequence) for sequence, _ in scaled)
         if self.n_frames == 0:
             raise DataError("the training set has no frames; check the data folder and the choice of sequences")
 
         n_rows = self.n_frames * (2 if flip else 1)
-        self.features = torch.empty(n_rows, self.encoder.n_features)
-        self.targets = torch.empty(n_rows, self.encoder.n_targets)
+        self.features = torch.empty(n_rows, self.kind.n_features)
+        self.targets = torch.empty(n_rows, self.kind.n_targets)
         self.first = torch.empty(self.n_frames, dtype=torch.int32)
         self.last = torch.empty(self.n_frames, dtype=torch.int32)
         usable = torch.empty(self.n_frames, dtype=torch.bool)
@@ -87,20 +93,30 @@ class FrameTable(Dataset):
             self.first[row:end], self.last[row:end] = row, end - 1
             detected = self._in_some_frame(sequence.detected) if undetected else sequence.detected
             usable[row:end] = detected & sequence.annotated
+            bad = usable[row:end] & ~self.targets[row:end].isfinite().all(1)
+            if bool(bad.any()):
+                raise DataError(
+                    f"{sequence.name}: frame {int(bad.nonzero()[0])}: its pose is no target to learn (a hip at or "
+                    "behind the camera has no logarithm of its depth); leave it out or mark it as not annotated"
+                )
             row = end
         self.centres = usable.nonzero()[:, 0]
         self._standardise()
 
     def _fill(self, row: int, end: int, sequence: PoseSequence, scale: float) -> None:
         """Write the rows of one sequence, moved to `scale` times its distance, plain and mirrored."""
-        poses_3d = _training_poses(sequence, self.encoder)
+        keypoints_2d, poses_3d = _trainable(sequence)
         if scale != 1.0:
-            keypoints_2d, poses_3d = scale_depth(sequence.keypoints_2d, poses_3d, scale)
-            sequence = dataclasses.replace(sequence, keypoints_2d=keypoints_2d, poses_3d=poses_3d)
-        for first_row, one in ((row, sequence), (self.n_frames + row, mirrored(sequence)))[: 2 if self.flip else 1]:
-            rows = slice(first_row, first_row + end - row)
-            self.features[rows], view = self.encoder.encode(one, self.causal)
-            self.targets[rows] = self.encoder.targets(one.require("poses_3d"), view)
+            keypoints_2d, poses_3d = scale_depth(keypoints_2d, poses_3d, scale)
+        person = dataclasses.replace(sequence, keypoints_2d=keypoints_2d, poses_3d=poses_3d)
+        self._encode(slice(row, end), person, poses_3d)
+        if self.flip:
+            turned = mirrored(person)
+            self._encode(slice(self.n_frames + row, self.n_frames + end), turned, turned.require("poses_3d"))
+
+    def _encode(self, rows: slice, person: PoseSequence, poses_3d: Tensor) -> None:
+        self.features[rows], view = self.kind.encode(person, self.causal)
+        self.targets[rows] = self.kind.targets(poses_3d, view)
 
     def _in_some_frame(self, detected: Tensor) -> Tensor:
         """(T,) bool: some frame of the window around a frame is detected."""
@@ -132,7 +148,7 @@ class FrameTable(Dataset):
     def gather(self, centres: Tensor, flipped: Tensor) -> dict[str, Tensor]:
         """Windows around rows `centres` (B,), mirrored where `flipped` (B,) bool is true.
 
-        -> {"features": (B, T, F), "targets": (B, n_targets)}, standardised, on the table's device.
+        -> {"features": (B, T, F), "targets": (B, O)}, standardised, on the table's device.
         """
         device = self.features.device
         centres, flipped = centres.to(device), flipped.to(device)
@@ -141,7 +157,7 @@ class FrameTable(Dataset):
         half = flipped.int() * self.n_frames
         windows = self.features.index_select(0, (rows + half[:, None]).flatten())
         return {
-            "features": windows.view(*rows.shape, self.encoder.n_features),
+            "features": windows.view(*rows.shape, self.kind.n_features),
             "targets": self.targets.index_select(0, centres.int() + half),
         }
 
@@ -202,25 +218,25 @@ def training_loader(table: FrameTable, sampler: EpochSampler) -> DataLoader:
     return DataLoader(table, sampler=sampler, batch_size=None, generator=torch.Generator())
 
 
-def _depth_scales(sequences: list[PoseSequence], seed: int, features: Features) -> list[tuple[PoseSequence, float]]:
+def _depth_scales(sequences: list[PoseSequence], seed: int) -> list[tuple[PoseSequence, float]]:
     """Each sequence with the scale of its copy at another distance (docs/method.md §4)."""
     generator = torch.Generator().manual_seed(seed)
     scaled = []
     for sequence in sequences:
-        poses_3d = _training_poses(sequence, features)[sequence.annotated]
+        poses_3d = _trainable(sequence)[1][sequence.annotated]
         if len(poses_3d):
             scaled.append((sequence, draw_depth_scale(poses_3d, generator)))
     return scaled
 
 
-def _training_poses(sequence: PoseSequence, features: Features) -> Tensor:
-    """poses_3d of a sequence that the lifter can be trained on, or an error naming it."""
-    same_joint_set(f"{sequence.name}: detections", sequence.joints_2d, features.joints_2d)
-    same_joint_set(f"{sequence.name}: annotations", sequence.joints_3d, features.joints_3d)
+def _trainable(sequence: PoseSequence) -> tuple[Tensor, Tensor]:
+    """(keypoints_2d, poses_3d) of a sequence that the lifter can be trained on, or an error naming it."""
+    same_joint_set(f"{sequence.name}: detections", sequence.joints_2d, COCO_19)
+    same_joint_set(f"{sequence.name}: annotations", sequence.joints_3d, MUPOTS_17)
     if sequence.camera is None or sequence.poses_3d is None:
         missing = "camera" if sequence.camera is None else "3D annotation"
         raise DataError(f"{sequence.name}: has no {missing}; training needs detections, 3D poses and a camera")
     check_finite(f"{sequence.name}: detections", sequence.keypoints_2d)
     check_finite(f"{sequence.name}: scores", sequence.confidence)
     check_finite(f"{sequence.name}: annotated poses", sequence.poses_3d[sequence.annotated])
-    return sequence.poses_3d
+    return sequence.keypoints_2d, sequence.poses_3d

@@ -18,14 +18,13 @@ all the same, since batch normalisation and dropout work on each part by itself.
 from __future__ import annotations
 
 import logging
-import math
 import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from experiments.datasets import data_module
 from experiments.loggers import for_trainer
@@ -45,6 +44,19 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _RETRAIN = "train again with fresh=true"
+#: Keys of the model that the first version had not, with the values that mean what it did.
+_FIRST_VERSION = {
+    "loss": {"_target_": "lightning_modules.losses.l1", "_partial_": True}, "interval": "epoch",
+    "monitor": "val/mpjpe_mm",
+}  # fmt: skip
+_NO_DEFAULT = object()
+#: Callbacks that only watch. Any other may stop a training early or change its weights.
+_CHANGE_NO_WEIGHTS = {
+    "experiments.progress.progress_bar", "pytorch_lightning.callbacks.LearningRateMonitor",
+    "pytorch_lightning.callbacks.DeviceStatsMonitor", "pytorch_lightning.callbacks.ModelSummary",
+    "pytorch_lightning.callbacks.RichProgressBar", "pytorch_lightning.callbacks.TQDMProgressBar",
+    "pytorch_lightning.callbacks.Timer",
+}  # fmt: skip
 
 
 def obtain(cfg: DictConfig, logger: Any = None) -> tuple[Lifter, str]:
@@ -94,13 +106,20 @@ def train_as_rank(cfg: DictConfig, folder: Path, digest: str, rank: int) -> None
 
 def _hash_spec(cfg: DictConfig, split: Plan) -> tuple[LifterDataModule, dict[str, Any], str]:
     """The training data of one process, all that decides the weights as plain values, and their hash."""
+    import torch
+
+    from lightning_modules.components import make_features, make_network
     from lightning_modules.lifter import TRAINING_CODE_VERSION
 
-    network = cfg.model.network
+    model: Any = OmegaConf.to_container(cfg.model, resolve=True)
+    features = make_features(model["features"])
+    with torch.device("meta"):
+        network: Any = make_network(model["network"], features)
     with stage("training data"):
         module = data_module(
             cfg,
-            receptive_field=math.prod(network.filter_widths),
+            features=features,
+            receptive_field=network.receptive_field,
             causal=network.causal,
             coordinates=cfg.coordinates,
             batch_size=split.batch_size,
@@ -114,11 +133,35 @@ def _hash_spec(cfg: DictConfig, split: Plan) -> tuple[LifterDataModule, dict[str
         "seed": cfg.seed,
         # The fingerprint says it for the settings of synthetic data.
         "data": {key: value for key, value in settings["data"].items() if key != "settings"},
-        # The first version's name of the network's class, so that the lifters it trained are found.
-        "model": {"_target_": "lightning_modules.lifter.Lifter", **settings["model"]},
+        "model": _model_in_hash(settings["model"]),
         "trainer": settings["trainer"],
     }
+    callbacks = {name: value for name, value in settings["callbacks"].items() if _changes_weights(value)}
+    if callbacks:
+        spec["callbacks"] = callbacks
     return module, spec, short_hash(spec)
+
+
+def _model_in_hash(model: dict[str, Any]) -> dict[str, Any]:
+    """The model's settings as the hash covers them: without the defaults of keys that the first version had not, and
+    with its name of the network's class, so that the lifters it trained are found."""
+    from lightning_modules.components import FEATURES, NETWORK, digest_of, target_of, without_default
+
+    kept = {key: value for key, value in model.items() if _FIRST_VERSION.get(key, _NO_DEFAULT) != value}
+    code = {}
+    for key, default in (("network", NETWORK), ("features", FEATURES)):
+        target = target_of(kept.get(key), default)
+        kept[key] = without_default(kept.get(key), default)
+        if digest := digest_of(target):
+            code[target] = digest
+    if not kept["features"]:
+        del kept["features"]
+    return {"_target_": "lightning_modules.lifter.Lifter", **kept, **({"code": code} if code else {})}
+
+
+def _changes_weights(callback: Any) -> bool:
+    target = (callback or {}).get("_target_")
+    return target is not None and target not in _CHANGE_NO_WEIGHTS
 
 
 def _empty(folder: Path) -> None:
@@ -159,13 +202,16 @@ def _fit(
     )
     # The first weights must not depend on what this process did before.
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
-    model = instantiate(cfg.model, _convert_="all")
+    settings: Any = OmegaConf.to_container(cfg.model, resolve=True)
+    network, features = settings.pop("network"), settings.pop("features")
+    model = instantiate(settings, _convert_="all")
     lifter = Lifter(
-        model.pop("network"),
+        network,
         coordinates=cfg.coordinates,
         fps=module.fps,
         seed=cfg.seed,
         training={"data": module.train_name, "epochs": cfg.trainer.max_epochs, "batch_size": cfg.data.batch_size},
+        features=features,
         feature_standardiser=module.table.feature_standardiser,
         target_standardiser=module.table.target_standardiser,
     )

@@ -15,21 +15,21 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pose.errors import ConfigError, ShapeError, check_number, check_shape
-from pose.features import PublishedFeatures
+from pose.features import N_FEATURES, N_TARGETS
 
 NORMS = ("batch", "instance")
 _MAX_WIDTHS = 16  # a receptive field of millions of frames
 
 
 class TemporalConvNet(nn.Module):
-    """Features (B, T, F) -> targets (B, T - receptive_field + 1, n_targets), both standardised.
+    """Features (B, T, F) -> targets (B, T - receptive_field + 1, O), both standardised.
 
     channels: width of the hidden layers.
     filter_widths: odd widths of the temporal convolutions; the receptive field is their product.
     dropout: probability after each hidden layer.
     causal: an output is about the last frame of its window instead of the centre one.
     norm: "batch", or "instance" as an option of the published code (whole sequences only, cannot be trained here).
-    n_features, n_targets: columns of input and output, by default the published ones.
+    n_features, n_targets: columns of input and output, F and O.
 
     Raises ConfigError for values outside these.
 
@@ -46,8 +46,8 @@ class TemporalConvNet(nn.Module):
         dropout: float = 0.25,
         causal: bool = False,
         norm: str = "batch",
-        n_features: int = PublishedFeatures.n_features,
-        n_targets: int = PublishedFeatures.n_targets,
+        n_features: int = N_FEATURES,
+        n_targets: int = N_TARGETS,
     ):
         super().__init__()
         if not isinstance(filter_widths, Sequence):
@@ -83,17 +83,6 @@ class TemporalConvNet(nn.Module):
             raise ConfigError(f"norm={self.norm}: must be one of {', '.join(NORMS)}")
 
     @property
-    def config(self) -> dict:
-        """The constructor's arguments, plain values."""
-        return {
-            "channels": self.channels,
-            "filter_widths": list(self.filter_widths),
-            "dropout": self.dropout.p,
-            "causal": self.causal,
-            "norm": self.norm,
-        }
-
-    @property
     def receptive_field(self) -> int:
         """Frames that one output depends on."""
         return prod(self.filter_widths)
@@ -105,7 +94,7 @@ class TemporalConvNet(nn.Module):
         return list(zip(convs[::2], norms[::2], convs[1::2], norms[1::2], strict=True))  # type: ignore[arg-type]
 
     def forward(self, features: Tensor) -> Tensor:
-        """Whole sequences: (B, T, F) -> (B, T - receptive_field + 1, n_targets). ShapeError if T is too short."""
+        """Whole sequences: (B, T, F) -> (B, T - receptive_field + 1, O). ShapeError if T is too short."""
         check_shape("features", features, ("B", "T", self.n_features))
         if features.shape[1] < self.receptive_field:
             raise ShapeError("features", ("B", f"at least {self.receptive_field}", self.n_features), features.shape)
@@ -119,7 +108,7 @@ class TemporalConvNet(nn.Module):
         return self.shrink(hidden).transpose(1, 2)
 
     def forward_strided(self, windows: Tensor) -> Tensor:
-        """Windows of exactly the receptive field: (B, receptive_field, F) -> (B, 1, n_targets). Batch norm only."""
+        """Windows of exactly the receptive field: (B, receptive_field, F) -> (B, 1, O). Batch norm only."""
         check_shape("windows", windows, ("B", self.receptive_field, self.n_features))
         if self.norm != "batch":
             raise ConfigError(f"norm={self.norm}: single windows need norm=batch, one frame cannot be normalised alone")

@@ -211,7 +211,7 @@ def test_sources_that_cannot_be_used(lifter: Lifter, tmp_path: Path) -> None:
 
 def test_heights_need_normal_coordinates(lifter: Lifter) -> None:
     universal = Lifter(
-        lifter.network.config,
+        lifter.settings["network"],
         "universal",
         feature_standardiser=lifter.feature_standardiser,
         target_standardiser=lifter.target_standardiser,

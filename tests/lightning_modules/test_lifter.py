@@ -14,8 +14,7 @@ def test_it_is_a_plain_module_with_plain_settings(make_lifter) -> None:
     lifter = make_lifter(training={"epochs": 3})
     assert type(lifter).__mro__[1] is torch.nn.Module
     assert lifter.settings == {
-        "network": {"channels": 8, "filter_widths": [3, 3], "dropout": 0.25, "causal": False, "norm": "batch"},
-        "features": {"_target_": "pose.features.PublishedFeatures"},
+        "network": {"channels": 8, "filter_widths": [3, 3], "dropout": 0.25},
         "coordinates": "normal",
         "fps": 25.0,
         "joints_2d": "COCO-19",
