@@ -1,9 +1,17 @@
-"""Tracks -> 3D: every person through the lifter at the lifter's own rate, and back to the rate of the video."""
+"""Tracks -> 3D: every person through the lifter at the lifter's own rate, and back to the rate of the video.
+
+A lifter that knows where gravity points errs less about how far people lean. Where the camera's tilt and roll are not
+given, a first pass without gravity finds them from how people stand, and a second one makes use of it.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from inference.level import World, up_of
 from inference.missing_joints import with_all_joints
 from inference.resampling import at_rate, poses_back, same_rate
 from lightning_modules.prediction import lift
@@ -12,6 +20,30 @@ from pose.sequence import PoseSequence
 
 if TYPE_CHECKING:
     from lightning_modules.lifter import Lifter
+
+
+def lift_upright(
+    lifter: Lifter, sequences: list[PoseSequence], tilt_deg: float | None = None, roll_deg: float | None = None
+) -> list[PoseSequence]:
+    """As `lift_tracks`, with gravity as far as it is known: given as tilt and roll of the camera (`CameraSettings`), or
+    found from people who stand; if neither, without."""
+    if not lifter.features.uses_gravity:
+        return lift_tracks(lifter, sequences)
+    if tilt_deg is not None and roll_deg is not None:
+        return lift_tracks(lifter, [_with_up(one, up_of(tilt_deg, roll_deg)) for one in sequences])
+    lifted = lift_tracks(lifter, sequences)
+    poses = [one.require("poses_3d")[one.detected].numpy() for one in lifted]
+    world = World.fit(np.concatenate(poses), tilt_deg=tilt_deg, roll_deg=roll_deg) if poses else World.fit(np.zeros(0))
+    if world.how == "camera":
+        return lifted
+    return lift_tracks(lifter, [_with_up(one, world.axes[2]) for one in sequences])
+
+
+def _with_up(sequence: PoseSequence, up: np.ndarray) -> PoseSequence:
+    if sequence.camera is None:
+        return sequence
+    x, y, z = (-up).tolist()
+    return dataclasses.replace(sequence, camera=dataclasses.replace(sequence.camera, gravity=(x, y, z)))
 
 
 def lift_tracks(lifter: Lifter, sequences: list[PoseSequence]) -> list[PoseSequence]:

@@ -20,7 +20,7 @@ from data.keypoints.detections import VideoDetections
 from data.keypoints.detector import Detector, detect_video
 from inference.cameras.camera import CameraEstimate, CameraSettings, KnownHeights
 from inference.detectors import load_detector
-from inference.lifting import lift_tracks
+from inference.lifting import lift_upright
 from inference.resampling import check_rate, same_rate
 from inference.scene import Scene
 from inference.score_calibration import fit_scores
@@ -117,7 +117,7 @@ class Pipeline:
                 "at that rate, and back."
             )
         with clock("lifting"):
-            lifted = lift_tracks(lifter, seen)
+            lifted = lift_upright(lifter, seen, self.camera.tilt_deg, self.camera.roll_deg)
         with clock("refinement"):
             refined = self.refinement(lifted)
         with clock("result"):

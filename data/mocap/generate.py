@@ -1,8 +1,8 @@
 """Captured motion to data sets in the genuine formats: MuCo-Temp to train on, MPI-INF-3DHP and MuPoTS-3D to test on.
 
-`mocap_steps` lists the work for `data.prepare.steps.run_steps`. A set is written below `Mocap/all` or, without one
-subject (who is then the one to test on), below `Mocap/without_SUBJECT`. Every scene has random numbers of its own,
-drawn from the seed and its place, so steps may run in any order and in any number of processes.
+`mocap_steps` lists the work for `data.prepare.steps.run_steps`. The set is written below `Mocap/all`. Every scene has
+random numbers of its own, drawn from the seed and its place, so steps may run in any order and in any number of
+processes.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from fileio.pickle_reader import write_pickle
 from pose.errors import ConfigError, check_number
 
 #: Raise it with every change that alters what is generated.
-MOCAP_VERSION = 2
+MOCAP_VERSION = 3
 CAMERAS = range(11)
 _TEST, _VALIDATION = range(1, 21), range(1, 7)
 #: First numbers of the random streams' keys.
@@ -49,17 +49,15 @@ class MocapSettings:
 
     seed: the same seed gives the same files. videos: training scenes of each of the 11 cameras, `frames` frames long,
     at `fps`. procedural: fraction of the people in them who move as in the synthetic data. test_frames: of each of the
-    20 + 6 test sequences. held_out: a subject left out of the training scenes, the only one in the test sets. clip_fps:
-    rate of files that do not say theirs. Raises ConfigError for values out of range.
+    20 + 6 test sequences. clip_fps: rate of files that do not say theirs. Raises ConfigError for values out of range.
     """
 
     seed: int = 0
     videos: int = 160
     frames: int = 250
     fps: float = 25.0
-    procedural: float = 0.25
+    procedural: float = 0.1
     test_frames: int = 300
-    held_out: str | None = None
     clip_fps: float | None = None
 
     def __post_init__(self) -> None:
@@ -69,22 +67,24 @@ class MocapSettings:
         check_number("prepare.fps", self.fps, above=0, high=1000, hint="frames per second")
 
 
-def mocap_steps(root: Path | str, mocap: Path | str | None, **settings: Any) -> list[Step]:
+def mocap_steps(
+    root: Path | str, mocap: Path | str | None, test: Path | str | None = None, **settings: Any
+) -> list[Step]:
     """The steps that make a set, with `settings` as in MocapSettings, from the motion capture below `mocap`.
 
-    Raises ConfigError for settings out of range or an unknown subject, DataError where there is no motion capture.
+    test: a folder of other people's motion, for the validation and test scenes; None: those are of the same motion, and
+    say nothing about people who were not trained on.
+    Raises ConfigError for settings out of range and where somebody is in both folders, DataError where there is no
+    motion capture.
     """
     if mocap is None:
         raise ConfigError("paths.mocap=null: give the folder that holds the motion capture files (.npz, .amc, .bvh)")
     chosen = MocapSettings(**settings)
-    folder = mocap_folder(root, chosen.held_out)
-    source = _Source(str(Path(mocap).resolve()), chosen)
-    subjects = source.subjects
-    if chosen.held_out is not None and (chosen.held_out not in subjects or len(subjects) < 2):
-        raise ConfigError(
-            f"prepare.held_out={chosen.held_out}: must be one of several subjects, {mocap} has {', '.join(subjects)}"
-        )
-    inputs = tuple(motion_files(mocap))
+    folder = mocap_folder(root)
+    source = _Source(str(Path(mocap).resolve()), None if test is None else str(Path(test).resolve()), chosen)
+    if test is not None and (both := sorted(set(source.subjects) & set(source.test_subjects))):
+        raise ConfigError(f"paths.mocap_test={test}: {', '.join(both)} also in paths.mocap; test on other people")
+    inputs = tuple(motion_files(mocap)) + (() if test is None else tuple(motion_files(test)))
     content = {"versions": [MOCAP_VERSION, GENERATOR_VERSION], **asdict(chosen)}
 
     def step(name: str, outputs: list[Path], run: Callable[..., None], *arguments: Any) -> Step:
@@ -112,6 +112,7 @@ class _Source:
     """The captured motion and the settings; small, so that it travels to worker processes."""
 
     mocap: str
+    test: str | None
     settings: MocapSettings
 
     @property
@@ -123,13 +124,12 @@ class _Source:
         return sorted({clip.subject for clip in self.clips})
 
     @property
-    def training_clips(self) -> list[Clip]:
-        return [clip for clip in self.clips if clip.subject != self.settings.held_out]
+    def test_clips(self) -> list[Clip]:
+        return self.clips if self.test is None else _read(self.test, self.settings.clip_fps)
 
     @property
-    def evaluation_clips(self) -> list[Clip]:
-        held_out = self.settings.held_out
-        return [clip for clip in self.clips if held_out is None or clip.subject == held_out]
+    def test_subjects(self) -> list[str]:
+        return sorted({clip.subject for clip in self.test_clips})
 
     def generator(self, stream: str, *key: int) -> np.random.Generator:
         return np.random.default_rng(np.random.SeedSequence(self.settings.seed, spawn_key=(_STREAM[stream], *key)))
@@ -137,7 +137,7 @@ class _Source:
     def cast(self, camera: int, video: int) -> Cast:
         chosen = self.settings
         rng = self.generator("cast", camera, video)
-        return training_cast(self.training_clips, chosen.frames, chosen.fps, chosen.procedural, rng)
+        return training_cast(self.clips, chosen.frames, chosen.fps, chosen.procedural, rng)
 
 
 @lru_cache(maxsize=2)
@@ -155,7 +155,7 @@ def _origins(source: _Source) -> list[list[list[tuple[int, int, int]]]]:
     after the last. `sequence` is the number of the video, from 1, for all of them: the calibration of that name holds
     its cameras.
     """
-    subjects, clips = source.subjects, source.training_clips
+    subjects, clips = source.subjects, source.clips
 
     def origin(take: Take | None, video: int) -> tuple[int, int, int]:
         if take is None:
@@ -182,7 +182,9 @@ def _write_casts(source: _Source, folder: Path) -> None:
     write_pickle(metadata_path(muco), origins)
     content = {"version": MOCAP_VERSION, **asdict(source.settings), "subjects": len(source.subjects)}
     with atomic_path(folder / SETTINGS_FILE) as path:
-        path.write_text(json.dumps({**content, "names": source.subjects}, indent=2) + "\n")
+        path.write_text(
+            json.dumps({**content, "names": source.subjects, "test_names": source.test_subjects}, indent=2) + "\n"
+        )
 
 
 def _write_camera(source: _Source, muco: Path, camera: int) -> None:
@@ -190,7 +192,7 @@ def _write_camera(source: _Source, muco: Path, camera: int) -> None:
     chosen, annotations = source.settings, []
     for video in range(chosen.videos):
         rng = source.generator("film", camera, video)
-        seen = stacked(film(source.cast(camera, video), source.training_clips, chosen.frames, chosen.fps, rng))
+        seen = stacked(film(source.cast(camera, video), source.clips, chosen.frames, chosen.fps, rng))
         annotations.append(muco_annotations(seen))
         write_pickle(detections_path(muco, camera, video), {"poses": seen["detection"], "is_valid": seen["detected"]})
     write_pickle(annotations_path(muco, camera), annotations)
@@ -202,16 +204,14 @@ def _write_camera(source: _Source, muco: Path, camera: int) -> None:
 def _write_validation(source: _Source, folder: Path, number: int) -> None:
     """A sequence of one person, as in the test set of MPI-INF-3DHP, by that set's camera."""
     chosen, rng = source.settings, source.generator("validation", number)
-    cast = evaluation_cast(source.evaluation_clips, chosen.test_frames, chosen.fps, 1, camera_of_test_set(number), rng)
-    seen = film(cast, source.evaluation_clips, chosen.test_frames, chosen.fps, rng)
+    cast = evaluation_cast(source.test_clips, chosen.test_frames, chosen.fps, 1, camera_of_test_set(number), rng)
+    seen = film(cast, source.test_clips, chosen.test_frames, chosen.fps, rng)
     write_test_recording(folder, stacked(seen))
 
 
 def _write_test(source: _Source, mupots: Path, number: int) -> None:
     """A sequence of one to four people, as in MuPoTS-3D."""
     chosen, rng = source.settings, source.generator("test", number)
-    cast = evaluation_cast(
-        source.evaluation_clips, chosen.test_frames, chosen.fps, 1 + number % 4, image_size(number), rng
-    )
-    seen = film(cast, source.evaluation_clips, chosen.test_frames, chosen.fps, rng)
+    cast = evaluation_cast(source.test_clips, chosen.test_frames, chosen.fps, 1 + number % 4, image_size(number), rng)
+    seen = film(cast, source.test_clips, chosen.test_frames, chosen.fps, rng)
     write_mupots_sequence(mupots, number, stacked(seen))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,11 +14,14 @@ from data.synthetic.detections import SimulatedDetector
 from data.synthetic.motions import KINDS, procedural_motion
 from data.synthetic.scenes import SeenPerson, View, compose_scene, look_at, render_scene
 from pose.cameras import Camera
+from pose.joint_sets import COCO_17
 
 #: Fractions of scenes with one, two, three and four people.
 _PEOPLE = (0.3, 0.3, 0.25, 0.15)
 #: Largest fraction of a scene that a person may stand right behind another one.
 _BEHIND = 0.25
+#: No joint comes nearer to the camera than this along its axis, mm.
+NEAREST = 500.0
 #: Width and height of the pictures.
 PICTURES = ((1920, 1080), (1280, 720), (1080, 1920), (2048, 2048), (640, 480))
 
@@ -62,7 +65,9 @@ def training_cast(
     others = [_take(clips, n_frames, fps, _speed(rng), rng) for _ in range(n_people)]
     takes = [None if rng.uniform() < procedural else take for take in takes]
     picture = PICTURES[int(rng.integers(len(PICTURES)))]
-    return _cast(takes, others, picture, float(rng.beta(0.7, 1.0)), rng)
+    distance, view = _training_view(n_people, picture, rng)
+    farthest = (0.95 * distance, 1.05 * distance)
+    return Cast(takes, others, view, bool(rng.uniform() < 0.25), _training_detector(rng), farthest)
 
 
 def evaluation_cast(
@@ -90,7 +95,16 @@ def film(cast: Cast, clips: Sequence[Clip], n_frames: int, fps: float, rng: np.r
             motions.append(take.poses(clips, n_frames))
     view = cast.view.hand_held(n_frames, fps, rng) if cast.hand_held else cast.view
     placed = compose_scene(motions, view, rng, attempts=16, farthest=cast.farthest, behind=_BEHIND)
-    return render_scene(placed, view, fps, rng, cast.detector)
+    return render_scene(placed, _far_enough(view, placed), fps, rng, cast.detector)
+
+
+def _far_enough(view: View, placed: Sequence[np.ndarray]) -> View:
+    """The view from farther back if somebody would come nearer than NEAREST to the camera or get behind it."""
+    nearest = min(float(view.to_camera(motion)[..., 2].min()) for motion in placed)
+    if nearest >= NEAREST:
+        return view
+    forward = view.rotation[..., 2, :]
+    return replace(view, position=view.position - (NEAREST - nearest) * forward)
 
 
 def _speed(rng: np.random.Generator) -> float:
@@ -124,6 +138,60 @@ def _cast(
     camera = picture if isinstance(picture, Camera) else any_camera(distance, picture, rng)
     view = any_view(distance, camera, rng)
     return Cast(list(takes), others, view, bool(rng.uniform() < 0.25), detector(weak), farthest)
+
+
+def _training_view(n_people: int, picture: tuple[int, int], rng: np.random.Generator) -> tuple[float, View]:
+    """The distance in mm of the person farthest away, and a view of any lens, direction and roll.
+
+    25 to 100 degrees across the picture's longer side, looking up by 10 to down by 50 degrees, rolled by up to 30. The
+    farthest person is 0.06 to 1.2 times as tall as the picture, 1.4 to 20 m away.
+    """
+    width, height = picture
+    nearest = 1500.0 + 700 * (n_people - 1)
+    while True:
+        focal = max(picture) / (2 * np.tan(np.radians(rng.uniform(25, 100)) / 2))
+        distance = float(np.exp(rng.uniform(np.log(nearest), np.log(20000.0))))
+        if 0.06 * height < focal * 1700 / distance < 1.2 * height:
+            break
+    centre = rng.normal([width / 2, height / 2], [0.01 * width, 0.01 * height])
+    camera = Camera(focal, focal * rng.normal(1, 0.002), *centre.tolist(), width=width, height=height)
+    down = np.radians(rng.normal(0, 6) if rng.uniform() < 0.4 else rng.uniform(-10, 50))
+    room = max(distance * height / (2 * focal) - 1000, 0.0) + 500
+    aim = 900 + rng.uniform(-1, 1) * min(room, 0.5 * distance)
+    position = np.array([0.0, max(900 + distance * np.sin(down), 200.0), 0.0])
+    level = rng.uniform() < 0.4
+    roll = np.radians(np.clip(rng.normal(0, 1.5 if level else 10.0), -30, 30))
+    return distance, look_at(camera, position, np.array([0.0, aim, distance * np.cos(down)]), roll=roll)
+
+
+def _training_detector(rng: np.random.Generator) -> SimulatedDetector:
+    """Any detector: between HR-Net and MoveNet, like OpenPose (nothing where it is unsure) or like MediaPipe.
+
+    Half of them also miss joints, exchange sides or look at fewer pictures a second.
+    """
+    kind = rng.choice(["heatmaps", "openpose", "mediapipe"], p=[0.6, 0.2, 0.2])
+    if kind == "heatmaps":
+        found = detector(float(rng.beta(0.7, 1.0)))
+    elif kind == "openpose":
+        found = replace(
+            detector(float(rng.uniform(0, 0.7))), score=rng.uniform(0.75, 0.95), below=rng.uniform(0.05, 0.35)
+        )
+    else:
+        found = SimulatedDetector(
+            lasting=rng.uniform(0.005, 0.009), momentary=0.001, guess=0.045, tail=0.5, score=rng.uniform(0.95, 1.1),
+            spread=0.04, guess_score=rng.uniform(0.3, 0.9), guess_spread=0.1, swaps=rng.uniform(0.0, 0.03),
+        )  # fmt: skip
+    found = replace(found, offset=rng.uniform(0.003, 0.010), pixel=rng.uniform(0.0, 1.0))
+    if rng.uniform() < 0.5:
+        return found
+    return replace(
+        found,
+        turns=float(rng.choice([0.0, rng.uniform(0.005, 0.06)])),
+        absent=float(rng.choice([0.0, rng.uniform(0.0, 0.2)])),
+        never=float(rng.choice([0.0, rng.uniform(0.0, 0.12)])),
+        without=COCO_17.names[:5] if rng.uniform() < 0.1 else (),
+        every=float(rng.choice([1.0, rng.uniform(1.0, 2.5)])),
+    )
 
 
 def any_camera(distance: float, picture: tuple[int, int], rng: np.random.Generator) -> Camera:

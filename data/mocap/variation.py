@@ -28,16 +28,17 @@ _UPPER_BODY = [_AT[n] for n in MUPOTS_17.names if not n.endswith(("hip", "knee",
 #: those of MPI-INF-3DHP and Human3.6M and usual anatomical proportions lie within.
 _PROPORTIONS = {
     "torso": (0.40, 0.62),
-    "hip_width": (0.085, 0.16),
+    "hip_width": (0.09, 0.17),
     "hip_drop": (0.0, 0.12),
     "shoulder_width": (0.18, 0.25),
     "shoulder_drop": (-0.10, 0.06),
     "upper_arm": (0.30, 0.38),
-    "forearm": (0.22, 0.32),
+    "forearm": (0.24, 0.33),
     "head": (0.26, 0.38),
 }
-#: Leg of an adult 1.72 m tall, mm, and the spread between people.
-_LEG, _LEG_SPREAD = 822.0, 42.0
+#: Leg of an adult 1.68 m tall, mm, and the spread between people; and the limits of a child's, of whom there are few.
+_LEG, _LEG_SPREAD = 803.0, 43.0
+_CHILD_LEG, _CHILDREN = (480.0, 740.0), 0.08
 
 
 def varied(poses_3d: np.ndarray, fps: float, rng: np.random.Generator, others: list[np.ndarray]) -> np.ndarray:
@@ -107,10 +108,12 @@ def leaning(poses_3d: np.ndarray, fps: float, radians: float, rng: np.random.Gen
 def another_body(poses_3d: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The motion by a person of another size and build, its joints placed as another capture system might.
 
-    Bones keep their directions. Two in three people keep the proportions of the capture but for a few per cent.
+    Bones keep their directions. Half of the people keep the proportions of the capture but for a few per cent.
     """
-    wanted = _draw_proportions(rng) if rng.uniform() < 0.35 else {}
+    wanted = _draw_proportions(rng) if rng.uniform() < 0.5 else {}
     leg = float(np.clip(rng.normal(_LEG, _LEG_SPREAD), _LEG - 3 * _LEG_SPREAD, _LEG + 3 * _LEG_SPREAD))
+    if rng.uniform() < _CHILDREN:
+        leg = float(rng.uniform(*_CHILD_LEG))
     old = poses_3d * (leg / _leg(poses_3d))
     new = old.copy()
 

@@ -176,10 +176,9 @@ def _mupots_folders(root: Path) -> Iterable[tuple[Path, str]]:
 
 
 def _mocap(root: Path) -> Part:
-    """The sets that prepare=mocap has made; without one subject or with all of them."""
-    everything = mocap_folder(root, None)
-    found = sorted(path.parent.name for path in everything.parent.glob(f"*/{SETTINGS_FILE}"))
-    there = f"{len(found)} sets: {', '.join(found)}" if found else "no set"
-    missing = "" if everything.name in found else everything.relative_to(root).as_posix()
+    """The set that prepare=mocap has made."""
+    folder = mocap_folder(root)
+    found = (folder / SETTINGS_FILE).is_file()
+    there, missing = ("a set", "") if found else ("no set", folder.relative_to(root).as_posix())
     get = f"{_PREPARE}mocap paths.mocap=FOLDER"
     return Part(MOCAP, there, missing, get if missing else "")

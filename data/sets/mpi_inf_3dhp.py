@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -40,8 +41,11 @@ MIRRORED, MIRRORED_FRAMES = (4, 2), slice(3759, 5853)
 BEHIND_CAMERA, BEHIND_CAMERA_NUMBER = (3, 2), 2
 
 
-def read_cameras(path: Path | str) -> dict[int, Camera]:
-    """The cameras of a `camera.calibration` file by number; images are 2048x2048 where it states no size."""
+def read_cameras(path: Path | str, down: tuple[float, float, float] | None = None) -> dict[int, Camera]:
+    """The cameras of a `camera.calibration` file by number; images are 2048x2048 where it states no size.
+
+    down: gravity in the world coordinates of its extrinsics, where these are known to be those of the room.
+    """
     cameras: dict[int, Camera] = {}
     number, size = None, (IMAGE_SIZE, IMAGE_SIZE)
     with reading(path, "a camera.calibration file"):
@@ -55,6 +59,10 @@ def read_cameras(path: Path | str) -> dict[int, Camera]:
                 elif key == "intrinsic" and number is not None:
                     matrix = np.array(values, dtype=float).reshape(4, 4)
                     cameras[number] = Camera(matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2], *size)
+                elif key == "extrinsic" and number in cameras and down is not None:
+                    matrix = np.array(values, dtype=float).reshape(4, 4)
+                    x, y, z = (matrix[:3, :3] @ down).tolist()
+                    cameras[number] = replace(cameras[number], gravity=(x, y, z))
             except (ValueError, IndexError, ConfigError):
                 raise DataError(
                     f"{path}: line {line}: a camera number, a size or a 4x4 matrix of intrinsics is expected, found "

@@ -49,6 +49,8 @@ class MuCoTemp(Reader):
     """
 
     ALLOWED_VIDEOS: ClassVar[range] = VIDEOS
+    #: Gravity in the world coordinates of the calibrations, where these are known to be those of the room.
+    DOWN: ClassVar[tuple[float, float, float] | None] = None
     name = "muco_temp"
     SOURCE = (
         "MuCo-Temp is composed of MPI-INF-3DHP clips; sequence_meta.pkl, gt.pkl and the detections come with the code "
@@ -87,7 +89,7 @@ class MuCoTemp(Reader):
     def _read(self, coordinates: Coordinates) -> list[PoseSequence]:
         clips = self._clips()
         calibrations = {
-            clip: read_cameras(calibration_path(self.mpi_root, *clip))
+            clip: read_cameras(calibration_path(self.mpi_root, *clip), self.DOWN)
             for clip in sorted({clip for people in clips.values() for clip in people})
         }
         found = []

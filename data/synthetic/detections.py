@@ -46,8 +46,12 @@ class SimulatedDetector:
     each joint of each person, as detectors and capture systems place joints differently. tail: spread of the errors'
     logarithm over time, 0 for Gaussian errors. score: factor on the scores of what is in sight; spread: of these.
     guess_score, guess_spread: scores of what is hidden. swaps: how often left and right of arms or legs that lie close
-    together in the image are exchanged, as part of that time. lapses: fraction of frames in which a person is
-    undetected for no reason. The values of HR-Net are the defaults.
+    together in the image are exchanged, as part of that time; turns: part of the time in which the whole body's sides
+    are. lapses: fraction of frames in which a person is undetected for no reason. absent: fraction of a person's joints
+    and frames that are not found, for about 0.3 s each; never: of those joints that are not found in the whole scene.
+    without: joints that it does not know. below: joints of a lower score are not found. pixel: error in px, whatever
+    the person's size. every: only each so many frames is looked at, what lies between is interpolated. The values of
+    HR-Net are the defaults.
     """
 
     lasting: float = 0.006
@@ -60,7 +64,14 @@ class SimulatedDetector:
     guess_score: float = 0.27
     guess_spread: float = 0.14
     swaps: float = 0.0
+    turns: float = 0.0
     lapses: float = 0.0
+    absent: float = 0.0
+    never: float = 0.0
+    without: tuple[str, ...] = ()
+    below: float = 0.0
+    pixel: float = 0.0
+    every: float = 1.0
 
 
 HRNET = SimulatedDetector()
@@ -131,11 +142,18 @@ def detect(
     focal = np.array([c.fy for c in cameras])[:, None, None]
     height_px = focal * _HEIGHT / poses_3d[..., MUPOTS_17.index("hip"), 2][..., None]
     keypoints = pixels + (height_px * _SPREAD)[..., None] * _unit_errors(severity, fps, rng, detector)
+    if detector.pixel:
+        keypoints += detector.pixel * rng.standard_normal(keypoints.shape)
     keypoints, confused = _some_on_the_occluder(keypoints, covers, fps, rng)
     scores = _scores(severity, confused, fps, rng, detector)
     if detector.swaps:
         _exchange_sides(keypoints, scores, height_px[..., 0], fps, rng, detector.swaps)
+    if detector.turns:
+        _exchange_bodies(keypoints, scores, fps, rng, detector.turns)
     keypoints = np.clip(keypoints, 0, image)
+    if detector.every > 1:
+        _interpolate(keypoints, scores, detector.every)
+    _lose_joints(keypoints, scores, fps, rng, detector)
 
     hidden = gaussian_filter1d(by_others[..., _BODY].mean(-1), 0.04 * fps, axis=1, mode="nearest")
     missed = hidden > _MISSED_HIDDEN + 0.1 * autoregressive(hidden.shape, 1, 0.5 * fps, rng)
@@ -199,6 +217,42 @@ def _exchange_sides(
                 values[person, frame, a], values[person, frame, b] = values[person, frame, b], values[person, frame, a]
         for joint in left + right:
             scores[person, frame, joint] *= 0.8
+
+
+def _exchange_bodies(
+    keypoints: np.ndarray, scores: np.ndarray, fps: float, rng: np.random.Generator, part: float
+) -> None:
+    """In place: for spells of about half a second a person's left (P, T, 17, 2) and right are exchanged."""
+    person, frame = np.nonzero(autoregressive(scores.shape[:2], 1, 0.5 * fps, rng) > -ndtri(part))
+    swap = list(COCO_17.flip)
+    keypoints[person, frame] = keypoints[person, frame][:, swap]
+    scores[person, frame] = scores[person, frame][:, swap]
+
+
+def _interpolate(keypoints: np.ndarray, scores: np.ndarray, every: float) -> None:
+    """In place: frames between those that a slower camera takes are interpolated from them."""
+    length = keypoints.shape[1]
+    taken = np.unique(np.clip(np.round(np.arange(0, length + every, every)).astype(int), 0, length - 1))
+    at = np.arange(length)
+    low = np.clip(np.searchsorted(taken, at, side="right") - 1, 0, len(taken) - 2) if len(taken) > 1 else None
+    if low is None:
+        return
+    part = (at - taken[low]) / (taken[low + 1] - taken[low])
+    for values, weight in ((keypoints, part[:, None, None]), (scores, part[:, None])):
+        values[:] = values[:, taken[low]] * (1 - weight) + values[:, taken[low + 1]] * weight
+
+
+def _lose_joints(
+    keypoints: np.ndarray, scores: np.ndarray, fps: float, rng: np.random.Generator, detector: SimulatedDetector
+) -> None:
+    """In place: joints that are not found are zeros, as most detectors write them."""
+    lost = scores < detector.below
+    if detector.absent:
+        lost |= autoregressive(scores.shape, 1, 0.3 * fps, rng) > -ndtri(detector.absent)
+    if detector.never:
+        lost |= rng.uniform(size=(len(scores), 1, scores.shape[2])) < detector.never
+    lost[..., [COCO_17.index(name) for name in detector.without]] = True
+    keypoints[lost], scores[lost] = 0, 0
 
 
 def _some_on_the_occluder(

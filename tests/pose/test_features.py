@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,6 @@ from data.sets.mupots_3d import MuPoTS3D
 from pose.cameras import Camera
 from pose.errors import DataError, ShapeError
 from pose.features import (
-    PublishedFeatures,
     Standardiser,
     decode_3d,
     draw_depth_scale,
@@ -22,12 +20,10 @@ from pose.features import (
     features_2d,
     flip_2d,
     flip_3d,
-    mirrored,
     scale_depth,
     with_derived_joints,
 )
 from pose.joint_sets import COCO_19, COMMON_14, MUPOTS_17
-from pose.sequence import PoseSequence
 
 CAMERA = Camera(1000.0, 2000.0, 900.0, 500.0, 1920, 1080)
 HEIGHTS = {2048: 2048, 1920: 1080}
@@ -225,46 +221,3 @@ def test_standardiser_refuses_what_it_cannot_divide_by() -> None:
 def test_other_shapes_are_refused(call) -> None:
     with pytest.raises(ShapeError):
         call()
-
-
-def test_published_features_go_there_and_back() -> None:
-    generator = torch.Generator().manual_seed(0)
-    poses_3d = 300 * torch.randn(12, 17, 3, generator=generator) + torch.tensor([0.0, 0.0, 4000.0])
-    person = PoseSequence(
-        "TS1", 0, CAMERA, 25.0, 900 * torch.rand(12, 19, 2, generator=generator), torch.rand(12, 19), poses_3d=poses_3d,
-        coordinates="normal",
-    )  # fmt: skip
-    features = PublishedFeatures()
-    encoded, view = features.encode(person)
-    assert view is None and features.config == {}
-    assert torch.equal(encoded, features_2d(person.keypoints_2d, person.confidence, CAMERA))
-    targets = features.targets(poses_3d, view)
-    assert (encoded.shape, targets.shape) == ((12, features.n_features), (12, features.n_targets))
-    assert torch.allclose(features.poses(targets, view), poses_3d, rtol=1e-5, atol=1e-2)
-    with pytest.raises(DataError, match="TS1/0: has no camera"):
-        features.encode(dataclasses.replace(person, camera=None))
-
-
-def test_a_mirrored_person_is_mirrored_in_every_array() -> None:
-    generator = torch.Generator().manual_seed(0)
-    poses_3d = 300 * torch.randn(5, 17, 3, generator=generator) + torch.tensor([0.0, 0.0, 4000.0])
-    left, right = MUPOTS_17.index("left_wrist"), MUPOTS_17.index("right_wrist")
-    seen = torch.ones(5, 17, dtype=torch.bool)
-    seen[:, left] = False
-    person = PoseSequence(
-        "TS1", 0, CAMERA, 25.0, 900 * torch.rand(5, 19, 2, generator=generator), torch.rand(5, 19), poses_3d=poses_3d,
-        annotation_2d=CAMERA.project(poses_3d), visible=seen, observed=seen, std_mm=seen.float(), lifted_3d=poses_3d,
-        coordinates="normal",
-    )  # fmt: skip
-    other = mirrored(person)
-    assert other.camera is not None and other.poses_3d is not None and other.annotation_2d is not None
-    assert torch.allclose(other.camera.project(other.poses_3d), other.annotation_2d, atol=1e-2)
-    for name in ("visible", "observed", "std_mm"):
-        assert not getattr(other, name)[:, right].any() and getattr(other, name)[:, left].all()
-    again = mirrored(other)
-    for field in dataclasses.fields(person):
-        before, after = getattr(person, field.name), getattr(again, field.name)
-        same = torch.allclose(after, before, atol=1e-3) if isinstance(before, Tensor) else after == before
-        assert same, field.name
-    with pytest.raises(DataError, match="TS1/0: has no camera"):
-        mirrored(dataclasses.replace(person, camera=None))

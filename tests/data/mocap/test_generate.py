@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -9,12 +10,17 @@ import numpy as np
 import pytest
 import torch
 
+from data.mocap.clips import read_clips
 from data.mocap.generate import mocap_steps
+from data.mocap.scenes import NEAREST, Cast, Take, film
 from data.mocap.sets import mocap_folder, mocap_settings, mocap_test, mocap_training
 from data.prepare.steps import run_steps
 from data.synthetic.bodies import random_body
+from data.synthetic.detections import HRNET
 from data.synthetic.motions import procedural_motion
+from data.synthetic.scenes import look_at
 from data.training.datamodules import MocapDataModule
+from pose.cameras import Camera
 from pose.coordinates import universal_scale
 from pose.errors import ConfigError, DataError
 
@@ -41,7 +47,7 @@ def prepared(mocap: Path, tmp_path_factory) -> Path:
 
 
 def test_the_readers_of_the_real_sets_read_it(prepared: Path) -> None:
-    training = mocap_training(mocap_folder(prepared, None)).sequences("normal")
+    training = mocap_training(mocap_folder(prepared)).sequences("normal")
     scenes = {sequence.sequence for sequence in training}
     assert len(scenes) == 22 and all(len(sequence) == 30 for sequence in training)
     assert {sequence.fps for sequence in training} == {25.0}
@@ -69,16 +75,35 @@ def test_the_data_module_trains_on_it_and_is_known_by_its_content(prepared: Path
     assert MocapDataModule(other).fingerprint() != module.fingerprint()
 
 
-def test_a_subject_left_out_is_the_one_tested_on(mocap: Path, tmp_path: Path) -> None:
-    steps = mocap_steps(tmp_path, mocap, **{**SMALL, "procedural": 0.0}, held_out="02")
-    run_steps(tmp_path, steps)
-    folder = mocap_folder(tmp_path, "02")
-    assert mocap_settings(folder)["names"] == ["01", "02"]
-    from fileio.pickle_reader import read_pickle
+def test_other_people_can_be_tested_on(mocap: Path, tmp_path: Path) -> None:
+    clips = dict(np.load(next(mocap.glob("*.npz"))))
+    other, root = tmp_path / "other", tmp_path / "data"
+    other.mkdir()
+    np.savez(other / "others_30fps.npz", **{f"9{key}": poses for key, poses in clips.items() if key != "fps"})
+    run_steps(root, mocap_steps(root, mocap, other, **SMALL))
+    settings = mocap_settings(mocap_folder(root))
+    assert not set(settings["names"]) & set(settings["test_names"]) and settings["test_names"][0].startswith("9")
+    assert mocap_test(root / "Mocap").sequences("universal")[0].coordinates == "universal"
+    with pytest.raises(ConfigError, match=r"paths\.mocap_test=.*: 01, 02 also in paths\.mocap; test on other people"):
+        mocap_steps(root, mocap, mocap)
 
-    origins = read_pickle(folder / "MucoTemp" / "sequence_meta.pkl")
-    assert {subject for videos in origins for people in videos for subject, _, _ in people} == {1}
-    assert mocap_test(tmp_path / "Mocap", held_out="02").sequences("universal")[0].coordinates == "universal"
+
+def test_nobody_gets_behind_the_camera(mocap: Path) -> None:
+    clips = read_clips(mocap)
+    walk = np.zeros((60, 17, 3)) + np.linspace(0, 9000, 60)[:, None, None] * np.array([0.0, 0.0, -1.0])
+    camera = Camera(800.0, 800.0, 640.0, 360.0, 1280, 720)
+    view = look_at(camera, np.array([0.0, 1000.0, 0.0]), np.array([0.0, 900.0, 3000.0]))
+    cast = Cast([Take(0, 0.0, 1.0)], [], view, False, HRNET, (2000.0, 2100.0))
+    runner = dataclasses.replace(clips[0], poses_3d=clips[0].poses_3d[:1] + walk.astype(np.float32))
+    (seen,) = film(cast, [runner], 60, 25.0, np.random.default_rng(0))
+    assert seen.annotation_3d[..., 2].min() >= NEAREST - 1
+
+
+def test_training_scenes_know_gravity_well_badly_or_not(prepared: Path) -> None:
+    cameras = [person.camera for person in mocap_training(mocap_folder(prepared)).sequences("normal")]
+    known = [camera.gravity for camera in cameras if camera is not None and camera.gravity is not None]
+    assert 0 < len(known) < len(cameras)
+    assert all(y > 0.3 for _, y, _ in known)  # no camera here lies on its side
 
 
 def test_a_second_run_finds_all_done_and_another_setting_makes_it_again(prepared: Path, mocap: Path) -> None:
@@ -95,8 +120,6 @@ def test_a_second_run_finds_all_done_and_another_setting_makes_it_again(prepared
 def test_what_cannot_be_is_refused(mocap: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"paths\.mocap=null: give the folder"):
         mocap_steps(tmp_path, None)
-    with pytest.raises(ConfigError, match=r"prepare\.held_out=07: must be one of several subjects, .* has 01, 02"):
-        mocap_steps(tmp_path, mocap, held_out="07")
     for key, value in {"videos": 0, "frames": 1, "procedural": 1.5, "fps": 0.0, "seed": -1}.items():
         with pytest.raises(ConfigError, match=f"prepare.{key}="):
             mocap_steps(tmp_path, mocap, **{key: value})
@@ -108,6 +131,6 @@ def test_what_cannot_be_is_refused(mocap: Path, tmp_path: Path) -> None:
 
 
 def test_universal_people_are_all_of_one_height(prepared: Path) -> None:
-    for sequence in mocap_training(mocap_folder(prepared, None)).sequences("universal"):
+    for sequence in mocap_training(mocap_folder(prepared)).sequences("universal"):
         assert sequence.poses_3d is not None
         assert float(universal_scale(sequence.poses_3d.double())) == pytest.approx(1, abs=1e-4)
