@@ -8,6 +8,7 @@ No file is trusted: pickles and checkpoints are read by loaders that make tensor
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from fileio.limits import check_count
 from fileio.pickle_reader import read_pickle, write_pickle
 from fileio.torch_reader import load_tensors, write_tensors
 from lightning_modules.builtin import PREFIX, builtin_path, pack, unpack
+from lightning_modules.components import trust
 from lightning_modules.lifter import Lifter
 from lightning_modules.networks.tcn import TemporalConvNet
 from pose.coordinates import Coordinates, same_coordinates
@@ -43,11 +45,12 @@ _JOINTS_OF_DETECTOR = {"hrnet": COCO_19.name}
 _DETECTOR_OF_JOINTS = {joints: detector for detector, joints in _JOINTS_OF_DETECTOR.items()}
 
 
-def load_lifter(path: str | Path, coordinates: str | None = None) -> Lifter:
+def load_lifter(path: str | Path, coordinates: str | None = None, plugins: Iterable[str] = ()) -> Lifter:
     """The lifter of `builtin:NAME`, a published folder, one of our folders, a run folder, a `.ckpt` or `.safetensors`
     file: on the CPU, in eval mode.
 
     coordinates: what the caller evaluates; MismatchError naming both if the lifter was trained on the other one.
+    plugins: modules, or classes, of your own that the file may name, such as "my_nets"; from then on any file may.
     Raises DataError naming the file where something is missing or damaged, MismatchError where weights and settings
     do not belong together.
 
@@ -55,6 +58,7 @@ def load_lifter(path: str | Path, coordinates: str | None = None) -> Lifter:
     >>> lifter.coordinates, lifter.fps, lifter.network.receptive_field
     ('normal', 25, 81)
     """
+    trust(plugins)
     path = builtin_path(str(path).removeprefix(PREFIX)) if str(path).startswith(PREFIX) else Path(path)
     if path.is_dir() and (path / RUN_FILE).is_file():
         path = _lifter_folder(path / RUN_FILE)

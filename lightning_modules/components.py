@@ -1,7 +1,8 @@
 """Networks and features by their `_target_`: what a configuration or a lifter's file names becomes an object.
 
 A file must not be able to run code of its choice. What it names is therefore only ever taken from this project, or from
-a module that the user named: in the configuration's `_target_`s or with `plugins=[module]` (docs/untrusted_files.md).
+what the user named: the classes of the configuration's `_target_`s and the modules of `plugins=[module]`
+(docs/untrusted_files.md). Nothing else is imported.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import hashlib
 import importlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from torch import nn
@@ -25,7 +27,7 @@ _named: set[str] = set()
 
 
 def trust(targets: Iterable[str | None]) -> None:
-    """Let lifters use classes of these modules, or of the modules of these classes, named by the user."""
+    """Let lifters use these classes, or all classes of these modules and of those below them; the user named them."""
     _named.update(target for target in targets if target)
 
 
@@ -53,19 +55,25 @@ def make_network(settings: Mapping[str, Any], features: Features) -> nn.Module:
     sizes = {"n_features": features.n_features, "n_targets": features.n_targets}
     network = _made("network", nn.Module, settings, NETWORK, **sizes)
     for name, kind in (("receptive_field", int), ("causal", bool)):
-        if not isinstance(getattr(network, name, None), kind):
+        if type(getattr(network, name, None)) is not kind:
             raise ConfigError(
                 f"model.network: {target_of(settings, NETWORK)} has no attribute {name} ({kind.__name__}); a network "
                 "says how many frames one output depends on and whether it sees none after the predicted one"
             )
+    frames: Any = network.receptive_field
+    if frames < 1 or (frames % 2 == 0 and not network.causal):
+        raise ConfigError(
+            f"model.network: {target_of(settings, NETWORK)} has a receptive field of {frames} frames; it must be "
+            "positive, and odd unless the network is causal"
+        )
     return network
 
 
-def digest_of(target: str) -> str | None:
-    """A digest of the source of a class outside this project, which its version does not cover; None of its own."""
+def digest_of(key: str, target: str) -> str | None:
+    """A digest of the file that holds `model.key`'s class, which no version of ours covers; None of our own classes."""
     if target.startswith(_OWN):
         return None
-    file = getattr(importlib.import_module(target.rpartition(".")[0]), "__file__", None)
+    file = getattr(_module(key, target), "__file__", None)
     return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:12] if file else None
 
 
@@ -90,9 +98,16 @@ def _class(key: str, target: str) -> Any:
         raise MismatchError(
             f"its {key} is {target}, which is not part of this project; if you trust that code, add plugins=[{module}]"
         )
+    if not hasattr(found := _module(key, target), name):
+        raise ConfigError(f"model.{key}._target_={target}: {found.__name__} has no class {name}")
+    return getattr(found, name)
+
+
+def _module(key: str, target: str) -> ModuleType:
+    """The module of a class; ConfigError if there is none."""
     try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
+        return importlib.import_module(target.rpartition(".")[0])
+    except (ImportError, ValueError) as error:
         raise ConfigError(
-            f"model.{key}._target_={target}: no such class ({error}); is its folder on PYTHONPATH?"
+            f"model.{key}._target_={target}: {error}; must be module.Class, with the module's folder on PYTHONPATH"
         ) from error

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from lightning_modules.components import FEATURES, NETWORK, make_features, make_network, without_default
 from pose.coordinates import Coordinates, check_coordinates
-from pose.errors import check_number
+from pose.errors import check_number, check_shape
 from pose.features import Standardiser
 from pose.joint_sets import COCO_19, MUPOTS_17, joint_set, same_joint_set
 
@@ -118,5 +118,18 @@ class Lifter(nn.Module):
         return Standardiser(self.target_mean, self.target_std)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Standardised features (B, T, F) -> standardised targets (B, T - receptive_field + 1, n_targets)."""
-        return self.network(features)
+        """Standardised features (B, T, F) -> standardised targets (B, T - receptive_field + 1, n_targets).
+
+        ShapeError naming the network if it returns another shape.
+        """
+        return self._checked(self.network(features), features)
+
+    def windows(self, features: Tensor) -> Tensor:
+        """The same for windows of exactly the receptive field, by the network's faster form for them if it has one."""
+        return self._checked(getattr(self.network, "forward_strided", self.network)(features), features)
+
+    def _checked(self, outputs: Tensor, features: Tensor) -> Tensor:
+        frames = features.shape[1] - self.receptive_field + 1
+        name = f"outputs of {type(self.network).__name__}"
+        check_shape(name, outputs, (len(features), frames, self.features.n_targets))
+        return outputs

@@ -104,7 +104,7 @@ def _run(lifter: Lifter, views: list[Tensor], frames_per_call: int) -> list[Tens
     dtype = lifter.feature_mean.dtype
 
     def network(features: Tensor) -> Tensor:
-        return lifter.network(features.to(dtype)).float()
+        return lifter(features.to(dtype)).float()
 
     context = lifter.receptive_field - 1
     if _over_time(lifter):

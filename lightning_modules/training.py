@@ -63,8 +63,6 @@ class LifterTraining(pl.LightningModule):
             raise ConfigError(f"model.interval={interval}: must be epoch or step")
         self.lifter, self._optimizer, self._scheduler = lifter, optimizer, scheduler
         self._loss, self._interval, self._monitor = loss, interval, monitor
-        # Networks may have a faster form for single windows.
-        self._windows = getattr(lifter.network, "forward_strided", lifter.network)
 
     def on_train_epoch_start(self) -> None:
         """Dropout drawn from (seed, epoch, rank), so that a resumed run equals an unbroken one."""
@@ -72,7 +70,7 @@ class LifterTraining(pl.LightningModule):
         torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        predicted = self._windows(batch["features"])[:, 0]
+        predicted = self.lifter.windows(batch["features"])[:, 0]
         loss = self._loss(predicted, batch["targets"], self.lifter.target_standardiser)
         if not bool(loss.isfinite()):
             raise DataError(

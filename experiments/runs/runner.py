@@ -104,11 +104,21 @@ def settle(cfg: DictConfig) -> None:
 
     Leaves the task by Finished if this is a job of a sweep that was finished before.
     """
+    _use_plugins(cfg)
     skip_if_finished(cfg)
     write_text(run_folder() / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
     _seed(cfg.seed)
     if cfg.size.threads is not None:
         torch.set_num_threads(cfg.size.threads)
+
+
+def _use_plugins(cfg: DictConfig) -> None:
+    """Let lifters use the classes that the configuration names; note the code of those that are not ours in `cfg`."""
+    from lightning_modules.components import digest_of, trust
+
+    named = {key: str(cfg.model[key]._target_) for key in ("network", "features")}
+    trust([*named.values(), *cfg.plugins])
+    cfg.code = {target: digest for key, target in named.items() if (digest := digest_of(key, target))}
 
 
 def _seed(seed: Any) -> None:

@@ -139,24 +139,22 @@ def _hash_spec(cfg: DictConfig, split: Plan) -> tuple[LifterDataModule, dict[str
     callbacks = {name: value for name, value in settings["callbacks"].items() if _changes_weights(value)}
     if callbacks:
         spec["callbacks"] = callbacks
+    if settings["code"]:
+        spec["code"] = settings["code"]
     return module, spec, short_hash(spec)
 
 
 def _model_in_hash(model: dict[str, Any]) -> dict[str, Any]:
     """The model's settings as the hash covers them: without the defaults of keys that the first version had not, and
     with its name of the network's class, so that the lifters it trained are found."""
-    from lightning_modules.components import FEATURES, NETWORK, digest_of, target_of, without_default
+    from lightning_modules.components import FEATURES, NETWORK, without_default
 
     kept = {key: value for key, value in model.items() if _FIRST_VERSION.get(key, _NO_DEFAULT) != value}
-    code = {}
     for key, default in (("network", NETWORK), ("features", FEATURES)):
-        target = target_of(kept.get(key), default)
         kept[key] = without_default(kept.get(key), default)
-        if digest := digest_of(target):
-            code[target] = digest
     if not kept["features"]:
         del kept["features"]
-    return {"_target_": "lightning_modules.lifter.Lifter", **kept, **({"code": code} if code else {})}
+    return {"_target_": "lightning_modules.lifter.Lifter", **kept}
 
 
 def _changes_weights(callback: Any) -> bool:

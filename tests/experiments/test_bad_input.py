@@ -138,7 +138,7 @@ def test_missing_files_are_listed_with_their_source(run_here, datasets: Path, go
         (["experiment=mupots_mm", "predictions=some.npz"], "predictions=some.npz"),
         (["experiment=mupots_mm", "size=tiny", "data.batch_size=100000"], "batch_size=100000"),
         (["experiment=mupots_mm", "size=tiny", "refinement.smoothness_weight_hip=-1"], "smoothness_weight_hip=-1"),
-        (["experiment=mupots_mm", "size=tiny", "model.network.filter_widths=[2]"], "receptive_field=2"),
+        (["experiment=mupots_mm", "size=tiny", "model.network.filter_widths=[2]"], "filter_widths=[2]"),
         (
             ["experiment=mupots_mm", "size=tiny", "table.columns=[mpjpe]"],
             "table.columns: mpjpe is not known; known are",
