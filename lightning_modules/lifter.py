@@ -105,6 +105,11 @@ class Lifter(nn.Module):
         return self.network.causal  # type: ignore[return-value]  # checked when made
 
     @property
+    def normalises_over_time(self) -> bool:
+        """Whether the network takes whole sequences only, one in a call. It need not say so if it does not."""
+        return getattr(self.network, "normalises_over_time", False)
+
+    @property
     def device(self) -> torch.device:
         """Where the weights are."""
         return self.feature_mean.device

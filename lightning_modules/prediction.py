@@ -78,7 +78,7 @@ def _network_input(lifter: Lifter, sequence: PoseSequence, flip: bool) -> tuple[
         )
     if sequence.camera is None:
         raise DataError(f"{sequence.name}: has no camera; the lifter needs its intrinsics (fx, fy, cx, cy)")
-    if _over_time(lifter) and len(sequence) == 1:
+    if lifter.normalises_over_time and len(sequence) == 1:
         raise DataError(f"{sequence.name}: has a single frame; a network with norm=instance needs at least 2")
     check_finite(f"{sequence.name}: detections", sequence.keypoints_2d)
     check_finite(f"{sequence.name}: scores", sequence.confidence)
@@ -94,11 +94,6 @@ def _network_input(lifter: Lifter, sequence: PoseSequence, flip: bool) -> tuple[
     return padded, [view for _, view in encoded]
 
 
-def _over_time(lifter: Lifter) -> bool:
-    """Whether the network normalises over time, so that people must not share a call."""
-    return getattr(lifter.network, "norm", None) == "instance"
-
-
 def _run(lifter: Lifter, views: list[Tensor], frames_per_call: int) -> list[Tensor]:
     """Network outputs (1 or 2, T, O) of each padded input, standardised, float32."""
     dtype = lifter.feature_mean.dtype
@@ -107,7 +102,7 @@ def _run(lifter: Lifter, views: list[Tensor], frames_per_call: int) -> list[Tens
         return lifter(features.to(dtype)).float()
 
     context = lifter.receptive_field - 1
-    if _over_time(lifter):
+    if lifter.normalises_over_time:  # people must not share a call
         return [network(view) for view in views]
     outputs: list[Tensor] = [torch.empty(0)] * len(views)
     for group in _groups([view.shape[1] - context for view in views], frames_per_call, context):

@@ -51,10 +51,9 @@ class LifterTraining(pl.LightningModule):
         monitor: str = "val/mpjpe_mm",
     ):
         super().__init__()
-        norm = getattr(lifter.network, "norm", "batch")
-        if norm != "batch":
+        if lifter.normalises_over_time:
             raise ConfigError(
-                f"norm={norm}: such a network can be loaded, not trained, because training windows have "
+                "norm=instance: such a network can be loaded, not trained, because training windows have "
                 "a single output frame; use norm=batch"
             )
         if not bool(lifter.feature_std.isfinite().all() and lifter.target_std.isfinite().all()):

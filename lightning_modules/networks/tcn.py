@@ -83,6 +83,11 @@ class TemporalConvNet(nn.Module):
             raise ConfigError(f"norm={self.norm}: must be one of {', '.join(NORMS)}")
 
     @property
+    def normalises_over_time(self) -> bool:
+        """Whether it takes whole sequences only, one in a call, because it normalises each over its frames."""
+        return self.norm == "instance"
+
+    @property
     def receptive_field(self) -> int:
         """Frames that one output depends on."""
         return prod(self.filter_widths)
