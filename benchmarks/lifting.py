@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -46,7 +47,7 @@ def random_lifter(network: dict) -> Lifter:
 
 def plain_lift(lifter: Lifter, sequences: list[PoseSequence]) -> list[Tensor]:
     """What `lift` gives, (T, 17, 3) each, by the network's own forward, one person and one view at a time."""
-    half = lifter.network.receptive_field // 2
+    half = lifter.receptive_field // 2
     results = []
     with torch.inference_mode():
         for one in sequences:
@@ -84,7 +85,7 @@ def _frames(lifter: Lifter, size: float, count: int) -> Iterator[Figure]:
         "the network's convolutions, person by person", 1 / theirs, theirs / ours, peak.mib,
     )  # fmt: skip
     seconds, flops_per_s = beside_the_peak(lambda: lift(lifter, people), ROUNDS)
-    limit = flops_per_s / (2 * flops_per_frame(lifter.network))
+    limit = flops_per_s / (2 * flops_per_frame(cast(TemporalConvNet, lifter.network)))
     yield Figure(
         "lifting/fraction of the peak", size, count, "frames", count / seconds, "frames/s",
         "its matrix products at the peak just then", limit, count / seconds / limit,

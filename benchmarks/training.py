@@ -16,6 +16,7 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from math import prod
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -56,7 +57,7 @@ class Training:
 
     def step(self, batch: dict[str, Tensor]) -> None:
         """Forward, loss, backward, optimiser."""
-        predicted = self.lifter.network.forward_strided(batch["features"])[:, 0]
+        predicted = self.lifter.windows(batch["features"])[:, 0]
         loss = torch.nn.functional.l1_loss(predicted, batch["targets"])
         self.optimiser.zero_grad()
         loss.backward()
@@ -89,7 +90,7 @@ def flops_per_window(network: TemporalConvNet) -> int:
 
 
 def _feeding(trainer: Training, size: float, frames: int, batch: int) -> Iterator[Figure]:
-    field = trainer.lifter.network.receptive_field
+    field = trainer.lifter.receptive_field
     sequences = random_sequences(frames)
     with PeakMemory() as peak:
         table = FrameTable(sequences, field, flip=True)
@@ -108,13 +109,13 @@ def _feeding(trainer: Training, size: float, frames: int, batch: int) -> Iterato
 
 
 def _step(trainer: Training, size: float, windows: int) -> Figure:
-    field = trainer.lifter.network.receptive_field
+    field = trainer.lifter.receptive_field
     batch = {"features": torch.randn(windows, field, 42), "targets": torch.randn(windows, 51)}
     trainer.step(batch)  # makes the optimiser's state, which stays
     with PeakMemory() as peak:
         trainer.step(batch)
     seconds, flops_per_s = beside_the_peak(lambda: trainer.step(batch), ROUNDS)
-    limit = flops_per_s / flops_per_window(trainer.lifter.network)
+    limit = flops_per_s / flops_per_window(cast(TemporalConvNet, trainer.lifter.network))
     return Figure(
         "training/step", size, windows, "windows in a batch", windows / seconds, "windows/s",
         "its matrix products at the peak just then", limit, windows / seconds / limit, peak.mib,

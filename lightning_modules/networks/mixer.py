@@ -1,4 +1,4 @@
-"""A gated mixer: filters over time in each channel, then a gated layer across channels, both with residuals.
+"""A gated mixer: after a first convolution, filters over time in each channel and gated layers across channels.
 
 Like `tcn` it is one set of weights in two forms, `forward` over whole sequences with dilated filters and
 `forward_strided` over training windows, which computes nothing but what leads to their single output. Filters over time
@@ -24,7 +24,8 @@ class GatedMixer(nn.Module):
 
     n_features, n_targets: columns of input and output, F and O.
     channels: width of the hidden layers. expansion: the gated layer inside a block is so many times as wide.
-    filter_widths: odd widths of the blocks' filters over time; the receptive field is their product.
+    filter_widths: odd widths of the first convolution and of each block's filters; the receptive field is their
+    product. A block of width 1 looks at no other frame.
     dropout: probability after each block.
     causal: an output is about the last frame of its window instead of the centre one.
 
@@ -41,7 +42,7 @@ class GatedMixer(nn.Module):
         n_features: int,
         n_targets: int,
         channels: int = 256,
-        filter_widths: Sequence[int] = (9, 9, 1),
+        filter_widths: Sequence[int] = (9, 1, 9, 1),
         expansion: float = 2.0,
         dropout: float = 0.1,
         causal: bool = False,
@@ -57,10 +58,10 @@ class GatedMixer(nn.Module):
         if not 0 < len(widths) <= _MAX_WIDTHS or not all(isinstance(w, int) and w > 0 and w % 2 for w in widths):
             raise ConfigError(f"filter_widths={filter_widths}: must be 1 to {_MAX_WIDTHS} positive odd numbers")
         self.causal, self.receptive_field, self.n_features = causal, prod(widths), n_features
-        self.stem = nn.Linear(n_features, channels)
+        self.stem = nn.Conv1d(n_features, channels, widths[0])
         self.blocks = nn.ModuleList()
-        dilation = 1
-        for width in widths:
+        dilation = widths[0]
+        for width in widths[1:]:
             self.blocks.append(_Block(channels, max(1, round(expansion * channels)), width, dilation, dropout, causal))
             dilation *= width
         self.norm, self.head = nn.LayerNorm(channels), nn.Linear(channels, n_targets)
@@ -70,7 +71,7 @@ class GatedMixer(nn.Module):
         check_shape("features", features, ("B", "T", self.n_features))
         if features.shape[1] < self.receptive_field:
             raise ShapeError("features", ("B", f"at least {self.receptive_field}", self.n_features), features.shape)
-        hidden = self.stem(features)
+        hidden = self.stem(features.transpose(1, 2)).transpose(1, 2)
         for block in self.blocks:
             hidden = block(hidden)
         return self.head(self.norm(hidden))
@@ -78,7 +79,9 @@ class GatedMixer(nn.Module):
     def forward_strided(self, windows: Tensor) -> Tensor:
         """Windows of exactly the receptive field: (B, receptive_field, F) -> (B, 1, O)."""
         check_shape("windows", windows, ("B", self.receptive_field, self.n_features))
-        hidden = self.stem(windows)
+        width = self.stem.kernel_size[0]
+        groups = windows.unflatten(1, (-1, width)).flatten(2)
+        hidden = functional.linear(groups, self.stem.weight.transpose(1, 2).flatten(1), self.stem.bias)
         for block in self.blocks:
             hidden = block.strided(hidden)  # type: ignore[operator]  # a _Block
         return self.head(self.norm(hidden))
