@@ -5,8 +5,11 @@ stands for left and right in the convention's spelling. Names are compared witho
 namespace (`mixamorig:LeftUpLeg` is `leftupleg`). The head's top is the head's end site; where a file has none, or one
 of no length, it is put on the line from neck to head. Another convention is one more table.
 
-The CMU table is exact: it is the one by which the clips in MuPoTS-17 that this project was developed with were made.
-The others follow it: `spine` two thirds of the way from hip to neck, `head` where the head bone starts.
+Skeletons of the CMU database (ASF, and its BVH conversions, which keep the bone `lowerback` and the `HipJoint`s) are
+then brought to the joints that people are annotated with, by `_annotated`: their `radius` ends at two thirds of the
+forearm, their root lies above and behind the middle of the hips, their neck below the shoulders. The trunk of other
+skeletons is taken as the file has it, since each exporter places it in a way of its own: `spine` about two thirds of
+the way from hip to neck, `head` where the head bone starts.
 """
 
 from __future__ import annotations
@@ -28,6 +31,10 @@ Source = str | tuple[str, ...]
 _HEAD_OF_LEG = 0.22
 #: An end site nearer to the head than this fraction of the leg says nothing.
 _NO_LENGTH = 0.05
+#: From elbow to wrist, in lengths of CMU's radius.
+_FOREARM_OF_RADIUS = 1.5
+#: Names that only skeletons of the CMU database have, plain. The Poser conversion has them too.
+_CMU_ONLY = {"lowerback", "lhipjoint", "rhipjoint"}
 
 
 def _table(sides: tuple[str, str], limbs: Mapping[str, str], trunk: Mapping[str, Source]) -> dict[str, Source]:
@@ -113,7 +120,8 @@ def to_mupots(motion: Motion, source: Path | str) -> np.ndarray:
     for joint, column in columns.items():
         if column is not None:
             poses[:, MUPOTS_17.index(joint)] = motion.positions[:, column]
-    return _with_head_top(poses)
+    poses = _with_head_top(poses)
+    return _annotated(poses) if set(index) >= _CMU_ONLY else poses
 
 
 def _plain(name: str) -> str:
@@ -142,3 +150,28 @@ def _with_head_top(poses: np.ndarray) -> np.ndarray:
         along = along / np.maximum(np.linalg.norm(along, axis=-1, keepdims=True), 1e-9)
         poses[:, MUPOTS_17.index("head_top")] = joint("head") + _HEAD_OF_LEG * leg * along
     return poses
+
+
+def _annotated(poses: np.ndarray) -> np.ndarray:
+    """Poses (T, 17, 3) with CMU's joints -> the wrists and trunk joints of MPI-INF-3DHP and MuPoTS-3D.
+
+    The fractions were read off annotations of real frames of four people; `hip` is the middle of the hip joints.
+    """
+    found = {name: poses[:, MUPOTS_17.index(name)] for name in MUPOTS_17.names}
+    bone = found["head"] - found["neck"]
+    hip = (found["left_hip"] + found["right_hip"]) / 2
+    neck = found["neck"] + 0.31 * bone
+    placed = {
+        "hip": hip,
+        "spine": hip + 0.48 * (neck - hip),
+        "neck": neck,
+        "head": found["neck"] + 0.83 * bone,
+        "head_top": found["head_top"] + 0.6 * (found["head_top"] - found["head"]),
+    }
+    for side in ("left", "right"):
+        elbow = found[f"{side}_elbow"]
+        placed[f"{side}_wrist"] = elbow + _FOREARM_OF_RADIUS * (found[f"{side}_wrist"] - elbow)
+    annotated = poses.copy()
+    for name, positions in placed.items():
+        annotated[:, MUPOTS_17.index(name)] = positions
+    return annotated

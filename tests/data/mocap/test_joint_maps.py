@@ -41,7 +41,7 @@ def scattered(names: list[str]) -> Motion:
             {"spine": "mixamorig:Spine2", "head_top": "mixamorig:HeadTop_End", "left_ankle": "mixamorig:LeftFoot"},
         ),
         (NEURON, {"spine": "Spine2", "left_elbow": "LeftForeArm", "right_knee": "RightLeg", "hip": "Hips"}),
-        (CMU_POSER, {"spine": "Chest2", "neck": "lowerneck", "left_shoulder": "LeftShoulder"}),
+        (CMU_POSER, {"left_hip": "LeftHip", "left_elbow": "LeftElbow", "left_shoulder": "LeftShoulder"}),
         (list(MUPOTS_17.names), {name: name for name in MUPOTS_17.names}),
     ],
 )
@@ -51,6 +51,19 @@ def test_every_naming_finds_its_joints(names, expected):
     assert poses.shape == (2, 17, 3) and np.isfinite(poses).all()
     for joint, source in expected.items():
         np.testing.assert_array_equal(poses[:, MUPOTS_17.index(joint)], motion.positions[:, names.index(source)])
+
+
+def test_only_the_cmu_skeleton_has_its_wrists_and_trunk_moved():
+    moved, kept = (
+        scattered([name for name in CMU_POSER if name not in drop]) for drop in ((), ("LHipJoint", "RHipJoint"))
+    )
+    for motion, is_cmu in ((moved, True), (kept, False)):
+        at = {name: motion.positions[:, i] for i, name in enumerate(motion.names)}
+        poses = to_mupots(motion, "file")
+        wrist = at["LeftElbow"] + (1.5 if is_cmu else 1) * (at["LeftWrist"] - at["LeftElbow"])
+        hip = (at["LeftHip"] + at["RightHip"]) / 2 if is_cmu else at["Hips"]
+        np.testing.assert_allclose(poses[:, MUPOTS_17.index("left_wrist")], wrist, atol=1e-12)
+        np.testing.assert_allclose(poses[:, MUPOTS_17.index("hip")], hip, atol=1e-12)
 
 
 def test_a_head_without_an_end_is_extended_from_the_neck(write_bvh, person, standing):
