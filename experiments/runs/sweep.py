@@ -6,7 +6,8 @@ Hydra ends a sweep, without calling back, as soon as a job raises. So a job that
 run in other processes or on other machines: each notes where it works in a file of its command's own.
 
 A row is finished when its folder holds a complete `metrics.json` beside a `config.yaml` that says the same as the row's
-configuration in everything that decides numbers. Imported at the start of every run: nothing heavy up here.
+configuration in everything that decides numbers, and an `inputs.json` that names the files and the code that are there
+now. A row that is stale says why and is computed again. Imported at the start of every run: nothing heavy up here.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from experiments.runs.hashing import deciding_settings
+from experiments.runs.inputs import changes, inputs_of
 from experiments.runs.run_dir import run_folder
 from fileio.json_yaml import load_object, read_yaml, write_json
 from pose.errors import ConfigError, DataError, PoseError
@@ -36,6 +38,8 @@ log = logging.getLogger(__name__)
 
 #: What the callback leaves beside the table, for `experiment=tables`.
 SWEEP_FILE = "sweep.json"
+#: What a row read, as digests.
+INPUTS_FILE = "inputs.json"
 
 
 class Finished(Exception):
@@ -53,9 +57,20 @@ def skip_if_finished(cfg: DictConfig) -> None:
         return
     folder = run_folder()
     (folder / "failed.json").unlink(missing_ok=True)  # of another sweep that had this row until now
+    inputs = inputs_of(cfg)
     if not cfg.fresh and (folder / "metrics.json").is_file() and _same(folder / "config.yaml", cfg):
-        raise Finished
+        if not (changed := changes(_noted(folder / INPUTS_FILE), inputs)):
+            raise Finished
+        log.warning("computed again, changed since it was finished: %s (%s)", ", ".join(changed), folder)
     (folder / "metrics.json").unlink(missing_ok=True)
+    write_json(folder / INPUTS_FILE, inputs)
+
+
+def _noted(path: Path) -> dict[str, Any] | None:
+    try:
+        return load_object(path) if path.is_file() else None
+    except DataError:  # damaged
+        return None
 
 
 def _same(path: Path, cfg: DictConfig) -> bool:

@@ -222,7 +222,7 @@ SHORT = {
     "refine": ["predictions={file}"],
 }  # fmt: skip
 #: These are of one data set or video; tests/experiments/tasks runs them.
-ALONE = {"tables", "prepare", "predict", "pretrain_mocap"}
+ALONE = {"tables", "prepare", "predict", "pretrain_mocap", "export"}
 
 
 @pytest.fixture(scope="module")
@@ -258,3 +258,17 @@ def test_both_coordinates_of_every_experiment(sweep, predictions: Path, experime
     assert " normal " in table and " universal " in table
     found = {json.loads(path.read_text())["coordinates"] for path in done.folder.rglob("metrics.json")}
     assert found == {"normal", "universal"}
+
+
+def test_a_row_whose_predictions_changed_is_computed_again(sweep, predictions: Path, tmp_path: Path) -> None:
+    given = tmp_path / "given.npz"
+    given.write_bytes(predictions.read_bytes())
+    words = ["-m", "experiment=evaluate", f"predictions={given}", "size=tiny", "logger=csv"]
+    assert counts(sweep(*words).output) == (1, 0, 1, 0)
+    assert counts(sweep(*words).output) == (1, 1, 0, 0)
+    with np.load(given) as found:
+        arrays = dict(found)
+    np.savez(given, **{**arrays, "poses_3d": arrays["poses_3d"] + 50.0})
+    stale = sweep(*words)
+    assert counts(stale.output) == (1, 0, 1, 0)
+    assert "computed again, changed since it was finished: predictions (" in stale.output
