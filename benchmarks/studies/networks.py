@@ -137,7 +137,7 @@ def table_of(results: list[Result]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--datasets", type=Path, required=True, help="the folder that holds Mocap/")
-    parser.add_argument("--seconds", type=float, default=300, help="CPU time of a training")
+    parser.add_argument("--seconds", type=float, default=120, help="CPU time of a training")
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--videos", type=int, default=100, help="of the set, to train on")
     options = parser.parse_args()
