@@ -73,9 +73,9 @@ class LifterTraining(pl.LightningModule):
         loss = self._loss(predicted, batch["targets"], self.lifter.target_standardiser)
         if not bool(loss.isfinite()):
             raise DataError(
-                f"train/loss is {float(loss)} in step {self.global_step} of epoch {self.current_epoch}: the training "
-                "diverged; use a smaller model.optimizer.lr or trainer.gradient_clip_val=1, then run again: it goes on "
-                "from the epoch before"
+                f"train/loss is {float(loss.detach())} in step {self.global_step} of epoch {self.current_epoch}: "
+                "the training diverged; use a smaller model.optimizer.lr or trainer.gradient_clip_val=1, then run "
+                "again: it goes on from the epoch before"
             )
         self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(predicted))
         return loss

@@ -26,7 +26,7 @@ from data.synthetic.settings import SyntheticSettings, synthetic_fingerprint
 from data.training.windows import EpochSampler, FrameTable, training_loader, window_offsets
 from pose.coordinates import Coordinates, check_coordinates
 from pose.errors import ConfigError, check_number
-from pose.features import Features
+from pose.features import Features, Standardiser
 from pose.metrics.mpi_inf_3dhp import scored_sequences
 from pose.sequence import PoseSequence
 
@@ -46,7 +46,8 @@ class LifterDataModule(pl.LightningDataModule, ABC):
     augment_depth: double the set by copies at other distances; flip: mirror each window with probability 0.5.
     undetected: learn frames without a detection too, where a frame of their window has one.
     windows_per_epoch: at most so many windows in an epoch, drawn again each time; None: every one.
-    features: what features and targets are; None: the published ones.
+    features: what features and targets are; None: the published ones. standardisers: of both, those of a lifter that
+    is trained on; None: fitted to this set.
 
     Raises ConfigError for values outside these.
     """
@@ -66,6 +67,7 @@ class LifterDataModule(pl.LightningDataModule, ABC):
         undetected: bool = False,
         windows_per_epoch: int | None = None,
         features: Features | None = None,
+        standardisers: tuple[Standardiser, Standardiser] | None = None,
     ):
         super().__init__()
         check_number("batch_size", batch_size, 1, whole=True)
@@ -78,7 +80,7 @@ class LifterDataModule(pl.LightningDataModule, ABC):
         self.receptive_field, self.causal = receptive_field, causal
         self.batch_size, self.seed = batch_size, seed
         self.augment_depth, self.flip, self.undetected = augment_depth, flip, undetected
-        self.windows_per_epoch, self.features = windows_per_epoch, features
+        self.windows_per_epoch, self.features, self.standardisers = windows_per_epoch, features, standardisers
         self._table: FrameTable | None = None
         self._fps: float | None = None
         self._validation: list[PoseSequence] | None = None
@@ -125,7 +127,7 @@ class LifterDataModule(pl.LightningDataModule, ABC):
         self._fps = rates.most_common(1)[0][0] if rates else None
         return FrameTable(
             sequences, self.receptive_field, self.causal, self.augment_depth, self.flip, self.seed, self.undetected,
-            self.features,
+            self.features, self.standardisers,
         )  # fmt: skip
 
     @property

@@ -51,9 +51,10 @@ class FrameTable(Dataset):
     flip: keep the mirrored frames as well, for `gather(..., flipped)`.
     undetected: also learn frames without a detection where a frame of their window has one. Published lifters don't.
     kind: what features and targets are; None: the published ones.
+    standardisers: of features and targets, those of a lifter that is trained on; None: fitted to this set.
 
     features (R, F), targets (R, O): standardised rows, the N plain ones, then the N mirrored ones.
-    feature_standardiser, target_standardiser: fitted to the N plain rows, undetected ones included.
+    feature_standardiser, target_standardiser: given, or fitted to the N plain rows, undetected ones included.
     centres (M,): rows with an annotation and a valid detection, the windows' target frames.
 
     Raises DataError for no or unusable sequences, MismatchError for mixed coordinates or other joint sets.
@@ -69,6 +70,7 @@ class FrameTable(Dataset):
         seed: int = 0,
         undetected: bool = False,
         kind: Features | None = None,
+        standardisers: tuple[Standardiser, Standardiser] | None = None,
     ):
         one_coordinates(sequences)
         self.flip, self.causal, self.kind = flip, causal, kind or PublishedFeatures()
@@ -101,7 +103,7 @@ class FrameTable(Dataset):
                 )
             row = end
         self.centres = usable.nonzero()[:, 0]
-        self._standardise()
+        self._standardise(standardisers)
 
     def _fill(self, row: int, end: int, sequence: PoseSequence, scale: float) -> None:
         """Write the rows of one sequence, moved to `scale` times its distance, plain and mirrored."""
@@ -126,10 +128,11 @@ class FrameTable(Dataset):
         last = (frames + self.offsets[-1] + 1).clamp(0, length)
         return found[last] > found[first]
 
-    def _standardise(self) -> None:
+    def _standardise(self, given: tuple[Standardiser, Standardiser] | None) -> None:
         """In place, the set is large; mirrored rows use the mean and std of the plain ones."""
-        self.feature_standardiser = Standardiser.fit(self.features[: self.n_frames])
-        self.target_standardiser = Standardiser.fit(self.targets[: self.n_frames])
+        plain = (self.features[: self.n_frames], self.targets[: self.n_frames])
+        fitted = given or (Standardiser.fit(plain[0]), Standardiser.fit(plain[1]))
+        self.feature_standardiser, self.target_standardiser = fitted
         for rows, fitted in ((self.features, self.feature_standardiser), (self.targets, self.target_standardiser)):
             rows.sub_(fitted.mean).div_(fitted.std)
 

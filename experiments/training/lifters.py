@@ -17,12 +17,14 @@ all the same, since batch normalisation and dropout work on each part by itself.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
@@ -35,7 +37,7 @@ from experiments.training.devices import Plan, plan
 from experiments.training.ranks import CURVES_FILE, LineLogger, train_in_processes
 from fileio.json_yaml import load_object, write_json
 from fileio.locks import waiting_for
-from pose.errors import MismatchError
+from pose.errors import ConfigError, MismatchError
 
 if TYPE_CHECKING:
     from data.training.datamodules import LifterDataModule
@@ -71,7 +73,11 @@ def obtain(cfg: DictConfig, logger: Any = None) -> tuple[Lifter, str]:
 
 
 def train(cfg: DictConfig, logger: Any = None) -> tuple[Path, dict[str, Any]]:
-    """Train the lifter of this configuration unless it is there; its folder and the content of done.json."""
+    """Train the lifter of this configuration unless it is there; its folder and the content of done.json.
+
+    With `checkpoint=` the training starts from that lifter's weights, and network, features and standardisation are its
+    own.
+    """
     split = plan(cfg.trainer, cfg.data.batch_size)
     module, spec, digest = _hash_spec(cfg, split)
     folder = Path(cfg.paths.lifters) / digest
@@ -112,6 +118,9 @@ def _hash_spec(cfg: DictConfig, split: Plan) -> tuple[LifterDataModule, dict[str
     from lightning_modules.lifter import TRAINING_CODE_VERSION
 
     model: Any = OmegaConf.to_container(cfg.model, resolve=True)
+    start = _start(cfg)
+    if start is not None:
+        model |= {"features": start.settings.get("features"), "network": start.settings["network"]}
     features = make_features(model["features"])
     with torch.device("meta"):
         network: Any = make_network(model["network"], features)
@@ -119,6 +128,7 @@ def _hash_spec(cfg: DictConfig, split: Plan) -> tuple[LifterDataModule, dict[str
         module = data_module(
             cfg,
             features=features,
+            standardisers=None if start is None else (start.feature_standardiser, start.target_standardiser),
             receptive_field=network.receptive_field,
             causal=network.causal,
             coordinates=cfg.coordinates,
@@ -133,15 +143,38 @@ def _hash_spec(cfg: DictConfig, split: Plan) -> tuple[LifterDataModule, dict[str
         "seed": cfg.seed,
         # The fingerprint says it for the settings of synthetic data.
         "data": {key: value for key, value in settings["data"].items() if key != "settings"},
-        "model": _model_in_hash(settings["model"]),
+        "model": _model_in_hash(model),
         "trainer": settings["trainer"],
     }
+    if start is not None:
+        spec["start"] = _digest(start)
     callbacks = {name: value for name, value in settings["callbacks"].items() if _changes_weights(value)}
     if callbacks:
         spec["callbacks"] = callbacks
     if settings["code"]:
         spec["code"] = settings["code"]
     return module, spec, short_hash(spec)
+
+
+def _start(cfg: DictConfig) -> Lifter | None:
+    """The lifter whose weights the training starts from. ConfigError where the command names another network too."""
+    from lightning_modules.checkpoint import load_lifter
+
+    if cfg.checkpoint is None:
+        return None
+    for word in HydraConfig.get().overrides.task if HydraConfig.initialized() else []:
+        key = word.lstrip("+~").split("=")[0]
+        if key in ("model", "network", "features") or key.startswith(("model.network", "model.features")):
+            raise ConfigError(f"{word}: network and features are those of checkpoint={cfg.checkpoint}; leave it out")
+    return load_lifter(cfg.checkpoint, coordinates=cfg.coordinates)
+
+
+def _digest(lifter: Lifter) -> str:
+    """Of its weights and statistics, wherever they were read from."""
+    digest = hashlib.sha256()
+    for name, value in sorted(lifter.state_dict().items()):
+        digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:12]
 
 
 def _model_in_hash(model: dict[str, Any]) -> dict[str, Any]:
@@ -202,7 +235,9 @@ def _fit(
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     settings: Any = OmegaConf.to_container(cfg.model, resolve=True)
     network, features = settings.pop("network"), settings.pop("features")
-    model = instantiate(settings, _convert_="all")
+    model, start = instantiate(settings, _convert_="all"), _start(cfg)
+    if start is not None:
+        network, features = start.settings["network"], start.settings.get("features")
     lifter = Lifter(
         network,
         coordinates=cfg.coordinates,
@@ -213,9 +248,12 @@ def _fit(
         feature_standardiser=module.table.feature_standardiser,
         target_standardiser=module.table.target_standardiser,
     )
+    if start is not None:
+        lifter.load_state_dict(start.state_dict())
     log.info(
-        "training on %s: %d frames, %d epochs%s, in %s",
-        module.train_name, len(module.table), cfg.trainer.max_epochs, ", continued" if last.exists() else "", folder,
+        "training on %s: %d frames, %d epochs%s%s, in %s",
+        module.train_name, len(module.table), cfg.trainer.max_epochs,
+        "" if start is None else f", from {cfg.checkpoint}", ", continued" if last.exists() else "", folder,
     )  # fmt: skip
     with stage("training"):
         trainer.fit(
