@@ -1,4 +1,6 @@
-"""File names on the command line, which Hydra's grammar does not take as they are: spaces, brackets, umlauts, "=".
+"""Words of the command line before Hydra sees them: file names as they are, and modules beside a `--config-dir`.
+
+File names on the command line, which Hydra's grammar does not take as they are: spaces, brackets, umlauts, "=".
 
 A shell gives `input=my video (1).mp4`; Hydra needs `input="my video (1).mp4"`. Imports nothing heavy.
 """
@@ -15,6 +17,23 @@ PATHS = {"input", "predict.input", "checkpoint", "predictions", "runs", "tables.
 #: What Hydra reads as it is: no number, no list, nothing beyond ASCII.
 _PLAIN = re.compile(r"[A-Za-z/.][\w/.\-+]*", re.ASCII)
 _SEVERAL = re.compile(r"[,\[\]{}]")
+
+
+def find_modules(words: Sequence[str]) -> None:
+    """Let this process and those it starts import what lies in the folder given as `--config-dir`."""
+    for before, word in zip(["", *words], words, strict=False):
+        option, _, value = word.partition("=")
+        folder = (
+            value
+            if option in ("--config-dir", "-cd") and value
+            else word
+            if before in ("--config-dir", "-cd")
+            else None
+        )
+        if folder is not None:
+            place = os.path.abspath(folder)
+            sys.path.insert(1, place)
+            os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [place, os.environ.get("PYTHONPATH")]))
 
 
 def hydra_words(words: Sequence[str]) -> list[str]:

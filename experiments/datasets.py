@@ -23,7 +23,8 @@ from pose.errors import ConfigError, DataError
 
 log = logging.getLogger(__name__)
 
-#: Folders below paths.datasets of each choice of `data` and `test`; synthetic data need none.
+#: Folders below paths.datasets of each choice of `data` and `test`; synthetic data need none, and a set of the user's
+#: own looks for its files itself.
 FOLDERS = {
     "mpi_inf_3dhp": ("Mpi3DHP",),
     "muco_temp": ("MucoTemp", "Mpi3DHP"),
@@ -37,7 +38,7 @@ FOLDERS = {
 def resolve(cfg: DictConfig, trains: bool, tests: bool) -> DictConfig:
     """The configuration to go on with: `cfg`, or the same command on synthetic data. See the module's docstring."""
     needed = ([cfg.data] if trains else []) + ([cfg.test] if tests else [])
-    folders = {folder for group in needed for folder in FOLDERS[group.name]}
+    folders = {folder for group in needed for folder in FOLDERS.get(group.name, ())}
     if cfg.data.require_real and any(group.name == "synthetic" for group in needed):
         raise ConfigError("data.require_real=true: data=synthetic or test=synthetic is chosen; choose real data sets")
     if not folders:
@@ -72,7 +73,7 @@ def data_module(cfg: DictConfig, **more: Any):
 
 def evaluation_reader(cfg: DictConfig):
     """The reader of `cfg.test` in its folder below `paths.datasets`."""
-    return _build(cfg.test, root=str(datasets_root(cfg).joinpath(*FOLDERS[cfg.test.name][:1])))
+    return _build(cfg.test, root=str(datasets_root(cfg).joinpath(*FOLDERS.get(cfg.test.name, ())[:1])))
 
 
 def _build(group: DictConfig, **more: Any) -> Any:

@@ -22,21 +22,34 @@ PREFIX = "builtin:"
 _SETTINGS = "lifter"
 
 
+#: Lifters of universal coordinates that are those of normal ones, each person scaled by one factor.
+_SCALED = {"mocap_universal": "mocap_normal"}
+
+
 def builtin_names() -> list[str]:
     """Names that `checkpoint=builtin:NAME` takes, sorted.
 
     >>> builtin_names()
-    ['mocap_normal', 'mocap_normal_causal', 'mocap_universal', 'mocap_universal_causal']
+    ['mocap_normal', 'mocap_normal_causal', 'mocap_universal']
     """
-    return sorted(path.stem for path in WEIGHTS.glob("*.safetensors"))
+    files = {path.stem for path in WEIGHTS.glob("*.safetensors")}
+    return sorted(files | {name for name, normal in _SCALED.items() if normal in files})
 
 
-def builtin_path(name: str) -> Path:
-    """The file of the lifter of that name; ConfigError listing the names if there is none."""
+def load_builtin(name: str) -> tuple[Path, dict[str, Tensor], dict[str, Any]]:
+    """File, weights and settings of the lifter of that name; ConfigError listing the names if there is none."""
+    path = _path(name)
+    state, settings = unpack(path)
+    if name in _SCALED:
+        settings = {**settings, "coordinates": "universal", "scaled": True}
+    return path, state, settings
+
+
+def _path(name: str) -> Path:
     if name not in builtin_names():
         there = ", ".join(builtin_names()) or "none"
         raise ConfigError(f"checkpoint={PREFIX}{name}: no such lifter; there are {there}")
-    return WEIGHTS / f"{name}.safetensors"
+    return WEIGHTS / f"{_SCALED.get(name, name)}.safetensors"
 
 
 def pack(state: dict[str, Tensor], settings: dict[str, Any]) -> bytes:

@@ -21,7 +21,7 @@ from fileio.json_yaml import load_object, write_json
 from fileio.limits import check_count
 from fileio.pickle_reader import read_pickle, write_pickle
 from fileio.torch_reader import load_tensors, write_tensors
-from lightning_modules.builtin import PREFIX, builtin_path, pack, unpack
+from lightning_modules.builtin import PREFIX, load_builtin, pack, unpack
 from lightning_modules.components import trust
 from lightning_modules.lifter import Lifter
 from lightning_modules.networks.tcn import TemporalConvNet
@@ -59,7 +59,17 @@ def load_lifter(path: str | Path, coordinates: str | None = None, plugins: Itera
     ('normal', 25, 81)
     """
     trust(plugins)
-    path = builtin_path(str(path).removeprefix(PREFIX)) if str(path).startswith(PREFIX) else Path(path)
+    if str(path).startswith(PREFIX):
+        file, state, settings = load_builtin(str(path).removeprefix(PREFIX))
+        lifter = _lifter(file, settings, state)
+    else:
+        lifter = _load_file(Path(path))
+    if coordinates is not None:
+        same_coordinates(f"checkpoint={path}", lifter.coordinates, coordinates)
+    return lifter.eval()
+
+
+def _load_file(path: Path) -> Lifter:
     if path.is_dir() and (path / RUN_FILE).is_file():
         path = _lifter_folder(path / RUN_FILE)
     if path.is_file() and path.suffix == ".safetensors":
@@ -79,9 +89,7 @@ def load_lifter(path: str | Path, coordinates: str | None = None, plugins: Itera
             f"checkpoint={path}: {found}; give builtin:NAME, a published checkpoint folder, a run folder of this "
             "project, a .ckpt or a .safetensors file"
         )
-    if coordinates is not None:
-        same_coordinates(f"checkpoint={path}", lifter.coordinates, coordinates)
-    return lifter.eval()
+    return lifter
 
 
 def save_lifter(path: str | Path, lifter: Lifter) -> None:

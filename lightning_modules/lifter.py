@@ -30,6 +30,7 @@ class Lifter(nn.Module):
     joints_2d, joints_3d: names of the joint sets of input and output.
     training: the configuration it was trained with, plain values, for the record.
     seed: start of the random streams of its training.
+    scaled: it predicts normal coordinates, and `lift` scales each person by one factor to the universal actor.
     features: their `_target_` and its arguments; None: the published ones.
     feature_standardiser, target_standardiser: of the training set; needed to train or predict, a checkpoint brings its
     own.
@@ -55,6 +56,7 @@ class Lifter(nn.Module):
         joints_3d: str = MUPOTS_17.name,
         training: dict[str, Any] | None = None,
         seed: int = 0,
+        scaled: bool = False,
         features: dict[str, Any] | None = None,
         feature_standardiser: Standardiser | None = None,
         target_standardiser: Standardiser | None = None,
@@ -71,7 +73,9 @@ class Lifter(nn.Module):
         self.coordinates: Coordinates = check_coordinates(coordinates)
         self.fps, self.seed = fps, check_number("seed", seed, low=0, whole=True)
         self.joints_2d, self.joints_3d = joints_2d, joints_3d
-        self.training_record = dict(training or {})
+        if scaled and coordinates != "universal":
+            raise ConfigError(f"scaled: is for universal coordinates, not coordinates={coordinates}")
+        self.training_record, self.scaled = dict(training or {}), bool(scaled)
         for name, size, fitted in (
             ("feature", self.features.n_features, feature_standardiser),
             ("target", self.features.n_targets, target_standardiser),
@@ -92,6 +96,7 @@ class Lifter(nn.Module):
             "joints_3d": self.joints_3d,
             "training": self.training_record,
             "seed": self.seed,
+            **({"scaled": True} if self.scaled else {}),
         }
 
     @property

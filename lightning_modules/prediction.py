@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from pose.coordinates import universal_scale
 from pose.errors import DataError, MismatchError, check_finite, check_number
 from pose.features import flip_3d, mirrored
 from pose.joint_sets import MUPOTS_17
@@ -64,6 +65,9 @@ def lift(
     for sequence in sequences:
         # A clone made here is an ordinary tensor, which a refinement can differentiate through.
         poses_3d = next(poses).clone() if len(sequence) else torch.zeros(0, len(MUPOTS_17), 3)
+        if lifter.scaled and len(sequence):
+            seen = sequence.detected if bool(sequence.detected.any()) else slice(None)
+            poses_3d = poses_3d * universal_scale(poses_3d[seen])
         predicted.append(sequence.with_poses(poses_3d.to(sequence.keypoints_2d.device), lifter.coordinates))
     return predicted
 

@@ -41,7 +41,9 @@ def run(folder: Path) -> Callable[[str], Run]:
         out = folder / f"run_{next(count)}"
         place = f"hydra.sweep.dir={out}" if "table_" in command else f"hydra.run.dir={out}"
         small = ["size=tiny", "logger=csv", "refinement=none", place]
-        environment = {**os.environ, "PYTHONPATH": "mine", "WANDB_MODE": "offline", "OMP_NUM_THREADS": "1"}
+        # What exports a lifter has no --config-dir; its modules are found as installed ones are.
+        path = {} if "--config-dir" in command else {"PYTHONPATH": "mine"}
+        environment = {**os.environ, "WANDB_MODE": "offline", "OMP_NUM_THREADS": "1", **path}
         done = subprocess.run(
             [sys.executable, str(REPO / "run.py"), *given, *small, *words],
             cwd=folder, env=environment, capture_output=True, text=True, timeout=300,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from hydra.utils import get_method
 from omegaconf import DictConfig
 
 from pose.errors import ConfigError
@@ -28,6 +29,24 @@ def check_protocol(cfg: DictConfig) -> None:
     for key, allowed in (("people", PEOPLE), ("pairing", PAIRINGS)):
         if cfg.protocol[key] not in allowed:
             raise ConfigError(f"protocol.{key}={cfg.protocol[key]}: must be one of {', '.join(allowed)}")
+
+
+def add_own_metrics(
+    cfg: DictConfig, scores: dict[str, Any], annotated: list[PoseSequence], predicted: Mapping[str, list[PoseSequence]]
+) -> None:
+    """In place: `metrics.NAME` of the configuration, each a function (truth, predictions) -> number.
+
+    Both are lists of people in one order, those that were not predicted left out. ConfigError for what is no number.
+    """
+    for name, metric in cfg.metrics.items():
+        function = get_method(metric.function)
+        for kind, people in predicted.items():
+            found = {person.name: person for person in people}
+            truth = [person for person in annotated if person.name in found]
+            value = function(truth, [found[person.name] for person in truth])
+            if not isinstance(value, float | int):
+                raise ConfigError(f"metrics.{name}: {metric.function} gave a {type(value).__name__}, not a number")
+            scores["metrics"][kind][str(name)] = float(value)
 
 
 def score_mupots(

@@ -38,8 +38,23 @@ COLUMNS = {
 }
 #: Of a whole sequence, so without parts.
 _WHOLE = ("ap_root_25cm_pct", "detected_pct")
+#: Those that the user has added.
+_own: set[str] = set()
 
 SYNTHETIC = "SYNTHETIC DATA: these numbers say nothing about the real data sets."
+
+
+def add_column(name: str, heading: str) -> None:
+    """A metric of the user's own, `metrics.NAME`: its heading ends with the better direction, ↑ or ↓.
+
+    ConfigError for a heading without, and for the name of a metric that there is.
+    """
+    if name in COLUMNS and name not in _own:
+        raise ConfigError(f"metrics.{name}: is a metric of this project; call yours something else")
+    if heading[-1:] not in ("↑", "↓"):
+        raise ConfigError(f"metrics.{name}.heading={heading}: must end with the better direction, ↑ or ↓")
+    COLUMNS[name] = heading
+    _own.add(name)
 
 
 def check_table(settings: Mapping[str, Any]) -> None:
@@ -49,7 +64,7 @@ def check_table(settings: Mapping[str, Any]) -> None:
             metric, slash, part = column.partition("/")
             if metric not in COLUMNS:
                 raise ConfigError(f"table.{key}: {column} is not known; known are {', '.join(COLUMNS)}")
-            parts = () if metric in _WHOLE else PART_NAMES
+            parts = () if metric in _WHOLE or metric in _own else PART_NAMES
             if slash and part not in parts:
                 known = ", ".join(parts) or "none"
                 raise ConfigError(f"table.{key}: {column} is not known; the parts of {metric} are {known}")

@@ -32,7 +32,7 @@ from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, MissingMandatoryValue
 
-from experiments.results.table import check_table
+from experiments.results.table import add_column, check_table
 from experiments.runs.run_dir import owned, run_folder
 from experiments.runs.sweep import Finished, in_sweep, note_failure, skip_if_finished
 from fileio.json_yaml import write_json, write_text
@@ -79,6 +79,8 @@ def _run(cfg: DictConfig) -> Any:
     folder = run_folder()
     log.info("%s -> %s", cfg.name, folder)
     _quieten()
+    for name, metric in cfg.metrics.items():
+        add_column(str(name), metric.heading)
     if "table" in cfg:
         check_table(cfg.table)
     value = instantiate(cfg.task)(cfg)

@@ -19,7 +19,7 @@ from experiments import datasets
 from experiments.loggers import logging_to
 from experiments.progress import stage
 from experiments.results.report import publish
-from experiments.results.scoring import check_protocol, score_mpi_inf_3dhp, score_mupots
+from experiments.results.scoring import add_own_metrics, check_protocol, score_mpi_inf_3dhp, score_mupots
 from experiments.runs.run_dir import run_folder
 from experiments.runs.runner import settle
 from experiments.training import lifters
@@ -98,10 +98,13 @@ def refine_and_score(
         with stage(f"refining by {method.name}"):
             predictions["refined"] = method(lifted).sequences
     if protocol_of(cfg) == "mpi_inf_3dhp":
-        return predictions, score_mpi_inf_3dhp(annotated, predictions)
-    truth = scenes_from_sequences(annotated)
-    scenes = {kind: predicted_scenes(sequences, truth) for kind, sequences in predictions.items()}
-    return predictions, score_mupots(truth, {"given": scenes, "by2d": scenes}, **cfg.protocol)
+        scores = score_mpi_inf_3dhp(annotated, predictions)
+    else:
+        truth = scenes_from_sequences(annotated)
+        scenes = {kind: predicted_scenes(sequences, truth) for kind, sequences in predictions.items()}
+        scores = score_mupots(truth, {"given": scenes, "by2d": scenes}, **cfg.protocol)
+    add_own_metrics(cfg, scores, annotated, predictions)
+    return predictions, scores
 
 
 def _evaluate_file(cfg: DictConfig, annotated: list[PoseSequence], people: list[PoseSequence]) -> dict[str, Any]:
@@ -128,7 +131,9 @@ def _evaluate_file(cfg: DictConfig, annotated: list[PoseSequence], people: list[
             kind: predicted_scenes(_renumbered(sequences), truth) for kind, sequences in kinds.items()
         }
     write_predictions(run_folder() / "predictions.npz", people, **read_facts(cfg.predictions))
-    return {**_about(cfg, None, "none"), **score_mupots(truth, scenes, **cfg.protocol)}
+    scores = score_mupots(truth, scenes, **cfg.protocol)
+    add_own_metrics(cfg, scores, annotated, kinds)
+    return {**_about(cfg, None, "none"), **scores}
 
 
 def _have_keypoints(people: list[PoseSequence]) -> bool:

@@ -10,6 +10,9 @@ from experiments.results.report import publish
 from experiments.runs.runner import settle
 from experiments.training import lifters
 
+#: Training sets that are validated on the MPI-INF-3DHP test set; any other brings its own validation sequences.
+_PUBLISHED = ("mpi_inf_3dhp", "muco_temp", "both")
+
 
 def train(cfg: DictConfig) -> None:
     """Train the lifter of `cfg`, or find it already trained, and report its validation."""
@@ -19,7 +22,7 @@ def train(cfg: DictConfig) -> None:
         _, done = lifters.train(cfg, logger)
         validation = done["validation"]
         result = {
-            "data": "synthetic" if cfg.data.name == "synthetic" else "mpi_inf_3dhp",
+            "data": cfg.data.name if cfg.data.name not in _PUBLISHED else "mpi_inf_3dhp",
             "train_data": done["train_data"],
             "coordinates": cfg.coordinates,
             "refinement": "none",

@@ -166,7 +166,12 @@ def _start(cfg: DictConfig) -> Lifter | None:
         key = word.lstrip("+~").split("=")[0]
         if key in ("model", "network", "features") or key.startswith(("model.network", "model.features")):
             raise ConfigError(f"{word}: network and features are those of checkpoint={cfg.checkpoint}; leave it out")
-    return load_lifter(cfg.checkpoint, coordinates=cfg.coordinates)
+    start = load_lifter(cfg.checkpoint, coordinates=cfg.coordinates)
+    if start.scaled:
+        raise ConfigError(
+            f"checkpoint={cfg.checkpoint}: predicts normal coordinates and scales them; use the normal one"
+        )
+    return start
 
 
 def _digest(lifter: Lifter) -> str:
