@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
-from pose.errors import ConfigError, DataError, check_finite
+from pose.errors import ConfigError, DataError
 from pose.features import (
     Features,
     PublishedFeatures,
@@ -95,12 +95,7 @@ class FrameTable(Dataset):
             self.first[row:end], self.last[row:end] = row, end - 1
             detected = self._in_some_frame(sequence.detected) if undetected else sequence.detected
             usable[row:end] = detected & sequence.annotated
-            bad = usable[row:end] & ~self.targets[row:end].isfinite().all(1)
-            if bool(bad.any()):
-                raise DataError(
-                    f"{sequence.name}: frame {int(bad.nonzero()[0])}: its pose is no target to learn (a hip at or "
-                    "behind the camera has no logarithm of its depth); leave it out or mark it as not annotated"
-                )
+            self._check_rows(sequence.name, row, usable[row:end])
             row = end
         self.centres = usable.nonzero()[:, 0]
         self._standardise(standardisers)
@@ -119,6 +114,23 @@ class FrameTable(Dataset):
     def _encode(self, rows: slice, person: PoseSequence, poses_3d: Tensor) -> None:
         self.features[rows], view = self.kind.encode(person, self.causal)
         self.targets[rows] = self.kind.targets(poses_3d, view)
+
+    def _check_rows(self, name: str, row: int, usable: Tensor) -> None:
+        """DataError naming the first frame of a sequence with features or with a usable target that are not finite."""
+        for start in (row, self.n_frames + row) if self.flip else (row,):
+            rows = slice(start, start + len(usable))
+            bad = usable & ~self.targets[rows].isfinite().all(1)
+            if bool(bad.any()):
+                raise DataError(
+                    f"{name}: frame {int(bad.nonzero()[0])}: its pose is no target to learn (a hip at or "
+                    "behind the camera has no logarithm of its depth); leave it out or mark it as not annotated"
+                )
+            bad = ~self.features[rows].isfinite().all(1)
+            if bool(bad.any()):
+                raise DataError(
+                    f"{name}: frame {int(bad.nonzero()[0])}: its features ({type(self.kind).__name__}) are NaN or "
+                    "infinite; features must be finite in every frame, undetected ones included"
+                )
 
     def _in_some_frame(self, detected: Tensor) -> Tensor:
         """(T,) bool: some frame of the window around a frame is detected."""
@@ -239,7 +251,16 @@ def _trainable(sequence: PoseSequence) -> tuple[Tensor, Tensor]:
     if sequence.camera is None or sequence.poses_3d is None:
         missing = "camera" if sequence.camera is None else "3D annotation"
         raise DataError(f"{sequence.name}: has no {missing}; training needs detections, 3D poses and a camera")
-    check_finite(f"{sequence.name}: detections", sequence.keypoints_2d)
-    check_finite(f"{sequence.name}: scores", sequence.confidence)
-    check_finite(f"{sequence.name}: annotated poses", sequence.poses_3d[sequence.annotated])
+    learnt = torch.where(sequence.annotated[:, None, None], sequence.poses_3d, 0.0)
+    for what, values, remedy in (
+        ("detections", sequence.keypoints_2d, "mark the frame as undetected, with zeros for its places and scores"),
+        ("scores", sequence.confidence, "a joint that was not found has score 0"),
+        ("annotated poses", learnt, "mark the frame as not annotated or leave it out"),
+    ):
+        bad = ~values.isfinite().flatten(1).all(1)
+        if bool(bad.any()):
+            raise DataError(
+                f"{sequence.name}: {what} of {int(bad.sum())} frames hold NaN or infinite values, the first is frame "
+                f"{int(bad.nonzero()[0])}; {remedy}"
+            )
     return sequence.keypoints_2d, sequence.poses_3d

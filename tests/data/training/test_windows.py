@@ -12,9 +12,10 @@ from torch import Tensor
 
 from data.training.windows import EpochSampler, FrameTable, training_loader, window_offsets
 from pose.cameras import Camera
+from pose.canonical import CanonicalFeatures
 from pose.errors import ConfigError, DataError, MismatchError
-from pose.features import encode_3d, features_2d, flip_2d, flip_3d, scale_depth
-from pose.joint_sets import COCO_17
+from pose.features import Features, PublishedFeatures, encode_3d, features_2d, flip_2d, flip_3d, scale_depth
+from pose.joint_sets import COCO_17, MUPOTS_17
 from pose.sequence import PoseSequence
 
 CAMERA = Camera(1500.0, 1400.0, 1000.0, 500.0, 1920, 1080)
@@ -266,8 +267,31 @@ def test_unusable_sequences_are_refused_by_name() -> None:
     for field in ("keypoints_2d", "confidence", "poses_3d"):
         broken = getattr(good, field).clone()
         broken[2] = torch.nan
-        with pytest.raises(DataError, match=r"bad/0: .*NaN"):
-            FrameTable([good, person("bad", 5, **{field: broken})], 3)
+        annotated = torch.tensor([False, True, True, True, True])
+        with pytest.raises(DataError, match=r"bad/0: .*NaN .*the first is frame 2; "):
+            FrameTable([good, person("bad", 5, **{field: broken, "annotated": annotated})], 3)
+
+
+@pytest.mark.parametrize("kind", [PublishedFeatures(), CanonicalFeatures()])
+def test_a_hip_behind_the_camera_is_no_target(kind: Features) -> None:
+    good = person("bad", 5)
+    poses_3d = good.require("poses_3d").clone()
+    poses_3d[3, :, 2] -= 2 * poses_3d[3, MUPOTS_17.index("hip"), 2]
+    with pytest.raises(DataError, match=r"bad/0: frame 3: its pose is no target to learn \(a hip at or behind"):
+        FrameTable([person("bad", 5, poses_3d=poses_3d)], 3, kind=kind)
+    annotated = torch.arange(5) != 3
+    assert len(FrameTable([person("bad", 5, poses_3d=poses_3d, annotated=annotated)], 3, kind=kind)) == 4
+
+
+def test_features_that_are_no_numbers_are_refused_by_name() -> None:
+    class Broken(PublishedFeatures):
+        def encode(self, sequence, causal):
+            features, view = super().encode(sequence, causal)
+            features[4, 7] = torch.inf
+            return features, view
+
+    with pytest.raises(DataError, match=r"a/0: frame 4: its features \(Broken\) are NaN or infinite"):
+        FrameTable([person("a", 6)], 3, kind=Broken())
 
 
 def test_empty_sequences_do_no_harm() -> None:
