@@ -30,6 +30,9 @@ default_optimizer = partial(torch.optim.Adam, lr=1e-3, amsgrad=True)
 default_scheduler = partial(ExponentialLR, gamma=0.95)
 
 
+_REMEDY = "train with a smaller model.optimizer.lr or with trainer.gradient_clip_val=1, which starts anew"
+
+
 class LifterTraining(pl.LightningModule):
     """Trains `lifter`, which brings the standardisation of its training set.
 
@@ -38,7 +41,8 @@ class LifterTraining(pl.LightningModule):
     it is stepped; monitor: the logged metric that ReduceLROnPlateau watches. loss: as in `lightning_modules.losses`.
     Dropout depends on the lifter's seed and on the epoch only.
 
-    Raises ConfigError for a lifter that cannot be trained, and DataError as soon as the loss is not finite.
+    Raises ConfigError for a lifter that cannot be trained, and DataError as soon as the loss is not finite, or a weight
+    that would be validated or saved.
     """
 
     def __init__(
@@ -74,11 +78,13 @@ class LifterTraining(pl.LightningModule):
         if not bool(loss.isfinite()):
             raise DataError(
                 f"train/loss is {float(loss.detach())} in step {self.global_step} of epoch {self.current_epoch}: "
-                "the training diverged; use a smaller model.optimizer.lr or trainer.gradient_clip_val=1, then run "
-                "again: it goes on from the epoch before"
+                f"the training diverged; {_REMEDY}"
             )
         self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(predicted))
         return loss
+
+    def on_validation_start(self) -> None:
+        self._check_weights(self.lifter.state_dict())
 
     def validation_step(self, batch: list[PoseSequence], batch_idx: int) -> None:
         """Whole sequences, scored in the MPI-INF-3DHP protocol; logged as val/mpjpe_mm and so on."""
@@ -107,7 +113,21 @@ class LifterTraining(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": settings}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint.update(state_dict=self.lifter.state_dict(), hyper_parameters=self.lifter.settings)
+        """Under the lifter's own names. A callback that averages weights has put the averages in their place."""
+        own = {name.removeprefix("lifter."): value for name, value in checkpoint["state_dict"].items()
+               if name.startswith("lifter.")}  # fmt: skip
+        for state in (own, self.lifter.state_dict()):
+            self._check_weights(state)
+        checkpoint.update(state_dict=own, hyper_parameters=self.lifter.settings)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["state_dict"] = {f"lifter.{name}": value for name, value in checkpoint["state_dict"].items()}
+
+    def _check_weights(self, state: dict[str, Tensor]) -> None:
+        """DataError for weights that are not finite: they are neither scored nor gone on from."""
+        for name, value in state.items():
+            if not bool(value.isfinite().all()):
+                raise DataError(
+                    f"the weights {name} are NaN or infinite after step {self.global_step} of epoch "
+                    f"{self.current_epoch}: the training diverged; {_REMEDY}"
+                )

@@ -16,13 +16,18 @@ class EpochCheckpoint(Checkpoint):
     """Writes the whole training state after every epoch to one file, which is replaced only by a complete one.
 
     A `Checkpoint`, so that Lightning runs it after all other callbacks and the epoch's own bookkeeping.
+    trained: whether anything was left to train.
     """
 
     def __init__(self, path: Path):
         self.path = path
+        self.trained = False
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         trainer.strategy.checkpoint_io = WholeFiles()
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.trained = True
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Every rank takes part, since saving ends in a barrier; rank 0 alone writes."""

@@ -218,7 +218,7 @@ def _fit(
     import pytorch_lightning as pl
 
     from experiments.training.callbacks import EpochCheckpoint
-    from lightning_modules.checkpoint import save_lifter
+    from lightning_modules.checkpoint import load_lifter, save_lifter
     from lightning_modules.lifter import Lifter
     from lightning_modules.prediction import lift
     from lightning_modules.training import LifterTraining
@@ -227,11 +227,12 @@ def _fit(
     with stage("reading the training data"):
         module.setup("fit")
     last = folder / "last.ckpt"
+    keep = EpochCheckpoint(last)
     callbacks = [instantiate(callback) for callback in cfg.callbacks.values()]
     trainer = instantiate(
         cfg.trainer,
         logger=False if logger is None else for_trainer(logger),
-        callbacks=[callback for callback in callbacks if callback is not None] + [EpochCheckpoint(last)],
+        callbacks=[callback for callback in callbacks if callback is not None] + [keep],
         default_root_dir=str(folder),
         **_trainer_kwargs(split),
         _convert_="all",
@@ -268,6 +269,8 @@ def _fit(
         )
     if rank != 0:
         return
+    if not keep.trained:  # Lightning then skips the end of a training, where averages of weights take their place.
+        lifter.load_state_dict(load_lifter(last).state_dict())
     sequences = module.validation_sequences
     metrics, per_sequence = mean_sequence_scores(lift(lifter, sequences), sequences)
     save_lifter(folder / "lifter.ckpt", lifter)

@@ -14,7 +14,7 @@ from lightning_modules.checkpoint import load_lifter
 from lightning_modules.lifter import Lifter
 from lightning_modules.prediction import lift
 from lightning_modules.training import LifterTraining
-from pose.errors import ConfigError
+from pose.errors import ConfigError, DataError
 from pose.metrics.mpi_inf_3dhp import mean_sequence_scores
 
 
@@ -93,6 +93,46 @@ def test_a_resumed_run_equals_an_unbroken_one(make_lifter, loaders, tmp_path: Pa
     for name, value in unbroken.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
     assert record_resumed.epochs == record.epochs[1:]
+
+
+def test_a_resumed_average_of_weights_equals_an_unbroken_one(make_lifter, loaders, tmp_path: Path) -> None:
+    averaging = getattr(pl.callbacks, "EMAWeightAveraging", None)
+    if averaging is None:
+        pytest.skip("this pytorch-lightning averages no weights")
+    plain, unbroken = make_lifter(seed=7), make_lifter(seed=7)
+    plain.load_state_dict(start := {name: value.clone() for name, value in unbroken.state_dict().items()})
+    trainer(3).fit(LifterTraining(plain), *loaders())
+    trainer(3, averaging(decay=0.9)).fit(LifterTraining(unbroken), *loaders())
+    assert not torch.equal(plain.network.shrink.weight, unbroken.network.shrink.weight)
+
+    first, resumed = make_lifter(seed=7), make_lifter(seed=7)
+    first.load_state_dict(start)
+    keep = ModelCheckpoint(tmp_path, save_last=True, save_on_train_epoch_end=True)
+    trainer(1, averaging(decay=0.9), keep).fit(LifterTraining(first), *loaders())
+    saved = load_lifter(tmp_path / "last.ckpt")
+    assert torch.equal(saved.network.shrink.weight, first.network.shrink.weight), "the average is what is saved"
+    last = str(tmp_path / "last.ckpt")
+    trainer(3, averaging(decay=0.9)).fit(LifterTraining(resumed), *loaders(), ckpt_path=last)
+    for name, value in unbroken.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_weights_that_are_no_numbers_are_neither_scored_nor_saved(make_lifter, loaders, tmp_path: Path) -> None:
+    lifter = make_lifter()
+    keep = ModelCheckpoint(tmp_path, save_last=True, save_on_train_epoch_end=True)
+    training, validation = loaders()
+    # The loss of the only step is finite; the step itself goes to infinity.
+    model = LifterTraining(lifter, partial(torch.optim.SGD, lr=float("inf")))
+    for more in ([validation], []):
+        one_step = pl.Trainer(
+            max_epochs=1, limit_train_batches=1, num_sanity_val_steps=0, accelerator="cpu", logger=False,
+            enable_progress_bar=False, enable_model_summary=False, callbacks=[keep], default_root_dir=str(tmp_path),
+        )  # fmt: skip
+        with pytest.raises(
+            DataError, match=r"the weights network\..* are NaN or infinite after step .*which starts anew"
+        ):
+            one_step.fit(model if more else LifterTraining(make_lifter(), model._optimizer), training, *more)
+    assert not list(tmp_path.glob("*.ckpt"))
 
 
 def test_dropout_depends_on_the_seed(make_lifter, loaders) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import pytorch_lightning as pl
 import torch
 
 from lightning_modules.checkpoint import load_lifter
@@ -55,7 +56,7 @@ def test_fine_tuning_starts_from_the_weights_and_keeps_network_features_and_stat
 def test_a_loss_that_is_no_number_ends_the_run_and_is_not_gone_on_from(train, tmp_path: Path) -> None:
     broken = train("model.optimizer.lr=1e30", "model.optimizer._target_=torch.optim.SGD", "~model.optimizer.amsgrad",
                    "trainer.max_epochs=3", folder="broken")  # fmt: skip
-    assert broken.returncode == 2 and "the training diverged; use a smaller model.optimizer.lr" in broken.output
+    assert broken.returncode == 2 and "the training diverged; train with a smaller model.optimizer.lr" in broken.output
     assert "Traceback" not in broken.output
     (folder,) = (tmp_path / "lifters").iterdir()
     assert not (folder / "done.json").exists()
@@ -82,3 +83,17 @@ def test_callbacks_that_change_weights_are_part_of_the_lifter(train) -> None:
     watched = train("+callbacks.rate={_target_: pytorch_lightning.callbacks.LearningRateMonitor}", folder="watched")
     assert watched.returncode == 0 and "reusing the lifter" in watched.output
     assert (plain.folder / "lifter.json").read_text() != (stopped.folder / "lifter.json").read_text()
+
+
+def test_an_average_of_weights_is_the_lifter_also_where_nothing_was_left_to_train(train, tmp_path: Path) -> None:
+    if not hasattr(pl.callbacks, "EMAWeightAveraging"):
+        pytest.skip("this pytorch-lightning averages no weights")
+    words = ["callbacks=ema", "callbacks.ema.decay=0.5", "trainer.max_epochs=2"]
+    averaged = lifter_of(train(*words, folder="averaged")).state_dict()
+    (folder,) = (tmp_path / "lifters").iterdir()
+    current = torch.load(folder / "last.ckpt", weights_only=True)["current_model_state"]
+    assert not torch.equal(current["lifter.network.shrink.weight"], averaged["network.shrink.weight"])
+    for name in ("done.json", "lifter.ckpt"):
+        (folder / name).unlink()  # as if killed between the last epoch and the end
+    again = lifter_of(train(*words, folder="again")).state_dict()
+    assert all(torch.equal(value, again[name]) for name, value in averaged.items())
