@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from lightning_modules.components import FEATURES, NETWORK, make_features, make_network, without_default
 from pose.coordinates import Coordinates, check_coordinates
-from pose.errors import check_number, check_shape
+from pose.errors import ConfigError, check_number, check_shape
 from pose.features import Standardiser
 from pose.joint_sets import COCO_19, MUPOTS_17, joint_set, same_joint_set
 
