@@ -38,12 +38,15 @@ class RefinementResult:
     """Refined people in the order given, the wall time in seconds and, from a refiner that has an energy, its energies.
 
     Each sequence has refined `poses_3d` and `observed`, keeps the poses it came with as `lifted_3d`, and has `std_mm`
-    if the refiner states it.
+    if the refiner states it. scale_std_pct: of each person the standard deviation of the size, percent, which is common
+    to all frames and a part of `std_mm`; 0 where sizes are taken as they are. None where a refiner
+    doesn't state it.
     """
 
     sequences: list[PoseSequence]
     seconds: float
     energies: Energies | None = None
+    scale_std_pct: tuple[float, ...] | None = None
 
 
 class Refiner(Protocol):

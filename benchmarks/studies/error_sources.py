@@ -32,7 +32,7 @@ from torch import Tensor
 from data.synthetic.bodies import random_body
 from data.synthetic.detections import autoregressive
 from data.synthetic.motions import procedural_motion
-from data.synthetic.scenes import SeenPerson, compose_scene, look_at, render_scene
+from data.synthetic.scenes import SeenPerson, View, compose_scene, look_at, render_scene
 from data.synthetic.settings import GENERATOR_VERSION
 from pose.cameras import Camera
 from pose.joint_sets import MUPOTS_17
@@ -132,14 +132,19 @@ def make_scenes(motions: Motions, count: int, seed: int, frames: int = 300) -> l
     return [_scene(motions, f"{seed}-{i}", np.random.default_rng((seed, i)), frames) for i in range(count)]
 
 
-def _scene(motions: Motions, name: str, rng: np.random.Generator, frames: int) -> Scene:
+def scene_view(rng: np.random.Generator) -> View:
+    """The camera of a scene, by the generator's first draws: scene i of make_scenes has default_rng((seed, i))."""
     focal = rng.uniform(1300, 1700)
     width, height = ((2048, 2048), (1920, 1080))[int(rng.integers(2))]
     camera = Camera(focal, focal, width / 2 + rng.normal(0, 10), height / 2 + rng.normal(0, 10), width, height)
-    view = look_at(camera, np.array([0, rng.uniform(700, 2200), 0]), np.array([0, 1050.0, 4500.0]))
+    return look_at(camera, np.array([0, rng.uniform(700, 2200), 0]), np.array([0, 1050.0, 4500.0]))
+
+
+def _scene(motions: Motions, name: str, rng: np.random.Generator, frames: int) -> Scene:
+    view = scene_view(rng)
     people = motions(int(rng.choice((2, 3, 4), p=(0.35, 0.4, 0.25))), frames, rng)
     seen = render_scene(compose_scene(people, view, rng), view, FPS, rng)
-    return [_sequence(name, i, camera, person) for i, person in enumerate(seen)]
+    return [_sequence(name, i, view.camera, person) for i, person in enumerate(seen)]
 
 
 def _sequence(name: str, person: int, camera: Camera, seen: SeenPerson) -> PoseSequence:

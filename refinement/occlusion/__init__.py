@@ -1,7 +1,8 @@
 """`refinement=occlusion`, the default: the most probable trajectory, given lifter, 2D keypoints, motion and bones.
 
 model.py               `OcclusionRefinement`: the model, its settings, the rounds of solves
-person.py              what it knows of a person: the input as arrays, its noise, its bones
+person.py              what it knows of a person: the input as arrays and its noise
+bones.py               a person's bone lengths
 identity_switches.py   frames whose detections are another person's
 solver.py              banded systems of points with 3x3 data terms, and their variances
 fixed_lag.py           the same for streams: each frame from few later ones

@@ -8,6 +8,7 @@ stream and wherever the frame is in it.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,20 +21,29 @@ if TYPE_CHECKING:
 #: Seconds of the past that a window holds.
 HISTORY_S = 2.0
 #: Rounds of each window; docs/refinement.md tells what they cost and lose.
-ROUNDS = 3
+ROUNDS = 4
+#: Few frames say less about the lengths of the bones, and so about the depth that keypoints and bones give together:
+#: the standard deviations of both terms are so many times those for a whole track.
+KEYPOINT_ROOT_FACTOR, BONE_FACTOR = 3.0, 4.0
 
 
 def frame_of_stream(method: OcclusionRefinement, person: Person, frame: int, lag: int) -> Solution:
     """The solution of one frame, shapes (1, J, ...), from frames `frame - history` to `frame + lag` of the person."""
     first = max(0, frame - round(HISTORY_S * person.fps))
+    method = dataclasses.replace(
+        method,
+        keypoint_root_std_mm=KEYPOINT_ROOT_FACTOR * method.keypoint_root_std_mm,
+        bone_std_mm=BONE_FACTOR * method.bone_std_mm,
+    )
     found = method.solve(person[first : frame + lag + 1], min(ROUNDS, method.rounds))
     own = slice(frame - first, frame - first + 1)
-    return Solution(found.poses[own], found.observed[own], found.std[own])
+    return Solution(found.poses[own], found.observed[own], found.std[own], found.scale_std)
 
 
 def solve_fixed_lag(method: OcclusionRefinement, person: Person, lag: int) -> Solution:
     """As `method.solve`, but each frame from its own window."""
     frames = [frame_of_stream(method, person, frame, lag) for frame in range(len(person.poses))]
-    return Solution(
-        *(np.concatenate([getattr(frame, name) for frame in frames]) for name in ("poses", "observed", "std"))
+    poses, observed, std = (
+        np.concatenate([getattr(frame, name) for frame in frames]) for name in ("poses", "observed", "std")
     )
+    return Solution(poses, observed, std, max(frame.scale_std for frame in frames))

@@ -1,4 +1,4 @@
-"""One person as `refinement=occlusion` sees it: the input as arrays, its noise, its bones, and the solution."""
+"""One person as `refinement=occlusion` sees it: the input as arrays, its noise, and the solution."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ class Person:
     """What the solver needs of a sequence, float64 NumPy.
 
     poses (T, J, 3) mm; score (T,) and joint_score (T, J) in 0..1, zero where undetected; rays (T, M, 2), the detected
-    joints' x/z and y/z, or None without; keypoint_score (T, M); matched (M,): their places in the skeleton.
+    joints' x/z and y/z, or None without; keypoint_score (T, M); matched (M,): their places in the skeleton. metric:
+    whether lengths are those of the body, as in normal coordinates.
     """
 
     poses: np.ndarray
@@ -53,6 +54,7 @@ class Person:
     matched: np.ndarray
     joints: JointSet
     fps: float
+    metric: bool = True
 
     @classmethod
     def of(cls, sequence: PoseSequence) -> Person:
@@ -84,6 +86,7 @@ class Person:
             np.array(matched, dtype=int),
             sequence.joints_3d,
             sequence.fps,
+            sequence.coordinates == "normal",
         )
 
     @cached_property
@@ -174,50 +177,14 @@ class Noise:
 
 
 @dataclass(frozen=True, eq=False)
-class Bones:
-    """pairs (B, 2) of joint and parent, from the root outward; lengths (B,) mm, constant; order: the joints to move."""
-
-    pairs: np.ndarray
-    lengths: np.ndarray
-    order: np.ndarray
-
-    @classmethod
-    def of(cls, person: Person, frames: np.ndarray) -> Bones:
-        """Each bone's median length, frames (T,) weighted."""
-        root, parents = person.joints.root, list(person.joints.parents)
-        if not parents:
-            joints = [joint for joint in range(len(person.joints)) if joint != root]
-            return cls(np.zeros((0, 2), dtype=int), np.zeros(0), np.array(joints, dtype=int))
-        # Left and right lie equally deep, so that the order treats a mirrored person alike.
-        outward = [root]
-        for joint in outward:  # grows while it is walked
-            outward += [child for child, parent in enumerate(parents) if parent == joint and child != joint]
-        order = np.array(outward[1:], dtype=int)
-        pairs = np.stack([order, np.array(parents, dtype=int)[order]], axis=1)
-        length = np.linalg.norm(person.poses[:, pairs[:, 0]] - person.poses[:, pairs[:, 1]], axis=-1)
-        ranked = np.argsort(length, axis=0)
-        below = np.cumsum(frames[ranked], axis=0)
-        middle = (below >= below[-1:] / 2).argmax(axis=0)
-        lengths = np.take_along_axis(length, np.take_along_axis(ranked, middle[None], axis=0), axis=0)[0]
-        return cls(pairs, lengths, order)
-
-    def steady(self, poses: np.ndarray, fraction: float) -> np.ndarray:
-        """Poses (T, J, 3) with each bone's length moved by `fraction` toward its constant one, root first."""
-        steady = poses.copy()
-        for (joint, parent), length in zip(self.pairs, self.lengths, strict=True):
-            bone = poses[:, joint] - poses[:, parent]
-            now = np.maximum(np.linalg.norm(bone, axis=-1, keepdims=True), 1e-6)
-            steady[:, joint] = steady[:, parent] + bone * (1 - fraction + fraction * length / now)
-        return steady
-
-
-@dataclass(frozen=True, eq=False)
 class Solution:
-    """poses (T, J, 3) mm; observed (T, J) bool; std (T, J): standard deviation of each coordinate, mm."""
+    """poses (T, J, 3) mm; observed (T, J) bool; std (T, J): standard deviation of each coordinate, mm; scale_std: that
+    of the logarithm of the person's size, which `std` holds too."""
 
     poses: np.ndarray
     observed: np.ndarray
     std: np.ndarray
+    scale_std: float = 0.0
 
 
 def _before_a_camera(root: np.ndarray) -> bool:

@@ -2,7 +2,7 @@
 
 For each point j this minimises over x (T, 3)
 
-    sum_t (x_t' A_t x_t - 2 b_t' x_t) + w1 sum_t |x_t - x_{t-1}|^2 + w2 sum_t |x_t - 2 x_{t-1} + x_{t-2}|^2
+    sum_t (x_t' A_t x_t - 2 b_t' x_t) + sum_t w1_t |x_t - x_{t-1}|^2 + sum_t w2_t |x_t - 2 x_{t-1} + x_{t-2}|^2
 
 a symmetric positive definite system of half-bandwidth 6 in (frame, coordinate) order: two passes over the frames, about
 200 operations a frame. The inverse's diagonal (the variances) comes from the same factor by the recursion of Takahashi
@@ -40,20 +40,21 @@ def _factorise(A, w1, w2, band):
     for t in range(T):
         near = 0.0
         own = 0.0
-        far = w2 if t < T - 2 else 0.0
+        far = 0.0
         if t >= 1:
-            own += w1
+            own += w1[t]
         if t < T - 1:
-            own += w1
-            near -= w1
+            own += w1[t + 1]
+            near -= w1[t + 1]
         if t >= 2:
-            own += w2
+            own += w2[t]
         if 1 <= t < T - 1:
-            own += 4 * w2
-            near -= 2 * w2
+            own += 4 * w2[t + 1]
+            near -= 2 * w2[t + 1]
         if t < T - 2:
-            own += w2
-            near -= 2 * w2
+            own += w2[t + 2]
+            near -= 2 * w2[t + 2]
+            far = w2[t + 2]
         for c in range(3):
             i = 3 * t + c
             for k in range(_P + 1):
@@ -136,7 +137,10 @@ def _variances(A, w1, w2, variance):
 
 
 def solve_points(A: np.ndarray, b: np.ndarray, w1: np.ndarray, w2: np.ndarray) -> np.ndarray:
-    """The minimum x (J, T, 3) for data terms A (J, T, 3, 3), b (J, T, 3) and weights w1, w2 (J,), all float64."""
+    """The minimum x (J, T, 3) for data terms A (J, T, 3, 3), b (J, T, 3) and weights w1, w2 (J, T), all float64.
+
+    w1[:, t] belongs to the step from frame t - 1 to t, w2[:, t] to the second difference of t - 2, t - 1 and t.
+    """
     A, b = np.ascontiguousarray(A), np.ascontiguousarray(b)
     x = np.empty(b.shape)
     _solve(A, b, w1, w2, x)

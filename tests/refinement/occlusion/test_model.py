@@ -164,9 +164,7 @@ def test_frame_rates_agree(fps: float) -> None:
 
 def test_short_unseen_and_other_skeletons() -> None:
     one = walk(1)
-    torch.testing.assert_close(
-        refined(one, keypoint_joint_std_mm=1e6, keypoint_root_std_mm=1e6, bone_fraction=0.0), one.poses_3d
-    )
+    torch.testing.assert_close(refined(one, keypoint_joint_std_mm=1e6, keypoint_root_std_mm=1e6), one.poses_3d)
     unseen = walk(40, hidden=slice(0, 40))
     assert bool(refined(unseen).isfinite().all())
     body = walk(60, noise=10)
@@ -182,7 +180,7 @@ def test_short_unseen_and_other_skeletons() -> None:
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("lag", -1), ("rounds", 0), ("bone_fraction", 1.5), ("joint_std_mm", 0.0), ("joint_score_exponent", -1.0)],
+    [("lag", -1), ("rounds", 0), ("bone_weight_growth", 0.5), ("joint_std_mm", 0.0), ("joint_score_exponent", -1.0)],
 )
 def test_unusable_keys_are_named(key: str, value: float) -> None:
     with pytest.raises(ConfigError, match=f"{key}={value}"):

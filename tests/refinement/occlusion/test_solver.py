@@ -11,11 +11,11 @@ from refinement.occlusion.model import _ray_terms
 from refinement.occlusion.solver import point_variances, solve_points, sweep_skeleton
 
 
-def dense(A: np.ndarray, w1: float, w2: float) -> np.ndarray:
+def dense(A: np.ndarray, w1: np.ndarray, w2: np.ndarray) -> np.ndarray:
     """The (3 T, 3 T) matrix of one point."""
     T = len(A)
     first, second = np.diff(np.eye(T), axis=0), np.diff(np.eye(T), n=2, axis=0) if T > 1 else np.zeros((0, T))
-    full = np.kron(w1 * first.T @ first + w2 * second.T @ second, np.eye(3))
+    full = np.kron((first.T * w1[1:]) @ first + (second.T * w2[2:]) @ second, np.eye(3))
     for t in range(T):
         full[3 * t : 3 * t + 3, 3 * t : 3 * t + 3] += A[t]
     return full
@@ -26,7 +26,7 @@ def test_solution_and_variances_are_those_of_the_dense_system(T: int) -> None:
     rng = np.random.default_rng(T)
     roots = rng.normal(size=(4, T, 3, 3))
     A = roots @ roots.transpose(0, 1, 3, 2) + 0.1 * np.eye(3)
-    b, w1, w2 = rng.normal(size=(4, T, 3)), rng.uniform(0, 2, 4), rng.uniform(0, 2, 4)
+    b, w1, w2 = rng.normal(size=(4, T, 3)), rng.uniform(0, 2, (4, T)), rng.uniform(0, 2, (4, T))
     x, variance = solve_points(A, b, w1, w2), point_variances(A, w1, w2)
     for j in range(4):
         full = dense(A[j], w1[j], w2[j])
@@ -38,13 +38,13 @@ def test_solution_and_variances_are_those_of_the_dense_system(T: int) -> None:
 def test_arrays_that_are_not_contiguous_are_taken() -> None:
     A = np.broadcast_to(np.eye(3), (2, 5, 3, 3))
     b = np.arange(30.0).reshape(5, 2, 3).transpose(1, 0, 2)
-    np.testing.assert_allclose(solve_points(A, b, np.zeros(2), np.zeros(2)), b)
+    np.testing.assert_allclose(solve_points(A, b, np.zeros((2, 5)), np.zeros((2, 5))), b)
 
 
 def skeleton_energy(x: np.ndarray, A, b, w1, w2, pairs, lengths, weight) -> float:
     quadratic = np.einsum("jti,jtik,jtk->", x, A, x) - 2 * (b * x).sum()
     for order, w in ((1, w1), (2, w2)):
-        quadratic += (w * (np.diff(x, n=order, axis=1) ** 2).sum((1, 2))).sum()
+        quadratic += (w[:, order:] * (np.diff(x, n=order, axis=1) ** 2).sum(2)).sum()
     stretch = np.linalg.norm(x[pairs[:, 0]] - x[pairs[:, 1]], axis=-1) - lengths[:, None]
     return float(quadratic + (weight * stretch**2).sum())
 
@@ -52,7 +52,7 @@ def skeleton_energy(x: np.ndarray, A, b, w1, w2, pairs, lengths, weight) -> floa
 def test_sweeps_lower_the_energy_to_a_stationary_point_and_leave_the_root() -> None:
     rng, T = np.random.default_rng(0), 12
     A = np.broadcast_to(np.eye(3), (4, T, 3, 3)) * rng.uniform(0.5, 1.5, (4, T, 1, 1))
-    b, w1, w2 = rng.normal(0, 3, (4, T, 3)), rng.uniform(0, 2, 4), rng.uniform(0, 2, 4)
+    b, w1, w2 = rng.normal(0, 3, (4, T, 3)), rng.uniform(0, 2, (4, T)), rng.uniform(0, 2, (4, T))
     pairs, lengths, weight = np.array([[1, 0], [2, 1], [3, 1]]), np.array([2.0, 1.0, 1.5]), rng.uniform(0.5, 3, T)
     terms, order = (A, b, w1, w2, pairs, lengths, weight), np.array([1, 2, 3])
     x = rng.normal(size=(4, T, 3))
@@ -75,12 +75,13 @@ def test_sweeps_lower_the_energy_to_a_stationary_point_and_leave_the_root() -> N
 def test_solves_of_points_and_their_variances_are_dense(
     frames: int, first: float, second: float, least: float, seed: int
 ) -> None:
-    rng, w1, w2 = np.random.default_rng(seed), 10.0**first, 10.0**second
+    rng = np.random.default_rng(seed)
+    w1, w2 = 10.0**first * rng.uniform(0.1, 1, (1, frames)), 10.0**second * rng.uniform(0.1, 1, (1, frames))
     roots = rng.normal(size=(1, frames, 3, 1))  # a ray says nothing of the depth: rank one and a little
     A, b = roots @ roots.transpose(0, 1, 3, 2) + 10.0**least * np.eye(3), rng.normal(size=(1, frames, 3))
-    full = dense(A[0], w1, w2)
+    full = dense(A[0], w1[0], w2[0])
     rounding = 1e-13 * np.linalg.cond(full)
-    x, variance = solve_points(A, b, np.array([w1]), np.array([w2])), point_variances(A, np.array([w1]), np.array([w2]))
+    x, variance = solve_points(A, b, w1, w2), point_variances(A, w1, w2)
     exact = np.linalg.solve(full, b[0].ravel())
     assert np.abs(x[0].ravel() - exact).max() <= rounding * np.abs(exact).max()
     exact = np.diag(np.linalg.inv(full)).reshape(frames, 3).sum(1)
