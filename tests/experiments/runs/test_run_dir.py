@@ -249,7 +249,7 @@ def test_a_failure_is_noted_while_the_row_is_held_and_goes_when_another_takes_it
     assert runner.run(OmegaConf.create({"debug": False})) is None
     assert held == [True]
     assert try_lock(tmp_path / ".lock") is not None
-    sweep.skip_if_finished(OmegaConf.create({"fresh": False}))
+    sweep.skip_if_finished(OmegaConf.create({"fresh": False, "plugins": []}))
     assert not (tmp_path / "failed.json").exists()
 
 
