@@ -54,9 +54,16 @@ class CameraScore:
 
 
 def measure(
-    lifter: Lifter, folder: Path, undistort: bool = True, refinement: Refiner | None = None
+    lifter: Lifter,
+    folder: Path,
+    undistort: bool = True,
+    refinement: Refiner | None = None,
+    true_2d: bool = False,
 ) -> list[CameraScore]:
-    """Every camera's score; the person is the track that covers most of the frames in which he was matched."""
+    """Every camera's score; the person is the track that covers most of the frames in which he was matched.
+
+    true_2d: the person's twelve joints are put where the truth is seen, where it is known.
+    """
     truth = dict(np.load(folder / "truth.npz"))
     width, height = (int(side) for side in np.ravel(truth["image_size"])[:2])
     world = truth["poses_3d_world"][:, 0][:, _OF_COCO]
@@ -69,16 +76,29 @@ def measure(
             pixels = without_distortion(found.keypoints_2d.astype(float), K, truth["distortion"][number])
             seen = found.confidence[..., None] > 0
             found = dataclasses.replace(found, keypoints_2d=np.where(seen, pixels, 0.0).astype(np.float32))
+        target = world @ extrinsics[:, :3].T + extrinsics[:, 3]
+        matched = truth["detection"].reshape(len(world), -1, len(truth["K"]))[:, 0, number]
+        if true_2d:
+            found = _with_keypoints(found, matched, target @ K.T)
         camera = CameraSettings(K[0, 0], K[1, 1], K[0, 2], K[1, 2], image_size=(width, height))
         people = (
             Pipeline(lifter=lifter, camera=camera, refinement=refinement or OcclusionRefinement())
             .run(found)
             .scene.people
         )
-        target = world @ extrinsics[:, :3].T + extrinsics[:, 3]
-        person = _the_person(people, found, truth["detection"].reshape(len(world), -1, len(truth["K"]))[:, 0, number])
+        person = _the_person(people, found, matched)
         scores.append(_score(f"cam{number + 1}", len(people), person, target))
     return scores
+
+
+def _with_keypoints(found: VideoDetections, matched: np.ndarray, seen: np.ndarray) -> VideoDetections:
+    """matched (T,): the row of a frame that is the person, -1 none; seen (T, 12, 3): homogeneous px, NaN unknown."""
+    keypoints_2d, starts = found.keypoints_2d.copy(), np.searchsorted(found.frame, np.arange(len(matched)))
+    for frame in np.flatnonzero(matched >= 0):
+        own, points = keypoints_2d[starts[frame] + matched[frame]], seen[frame, :, :2] / seen[frame, :, 2:]
+        own[5:17] = np.where(np.isfinite(points), points, own[5:17])
+        own[17], own[18] = own[[11, 12]].mean(0), own[[5, 6]].mean(0)
+    return dataclasses.replace(found, keypoints_2d=keypoints_2d)
 
 
 def without_distortion(pixels: np.ndarray, K: np.ndarray, distortion: np.ndarray) -> np.ndarray:

@@ -46,7 +46,8 @@ class Node:
 def read_bvh(path: Path | str) -> tuple[Motion, float]:
     """Joint positions in the file's own unit and frame, and frames per second.
 
-    The end site of a joint is called `NAME end`. A position channel replaces that coordinate of the joint's offset.
+    The end site of a joint is called `NAME end`. A position channel replaces that coordinate of the joint's offset; of
+    the root it is added (as iClone means it) where the body would otherwise lie as far below the floor.
     Raises DataError naming file and line for what cannot be used.
     """
     text = TextFile(path)
@@ -72,7 +73,8 @@ def read_bvh(path: Path | str) -> tuple[Motion, float]:
                     vector[:, _AXES.index(channel[0])] = given[:, i]
         vectors.append(vector)
     names = tuple(node.name for node in nodes)
-    return Motion(names, forward([node.parent for node in nodes], local, vectors, own=False)), fps
+    positions = forward([node.parent for node in nodes], local, vectors, own=False)
+    return Motion(names, positions + _root_shift(nodes[0], positions)), fps
 
 
 def to_world_mm(poses: np.ndarray, fps: float, source: Path | str) -> np.ndarray:
@@ -165,6 +167,15 @@ def _frame_rate(frame_time: float) -> float:
     """Frames per second: the whole number where a frame time is one cut off after some digits (0.008333)."""
     fps = 1.0 / frame_time
     return float(round(fps)) if abs(fps - round(fps)) < 1e-4 * fps else fps
+
+
+def _root_shift(root: Node, positions: np.ndarray) -> np.ndarray:
+    """(3,): the root's OFFSET where its position channels count from there and would be lost, else zeros."""
+    up = int(np.abs(root.offset).argmax())
+    lowest = float(np.percentile(positions[..., up].min(axis=1) * np.sign(root.offset[up]), 5))
+    moves = any(channel.endswith("position") for channel in root.channels)
+    below = -lowest / max(abs(root.offset[up]), 1e-9)  # how far below the floor, in units of the OFFSET
+    return root.offset if moves and 0.5 < below < 1.5 else np.zeros(3)
 
 
 def _restore_thorax(path: Path | str, nodes: list[Node]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,11 +91,13 @@ def motion_files(folder: Path | str) -> list[Path]:
     return sorted({*files, *(path for path in skeletons if path is not None)})
 
 
-def read_clips(folder: Path | str, fps: float | None = None) -> list[Clip]:
+def read_clips(
+    folder: Path | str, fps: float | None = None, joint_map: Mapping[str, str] | None = None
+) -> list[Clip]:
     """Every clip of the motion capture files below `folder`, sorted by name.
 
     fps: the rate of files that do not state it: npz files without a key `fps` and without `NNfps` in their name, and
-    AMC files (120 if None).
+    AMC files (120 if None). joint_map: MuPoTS-17 joint -> its name in BVH files of an unknown naming.
 
     BVH files of one name in several folders become clips FOLDER_NAME. Of clips of one name that of the first kind in
     ACCEPTED is kept, and what was skipped is logged. Raises DataError naming the file, and the line where there is one.
@@ -113,7 +116,7 @@ def read_clips(folder: Path | str, fps: float | None = None) -> list[Clip]:
         ambiguous = _kind(path) == ".bvh" and stems[path.stem] > 1
         name = f"{path.parent.name}_{path.stem}" if ambiguous else path.stem
         if not _known(clips, name, path):
-            poses, rate = _read_amc(path, fps) if _kind(path) == ".amc" else _read_bvh(path)
+            poses, rate = _read_amc(path, fps) if _kind(path) == ".amc" else _read_bvh(path, joint_map)
             clips[name] = Clip(name, subject_of(path.stem, path, folder), rate, poses, str(path))
     return [clips[name] for name in sorted(clips)]
 
@@ -160,9 +163,9 @@ def _read_amc(path: Path, fps: float | None) -> tuple[np.ndarray, float]:
     return poses * skeleton.mm_per_unit, CMU_FPS if fps is None else fps
 
 
-def _read_bvh(path: Path) -> tuple[np.ndarray, float]:
+def _read_bvh(path: Path, joint_map: Mapping[str, str] | None) -> tuple[np.ndarray, float]:
     motion, fps = read_bvh(path)
-    return to_world_mm(to_mupots(motion, path), fps, path), fps
+    return to_world_mm(to_mupots(motion, path, joint_map), fps, path), fps
 
 
 def _read_npz(path: Path, folder: Path, fps: float | None) -> list[Clip]:

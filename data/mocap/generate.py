@@ -8,7 +8,7 @@ processes.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -49,7 +49,8 @@ class MocapSettings:
 
     seed: the same seed gives the same files. videos: training scenes of each of the 11 cameras, `frames` frames long,
     at `fps`. procedural: fraction of the people in them who move as in the synthetic data. test_frames: of each of the
-    20 + 6 test sequences. clip_fps: rate of files that do not say theirs. Raises ConfigError for values out of range.
+    20 + 6 test sequences. clip_fps: rate of files that do not say theirs. joint_map: MuPoTS-17 joint -> its name in BVH
+    files of an unknown naming. Raises ConfigError for values out of range.
     """
 
     seed: int = 0
@@ -59,6 +60,7 @@ class MocapSettings:
     procedural: float = 0.1
     test_frames: int = 300
     clip_fps: float | None = None
+    joint_map: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
         for key, least in (("seed", 0), ("videos", 1), ("frames", 2), ("test_frames", 2)):
@@ -117,7 +119,7 @@ class _Source:
 
     @property
     def clips(self) -> list[Clip]:
-        return _read(self.mocap, self.settings.clip_fps)
+        return self._read(self.mocap)
 
     @property
     def subjects(self) -> list[str]:
@@ -125,11 +127,15 @@ class _Source:
 
     @property
     def test_clips(self) -> list[Clip]:
-        return self.clips if self.test is None else _read(self.test, self.settings.clip_fps)
+        return self.clips if self.test is None else self._read(self.test)
 
     @property
     def test_subjects(self) -> list[str]:
         return sorted({clip.subject for clip in self.test_clips})
+
+    def _read(self, folder: str) -> list[Clip]:
+        named = self.settings.joint_map
+        return _read(folder, self.settings.clip_fps, None if named is None else tuple(named.items()))
 
     def generator(self, stream: str, *key: int) -> np.random.Generator:
         return np.random.default_rng(np.random.SeedSequence(self.settings.seed, spawn_key=(_STREAM[stream], *key)))
@@ -141,8 +147,8 @@ class _Source:
 
 
 @lru_cache(maxsize=2)
-def _read(mocap: str, clip_fps: float | None) -> list[Clip]:
-    return read_clips(mocap, clip_fps)
+def _read(mocap: str, clip_fps: float | None, joint_map: tuple[tuple[str, str], ...] | None) -> list[Clip]:
+    return read_clips(mocap, clip_fps, None if joint_map is None else dict(joint_map))
 
 
 # --- the training set, as MuCo-Temp ----------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from data.mocap.kinematics import Motion
-from pose.errors import DataError
+from pose.errors import ConfigError, DataError
 from pose.joint_sets import MUPOTS_17
 
 #: A source joint, or several of which the first that is there counts.
@@ -99,22 +99,25 @@ for _one in TABLES.values():
     _one.setdefault("head_top", "Head end")
 
 
-def to_mupots(motion: Motion, source: Path | str) -> np.ndarray:
+def to_mupots(motion: Motion, source: Path | str, joint_map: Mapping[str, Source] | None = None) -> np.ndarray:
     """Poses (T, 17, 3), MuPoTS-17, in the motion's own unit and frame.
 
-    Raises DataError, listing the file's joints and the known tables, where none fits.
+    joint_map: a table that is tried before the known ones. Raises DataError, listing the file's joints and the known
+    tables, where none fits; ConfigError for a joint_map that names joints other than MuPoTS-17's, or not enough.
     """
+    tables = dict(TABLES) if joint_map is None else {"joint_map": _checked(joint_map), **TABLES}
     index: dict[str, int] = {}
     for i, name in enumerate(motion.names):
         index.setdefault(_plain(name), i)
-    for table in TABLES.values():
+    for table in tables.values():
         columns = {joint: _column(source_joint, index) for joint, source_joint in table.items()}
         if all(column is not None for joint, column in columns.items() if joint != "head_top"):
             break
     else:
         raise DataError(
-            f"{source}: joints of no known naming ({'; '.join(TABLES)}); rename them as one of the tables of "
-            f"data/mocap/joint_maps.py; the file's joints: {', '.join(motion.names[:200])}"
+            f"{source}: joints of no known naming ({'; '.join(TABLES)}); say which is which: "
+            f"'prepare.joint_map={{hip: Hips, left_knee: LeftLeg, ...}}', for {', '.join(MUPOTS_17.names)}; "
+            f"the file's joints: {', '.join(motion.names[:200])}"
         )
     poses = np.full((len(motion.positions), len(MUPOTS_17), 3), np.nan)
     for joint, column in columns.items():
@@ -122,6 +125,15 @@ def to_mupots(motion: Motion, source: Path | str) -> np.ndarray:
             poses[:, MUPOTS_17.index(joint)] = motion.positions[:, column]
     poses = _with_head_top(poses)
     return _annotated(poses) if set(index) >= _CMU_ONLY else poses
+
+
+def _checked(joint_map: Mapping[str, Source]) -> dict[str, Source]:
+    known, needed = set(MUPOTS_17.names), set(MUPOTS_17.names) - {"head_top"}
+    if not needed <= set(joint_map) <= known:
+        wrong, lacking = sorted(set(joint_map) - known), sorted(needed - set(joint_map))
+        found = "; ".join(f"{what} {', '.join(which)}" for what, which in (("not", wrong), ("without", lacking)) if which)
+        raise ConfigError(f"prepare.joint_map: a joint of the file for each of {', '.join(MUPOTS_17.names)}; {found}")
+    return {"head_top": "Head end", **joint_map}
 
 
 def _plain(name: str) -> str:

@@ -34,7 +34,7 @@ def inputs_of(cfg: DictConfig) -> dict[str, str]:
         named = OmegaConf.select(cfg, key)
         if isinstance(named, str) and named != cfg.paths.synthetic and Path(named).exists():
             found[key] = _content(Path(named))
-    for name in sorted({*cfg.plugins, *_modules(OmegaConf.to_container(cfg.get("refinement") or {}, resolve=True))}):
+    for name in sorted({*cfg.plugins, *_modules(OmegaConf.to_container(cfg, resolve=False).get("refinement"))}):
         if (file := _file(name)) is not None:
             found[f"code of {name}"] = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
     return found

@@ -200,6 +200,16 @@ def test_z_up_is_found_and_turned_without_a_mirror(write_bvh, person, standing, 
     assert "along z" in caplog.text
 
 
+def test_root_channels_that_count_from_the_offset_are_added_to_it(write_bvh, person, standing):
+    absolute = read_bvh(write_bvh(person, standing))[0].positions
+    for height, shift in ((90.0, [0.0, 90.0, 0.0]), (0.0, [0.0, 0.0, 0.0])):  # as iClone writes it; as others do
+        (name, parent, _, channels), *others = person
+        moved = standing.copy()
+        moved[:, :3] -= shift
+        path = write_bvh([(name, parent, (0, 90.0, 0), channels), *others], moved, f"from_{height}.bvh")
+        np.testing.assert_allclose(read_bvh(path)[0].positions, absolute, atol=1e-6)
+
+
 def test_a_t_pose_before_the_motion_is_left_out(write_bvh, person, standing):
     names = [joint[0] for joint in person if joint[3]]
     arms_down = standing.copy()

@@ -8,7 +8,7 @@ import pytest
 from data.mocap.bvh import read_bvh
 from data.mocap.joint_maps import TABLES, to_mupots
 from data.mocap.kinematics import Motion
-from pose.errors import DataError
+from pose.errors import ConfigError, DataError
 from pose.joint_sets import MUPOTS_17
 
 
@@ -82,6 +82,16 @@ def test_a_head_without_an_end_is_extended_from_the_neck(write_bvh, person, stan
 def test_joints_of_no_known_naming_are_listed():
     with pytest.raises(DataError, match=r"file: joints of no known naming .*Rokoko.*the file's joints: pelvis, j0$"):
         to_mupots(scattered(["pelvis", "j0"]), "file")
+
+
+def test_a_map_of_ones_own_names_the_joints():
+    motion = scattered([f"bone.{name}" for name in MUPOTS_17.names])
+    named = {name: f"bone.{name}" for name in MUPOTS_17.names}
+    np.testing.assert_array_equal(to_mupots(motion, "file", named), motion.positions)
+    with pytest.raises(ConfigError, match=r"^prepare\.joint_map: .*; not pelvis; without hip$"):
+        to_mupots(motion, "file", {"pelvis" if name == "hip" else name: place for name, place in named.items()})
+    with pytest.raises(DataError, match=r"'prepare\.joint_map=\{hip: "):
+        to_mupots(motion, "file", named | {"hip": "none"})
 
 
 def test_every_table_names_every_joint():
