@@ -33,9 +33,10 @@ def same_rate(fps: float, other: float | None) -> bool:
 def at_rate(sequence: PoseSequence, fps: float) -> PoseSequence:
     """The same person's detections (any 2D joint set) at another rate, from the same first to the same last moment.
 
-    A frame is detected where the nearest frame of the source is, a joint where it is in that frame; its place is the
-    mean of the detected ones around, weighted by nearness in time, and its score likewise. Poses, annotations and
-    visibility are left out. Raises ConfigError for a rate that is not positive.
+    A frame is detected where the nearest frame of the source is, a joint where it is in that frame; its score is the
+    mean of the detected ones around, weighted by nearness in time, and its place likewise, weighted by their squared
+    scores too: errors grow about as scores fall, so that is 1/variance. Poses, annotations and visibility are left
+    out. Raises ConfigError for a rate that is not positive.
     """
     check_rate(fps)
     length = len(sequence)
@@ -52,9 +53,9 @@ def at_rate(sequence: PoseSequence, fps: float) -> PoseSequence:
     source = source.clamp(0, length - 1)
     seen = (sequence.confidence > 0) & sequence.detected[:, None]
     weights = weight.to(sequence.confidence)[..., None] * seen[source]
-    total = weights.sum(1).clamp(min=1e-9)
-    keypoints_2d = (weights[..., None] * sequence.keypoints_2d[source]).sum(1) / total[..., None]
-    confidence = (weights * sequence.confidence[source]).sum(1) / total
+    confidence = (weights * sequence.confidence[source]).sum(1) / weights.sum(1).clamp(min=1e-9)
+    sure = weights * sequence.confidence[source].clamp(min=1e-3) ** 2
+    keypoints_2d = (sure[..., None] * sequence.keypoints_2d[source]).sum(1) / sure.sum(1).clamp(min=1e-9)[..., None]
     return PoseSequence(
         sequence=sequence.sequence,
         person=sequence.person,

@@ -65,6 +65,18 @@ def test_downsampling_averages_noise() -> None:
     assert float(at_rate(still, 25.0).keypoints_2d[2:-2].std()) < 0.62  # 1 for the nearest frame
 
 
+def test_sure_joints_outweigh_unsure_ones() -> None:
+    x = torch.zeros(60, 19, 2)
+    x[::2] = 30.0
+    for low, expected in ((0.9, 15.0), (0.3, 3.0), (1e-9, 0.0)):  # 30 of weight low² beside 0 of weight 0.9²
+        scores = torch.full((60, 19), 0.9)
+        scores[::2] = low
+        changed = at_rate(PoseSequence("made", 0, None, 60.0, x, scores), 6.0)
+        assert changed.keypoints_2d[2:-2].numpy() == pytest.approx(expected, abs=0.2)
+    unsure = PoseSequence("made", 0, None, 60.0, x + 5, torch.full((60, 19), 1e-12))
+    assert float(at_rate(unsure, 25.0).keypoints_2d.min()) > 4.9, "not drawn to 0"
+
+
 def test_undetected_stays_undetected_and_lends_nothing() -> None:
     detected = torch.ones(60, dtype=torch.bool)
     detected[20:40] = False
