@@ -8,8 +8,14 @@ TEST_ENVIRONMENT := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 
 .PHONY: quickstart test test-oldest check smoke docs fuzz format bench soak picture clean
 
+# A real person first, then the whole path on synthetic data.
+EXAMPLE = experiment=predict input=examples/multiview/cam2_keypoints.json fps=60 camera.image_size=[1088,1920] \
+	camera.fx=1674 camera.cx=534 camera.cy=963 camera.tilt_deg=18 camera.roll_deg=3
+
 quickstart: .venv/installed
-	$(BIN)/python run.py
+	$(BIN)/python run.py $(EXAMPLE) hydra.run.dir=outputs/person
+	$(BIN)/python run.py hydra.run.dir=outputs/quickstart
+	@echo "Look at outputs/person/page.html (and animation.mp4, person_0.bvh), then at outputs/quickstart/table.md and scene.gif."
 
 test: .venv/installed-dev
 	$(MAKE) -j2 check docs
@@ -56,10 +62,9 @@ soak: .venv/installed-dev
 	$(BIN)/python -m tests.soak --kills $(KILLS)
 
 # The pictures in README: the quickstart's own output.
-picture: .venv/installed
-	$(BIN)/python run.py hydra.run.dir=outputs/picture
-	mkdir -p docs/images
-	cp outputs/picture/trajectory.png outputs/picture/scene.gif docs/images/
+picture: quickstart
+	cp outputs/quickstart/trajectory.png outputs/quickstart/scene.gif docs/images/
+	$(BIN)/python examples/gif.py outputs/person/animation.mp4 docs/images/person.gif
 
 clean:
 	rm -rf .venv .venv-oldest build *.egg-info
@@ -70,7 +75,7 @@ clean:
 		{ echo "Python 3.11 or newer is needed, $(PYTHON) is older; choose one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@echo "Setting up .venv: this downloads PyTorch and the other packages of constraints.txt, once."
 	$(PYTHON) -m venv .venv
-	$(PIP_INSTALL) --quiet --editable .
+	$(PIP_INSTALL) --quiet --editable '.[video,export]'
 	@touch $@
 
 .venv/installed-dev: .venv/installed tests/requirements-video.txt

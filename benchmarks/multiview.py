@@ -1,4 +1,4 @@
-"""A real person with 3D truth: each camera of tests/golden/multiview alone through `predict`, its intrinsics given.
+"""A real person with 3D truth: each camera of examples/multiview alone through `predict`, its intrinsics given.
 
     python -m benchmarks.multiview
     python -m benchmarks.multiview --checkpoint outputs/lifters/0123456789ab --distorted
@@ -32,7 +32,7 @@ from pose.sequence import PoseSequence
 from refinement import Refiner
 from refinement.occlusion.model import OcclusionRefinement
 
-FOLDER = Path(__file__).resolve().parents[1] / "tests" / "golden" / "multiview"
+FOLDER = Path(__file__).resolve().parents[1] / "examples" / "multiview"
 JOINTS = COCO_17.names[5:]
 _HIPS = [JOINTS.index(f"{side}_hip") for side in ("left", "right")]
 _OF_COCO = [COCO_17.index(name) for name in JOINTS]

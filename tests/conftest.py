@@ -61,6 +61,12 @@ def golden() -> Path:
 
 
 @pytest.fixture(scope="session")
+def multiview() -> Path:
+    """A real clip from four cameras with 3D truth (examples/multiview/README.md)."""
+    return REPO / "examples" / "multiview"
+
+
+@pytest.fixture(scope="session")
 def conformance(golden: Path) -> Path:
     """Data sets in the genuine formats with the numbers of an independent implementation."""
     return golden / "conformance"

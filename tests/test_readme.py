@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from data.predictions import read_predictions
+
 REPO = Path(__file__).resolve().parents[1]
-README = (REPO / "README.md").read_text()
+README = (REPO / "README.md").read_text().replace("\\\n", "")
 BLOCKS = re.findall(r"```(bash|python)\n(.*?)```", README, re.S)
 COMMANDS = [
     line for kind, block in BLOCKS if kind == "bash" for line in block.splitlines() if line.startswith("python ")
@@ -25,7 +27,8 @@ def test_readme_names_every_experiment_and_no_other() -> None:
 def test_make_targets_of_readme_exist(target: str) -> None:
     planned = subprocess.run(["make", "-n", target], cwd=REPO, capture_output=True, text=True)
     assert planned.returncode == 0, planned.stderr
-    assert {"quickstart": "python run.py", "test": "pytest"}[target] in planned.stdout
+    expected = {"quickstart": [*COMMANDS[0].split(), "outputs/quickstart"], "test": ["pytest"]}[target]
+    assert set(expected) - {"python"} <= set(planned.stdout.replace("=outputs", " outputs").split())
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -35,6 +38,10 @@ def test_command(command: str, run, run_here, workdir: Path) -> None:
     snippet = next(block for kind, block in BLOCKS if kind == "python")
     if not (workdir / "my_predictions.npz").exists():
         exec(compile(snippet.replace("my_predictions.npz", str(workdir / "my_predictions.npz")), "README", "exec"), {})
+    if "experiment=predict" in words:
+        done = run_here(*words, "pictures=false", "exporter=npz", cwd=REPO)
+        assert [len(person) for person in read_predictions(done.folder / "predictions.npz")] == [100, 100]
+        return
     # One as typed; the others in this process, which spares importing torch.
     start = run_here if words else run
     done = start(*words, *([] if "experiment=refine" in words else ["size=tiny"]))

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.multiview import JOINTS
+from benchmarks.multiview import FOLDER, JOINTS
 from data.keypoints import read_detections
 from inference.cameras.camera import CameraSettings
 from inference.pipeline import Pipeline
@@ -133,7 +133,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--whole", type=Path, default=GOLDEN / "detections" / "ts1_keypoints.json")
-    parser.add_argument("--truth", type=Path, default=GOLDEN / "multiview" / "truth.npz")
+    parser.add_argument("--truth", type=Path, default=FOLDER / "truth.npz")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
     torch.set_num_threads(1)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.multiview import FOLDER
 from data.keypoints.keypoints_json import read_keypoints_json
 from data.mocap.scenes import detector
 from data.synthetic.bodies import random_body
@@ -97,10 +98,10 @@ def _extent(track: np.ndarray) -> np.ndarray:
 
 def movenet() -> Sample:
     """MoveNet on the multi-view clip, each camera a track, with the projected triangulation as truth."""
-    truth = np.load(GOLDEN / "multiview" / "truth.npz")
+    truth = np.load(FOLDER / "truth.npz")
     world, tracks, heights, errors = truth["poses_3d_world"][:, 0], [], [], []
     for camera in range(4):
-        content = json.loads((GOLDEN / "multiview" / f"cam{camera + 1}_keypoints.json").read_text())
+        content = json.loads((FOLDER / f"cam{camera + 1}_keypoints.json").read_text())
         rows = [content[name] for name in sorted(content)]
         chosen = truth["detection"].reshape(len(rows), -1, 4)[:, 0, camera]
         points = np.full((len(rows), 17, 3), np.nan)

@@ -273,8 +273,8 @@ def test_ts1_three_tracks_from_first_to_last_frame(golden: Path, lifter: Lifter)
         assert np.median(step) < 20
 
 
-def test_multiview_benchmark_measures_each_camera(golden: Path, lifter: Lifter) -> None:
-    scores = measure(lifter, golden / "multiview")
+def test_multiview_benchmark_measures_each_camera(multiview: Path, lifter: Lifter) -> None:
+    scores = measure(lifter, multiview)
     assert [one.camera for one in scores] == ["cam1", "cam2", "cam3", "cam4"]
     assert all(one.track >= 95 and one.frames > 80 for one in scores), "one track over all frames"
     assert np.mean([one.hip_refined for one in scores]) > 0
@@ -285,8 +285,8 @@ def builtin() -> Lifter:
     return load_lifter(DEFAULT_LIFTER)
 
 
-def test_refined_is_better_than_lifted_on_real_truth(golden: Path, builtin: Lifter) -> None:
-    scores = measure(builtin, golden / "multiview")
+def test_refined_is_better_than_lifted_on_real_truth(multiview: Path, builtin: Lifter) -> None:
+    scores = measure(builtin, multiview)
     assert np.mean([one.mpjpe_refined for one in scores]) < np.mean([one.mpjpe_lifted for one in scores])
     assert np.mean([one.hip_refined for one in scores]) < np.mean([one.hip_lifted for one in scores])
 

@@ -107,8 +107,8 @@ def test_exchanged_sides_are_undone_and_right_frames_stay_right(whole: Scene, ch
     assert sum(distance < 10 for distance in far) >= 9
 
 
-def test_a_real_exchange_is_not_made_worse_by_refining(golden: Path) -> None:
-    truth = dict(np.load(golden / "multiview" / "truth.npz"))
+def test_a_real_exchange_is_not_made_worse_by_refining(golden: Path, multiview: Path) -> None:
+    truth = dict(np.load(multiview / "truth.npz"))
     K = truth["K"][1]
     camera = CameraSettings(K[0, 0], K[1, 1], K[0, 2], K[1, 2], image_size=(1088, 1920))
     refined, lifted, early = against_truth(predict(golden / "cases" / "cam2_mediapipe.json", camera, 60), truth, 1)
@@ -123,8 +123,8 @@ def test_a_half_seen_bystander_stands_where_the_picture_says(golden: Path) -> No
     assert depths[0] < 4000 and 5000 < depths[1] < 7000
 
 
-def test_the_scores_of_another_detector_serve_as_well(golden: Path) -> None:
+def test_the_scores_of_another_detector_serve_as_well(multiview: Path) -> None:
     """MoveNet on four views of a person with 3D truth: taken at face value they give 145 and 190 mm."""
-    scores = measure(load_lifter("builtin:mocap_normal"), golden / "multiview")
+    scores = measure(load_lifter("builtin:mocap_normal"), multiview)
     assert np.mean([one.mpjpe_refined for one in scores]) < 133
     assert np.mean([one.hip_refined for one in scores]) < 150

@@ -40,9 +40,9 @@ def test_scores_on_another_scale_come_out_as_on_the_first(ts1: list[PoseSequence
         torch.testing.assert_close(calibration(person).confidence, reference(own).confidence, atol=0.02, rtol=0)
 
 
-def test_low_scores_of_a_steady_detector_are_raised_and_missing_ones_stay(golden: Path) -> None:
+def test_low_scores_of_a_steady_detector_are_raised_and_missing_ones_stay(multiview: Path) -> None:
     """MoveNet's 0.4 is nearly as exact as its 0.8 (benchmarks/multiview.py has the truth)."""
-    tracks = people(golden / "multiview" / "cam3_keypoints.json", 60.0, (1088, 1920))
+    tracks = people(multiview / "cam3_keypoints.json", 60.0, (1088, 1920))
     calibration = fit_scores(tracks)
     assert calibration is not None
     assert np.interp(0.43, calibration.knots, calibration.values) > 0.8

@@ -250,11 +250,11 @@ def test_three_people_of_ts1_are_three_tracks_and_the_fourth_box_is_separate(gol
         assert person.keypoints_2d[:, 17].diff(dim=0).abs().max() < 40
 
 
-def test_the_moving_person_of_each_camera_is_one_track(golden: Path) -> None:
-    with np.load(golden / "multiview" / "truth.npz") as truth:
+def test_the_moving_person_of_each_camera_is_one_track(multiview: Path) -> None:
+    with np.load(multiview / "truth.npz") as truth:
         detection = truth["detection"][:, 0]
     for camera in range(4):
-        found, index = read(golden / "multiview" / f"cam{camera + 1}_keypoints.json", 60.0, (1088, 1920))
+        found, index = read(multiview / f"cam{camera + 1}_keypoints.json", 60.0, (1088, 1920))
         tracks = OfflineTracker()(found)
         true = np.flatnonzero(detection[found.frame, camera] == index)
         identity, counts = np.unique(tracks.identity[true], return_counts=True)
