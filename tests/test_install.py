@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tomllib
 from pathlib import Path
 from zipfile import ZipFile
@@ -26,6 +28,7 @@ def wheel(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     packages = tomllib.loads((repo / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
     for name in {package.split(".")[0] for package in packages}:
         shutil.copytree(repo / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(repo / "conf", source / "conf")
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(repo / name, source)
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
@@ -34,12 +37,14 @@ def wheel(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def test_the_wheel_holds_weights_and_pages_and_nothing_of_the_checkout(wheel: Path) -> None:
+def test_the_wheel_holds_weights_and_pages_and_nothing_of_the_checkout(wheel: Path, repo: Path) -> None:
     names = ZipFile(wheel).namelist()
     for kind in ("normal", "normal_causal"):
         assert f"lightning_modules/weights/mocap_{kind}.safetensors" in names
         assert f"lightning_modules/weights/mocap_{kind}.md" in names
     assert {"inference/render/page.html", "inference/render/page.css", "inference/render/page_player.js"} <= set(names)
+    configuration = {f"experiments/{path.relative_to(repo)}" for path in (repo / "conf").rglob("*.yaml")}
+    assert configuration <= set(names) and len(configuration) > 100
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/", "conf/", "docs/", "run.py"))]
 
 
@@ -63,3 +68,26 @@ def test_it_works_beside_a_data_py(wheel: Path, repo: Path, tmp_path: Path) -> N
     environment = {**os.environ, "PYTHONPATH": str(installed), "OMP_NUM_THREADS": "1"}
     printed = call(sys.executable, tmp_path / "use_library.py", cwd=tmp_path, env=environment)
     assert printed.strip() == str(installed)
+
+
+def test_the_one_command_from_any_folder(wheel: Path, multiview: Path, tmp_path: Path) -> None:
+    """In an environment without a checkout (its packages are lent), below a folder with spaces and umlauts."""
+    environment, here = tmp_path / "Über mich (1)" / "venv", tmp_path / "Mein Ordner"
+    call(sys.executable, "-m", "venv", "--without-pip", environment)
+    program = environment / ("Scripts" if os.name == "nt" else "bin")
+    (python,) = program.glob("python.exe" if os.name == "nt" else "python")
+    packages = Path(call(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
+    (packages / "lent.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index"]
+    call(*pip, "--no-compile", "--ignore-installed", wheel)
+    here.mkdir()
+    (here / "data.py").write_text("raise ImportError('the user's own')")
+    shutil.copy(multiview / "cam2_keypoints.json", here / "Mein Übungs-Video.json")
+    words = ["input=Mein Übungs-Video.json", "fps=60", "camera.image_size=[1088,1920]", "name=me"]
+    words += ["pictures=false", "refinement=none"]
+    clean = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | {"OMP_NUM_THREADS": "1"}
+    printed = call(program / "temporal-smoothing", "experiment=predict", *words, cwd=here, env=clean)
+    assert "people 2, frames 100, fps 60" in printed
+    (folder,) = (here / "outputs/me").iterdir()
+    assert {"person_0.bvh", "summary.json"} <= {path.name for path in folder.iterdir()}
+    assert json.loads((folder / "run.json").read_text(encoding="utf-8"))["commit"] is None

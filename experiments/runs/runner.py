@@ -189,6 +189,8 @@ def _quieten() -> None:
 def _commit() -> str | None:
     """The checked-out commit, "+" appended where files differ from it; None outside a checkout."""
     root = Path(__file__).resolve().parents[2]
+    if not (root / "run.py").exists():  # installed, perhaps below somebody else's checkout
+        return None
 
     def git(*words: str) -> str:
         result = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=True)

@@ -1,6 +1,6 @@
 """Training in processes of its own: one for each device, started, watched and ended by the run that wants the lifter.
 
-Every process is `run.py` on the same configuration file, which holds nothing but this lifter's resolved settings, so
+Every process is a run on the same configuration file, which holds nothing but this lifter's resolved settings, so
 that what it does cannot depend on the command line, the sweeper or the launcher of the run. It finds its rank in the
 environment as torchrun would set it; rank variables of the run itself are not passed on. The run
 
@@ -30,7 +30,9 @@ from pose.errors import ConfigError, DataError
 
 log = logging.getLogger(__name__)
 
-RUN = Path(__file__).resolve().parents[2] / "run.py"
+_ROOT = str(Path(__file__).resolve().parents[2])
+#: The entry point, with our packages first, wherever they are, and without those of the folder it is started in.
+_START = f"import sys; sys.path.insert(0, {_ROOT!r}); from experiments.main import main; main()"
 #: Files in the folder of a rank: the message of an error that a user can cause, and what rank 0 logged.
 ERROR_FILE, CURVES_FILE = "error.txt", "curves.jsonl"
 #: Keys of the configuration file beside those of the run.
@@ -67,7 +69,7 @@ def _write_config(cfg: DictConfig, plan: Plan, folder: Path, digest: str, path: 
 def rank_command(place: Path, rank: int) -> list[str]:
     """The command of one rank; its folder may hold any character that Hydra's grammar gives a meaning to."""
     return [
-        sys.executable, str(RUN), "--config-path", str(place), "--config-name", "config",
+        sys.executable, "-P", "-c", _START, "--config-path", str(place), "--config-name", "config",
         f"hydra.run.dir={quoted(str(place / f'rank_{rank}'))}", "hydra.output_subdir=null",
     ]  # fmt: skip
 

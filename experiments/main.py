@@ -1,0 +1,30 @@
+"""The entry point: `temporal-smoothing [experiment=NAME] [key=value ...]`, in a checkout also `python run.py`.
+
+Composes the configuration, the checkout's conf/ or its copy in the wheel, and hands it to the chosen experiment's task.
+The task imports everything heavy, so that `--help` and mistakes on the command line answer at once.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import hydra
+from omegaconf import DictConfig
+
+from experiments.command_line import hydra_words
+
+_HERE = Path(__file__).resolve().parent
+CONF = _HERE / "conf" if (_HERE / "conf").is_dir() else _HERE.parent / "conf"
+
+
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
+def _composed(cfg: DictConfig) -> Any:
+    from experiments.runs.runner import run
+
+    return run(cfg)
+
+
+def main() -> None:
+    """Run what the command line says."""
+    sys.argv = [sys.argv[0], *hydra_words(sys.argv[1:])]
+    _composed()
