@@ -62,6 +62,15 @@ def resolve(cfg: DictConfig, trains: bool, tests: bool) -> DictConfig:
     return cfg
 
 
+def data_files(cfg: DictConfig, trains: bool, tests: bool) -> list[Path]:
+    """The files of the data sets that are read; none of synthetic data, whose content follows from their settings."""
+    readers: list[Any] = [evaluation_reader(cfg)] if tests and cfg.test.name != "synthetic" else []
+    if trains and cfg.data.name != "synthetic":
+        module = data_module(cfg, coordinates=cfg.coordinates)
+        readers += [*module.train_readers(), module.validation_reader()]
+    return [Path(file) for reader in readers for file in reader.files()]
+
+
 def datasets_root(cfg: DictConfig) -> Path:
     return Path(cfg.paths.datasets if cfg.paths.datasets is not None else "datasets")
 

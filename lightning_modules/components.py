@@ -7,10 +7,8 @@ what the user named: the classes of the configuration's `_target_`s and the modu
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -67,14 +65,6 @@ def make_network(settings: Mapping[str, Any], features: Features) -> nn.Module:
             "positive, and odd unless the network is causal"
         )
     return network
-
-
-def digest_of(key: str, target: str) -> str | None:
-    """A digest of the file that holds `model.key`'s class, which no version of ours covers; None of our own classes."""
-    if target.startswith(_OWN):
-        return None
-    file = getattr(_module(key, target), "__file__", None)
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:12] if file else None
 
 
 def _made(key: str, base: type, settings: Mapping[str, Any] | None, default: str, **sizes: int) -> Any:

@@ -17,9 +17,6 @@ from pose.errors import ConfigError, check_number, check_shape
 from pose.features import Standardiser
 from pose.joint_sets import COCO_19, MUPOTS_17, joint_set, same_joint_set
 
-#: Part of the hash by which a trained lifter is found again: raise it when the same settings would give other weights.
-TRAINING_CODE_VERSION = 1
-
 
 class Lifter(nn.Module):
     """2D detections of one person over time -> 3D poses.

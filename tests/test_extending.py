@@ -108,7 +108,7 @@ def test_the_content_of_its_file_is_part_of_the_hash(run, trained: Run, folder: 
         source.write_text(before)
     assert other.returncode == 0 and lifter_of(other) != lifter_of(trained)
     spec = json.loads((lifter_of(trained) / "spec.json").read_text())
-    assert list(spec["code"]) == ["my_networks.OneFilter"]
+    assert list(spec["code"]) == ["training", "code of my_networks"]
 
 
 def test_it_is_evaluated_and_swept(run, trained: Run, folder: Path) -> None:
@@ -146,4 +146,4 @@ def test_features_of_ones_own(run) -> None:
     assert done.returncode == 0, done.output
     spec = json.loads((lifter_of(done) / "spec.json").read_text())
     assert spec["model"]["features"] == {"_target_": "my_features.WithSpeed"}
-    assert list(spec["code"]) == ["my_features.WithSpeed"]
+    assert list(spec["code"]) == ["training", "code of my_features"]

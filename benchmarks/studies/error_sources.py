@@ -33,7 +33,6 @@ from data.synthetic.bodies import random_body
 from data.synthetic.detections import autoregressive
 from data.synthetic.motions import procedural_motion
 from data.synthetic.scenes import SeenPerson, View, compose_scene, look_at, render_scene
-from data.synthetic.settings import GENERATOR_VERSION
 from pose.cameras import Camera
 from pose.joint_sets import MUPOTS_17
 from pose.sequence import PoseSequence
@@ -260,12 +259,12 @@ class LifterSettings:
 
 def trained_lifter(motions: Motions, settings: LifterSettings | None = None, cache: Path = LIFTERS) -> Lifter:
     """A lifter trained as the product's are, on scenes of these motions; found again in `cache` by its settings."""
+    from experiments.runs.inputs import code_digest
     from lightning_modules.checkpoint import load_lifter, save_lifter
-    from lightning_modules.lifter import TRAINING_CODE_VERSION
 
     settings = settings or LifterSettings()
     source = motions.fingerprint if isinstance(motions, Clips) else "procedural"
-    versions = [VERSION, GENERATOR_VERSION, TRAINING_CODE_VERSION]
+    versions = [VERSION, code_digest()]
     spec = json.dumps([dataclasses.asdict(settings), source, versions], sort_keys=True)
     file = cache / f"{hashlib.sha256(spec.encode()).hexdigest()[:12]}.ckpt"
     if not file.exists():

@@ -16,7 +16,6 @@ import os
 import platform
 import random
 import re
-import subprocess
 import sys
 import time
 import warnings
@@ -32,7 +31,9 @@ from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, MissingMandatoryValue
 
+from experiments.datasets import data_files
 from experiments.results.table import add_column, check_table
+from experiments.runs.inputs import commit
 from experiments.runs.run_dir import owned, run_folder
 from experiments.runs.sweep import Finished, in_sweep, note_failure, skip_if_finished
 from fileio.json_yaml import write_json, write_text
@@ -89,7 +90,7 @@ def _run(cfg: DictConfig) -> Any:
         {
             "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
             "overrides": list(HydraConfig.get().overrides.task),
-            "commit": _commit(),
+            "commit": commit(),
             "seed": cfg.seed,
             "started": started,
             "seconds": round(time.perf_counter() - clock, 1),
@@ -101,13 +102,14 @@ def _run(cfg: DictConfig) -> Any:
     return value
 
 
-def settle(cfg: DictConfig) -> None:
+def settle(cfg: DictConfig, trains: bool = False, tests: bool = False) -> None:
     """What a task does once its configuration changes no more: write it, resolved; take the seed and threads it names.
 
-    Leaves the task by Finished if this is a job of a sweep that was finished before.
+    trains, tests: whether it reads the training data (unless it takes a `checkpoint`) and the test set. Leaves the task
+    by Finished if this is a job of a sweep that was finished before.
     """
     _use_plugins(cfg)
-    skip_if_finished(cfg)
+    skip_if_finished(cfg, lambda: data_files(cfg, trains, tests))
     write_text(run_folder() / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
     _seed(cfg.seed)
     if cfg.size.threads is not None:
@@ -115,12 +117,10 @@ def settle(cfg: DictConfig) -> None:
 
 
 def _use_plugins(cfg: DictConfig) -> None:
-    """Let lifters use the classes that the configuration names; note the code of those that are not ours in `cfg`."""
-    from lightning_modules.components import digest_of, trust
+    """Let lifters use the classes that the configuration names."""
+    from lightning_modules.components import trust
 
-    named = {key: str(cfg.model[key]._target_) for key in ("network", "features")}
-    trust([*named.values(), *cfg.plugins])
-    cfg.code = {target: digest for key, target in named.items() if (digest := digest_of(key, target))}
+    trust([*(str(cfg.model[key]._target_) for key in ("network", "features")), *cfg.plugins])
 
 
 def _seed(seed: Any) -> None:
@@ -184,19 +184,3 @@ def _quieten() -> None:
     warnings.filterwarnings("ignore", message="Experiment logs directory .* exists and is not empty.*")
     for name in ("pytorch_lightning", "lightning.pytorch", "lightning.fabric", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-
-
-def _commit() -> str | None:
-    """The checked-out commit, "+" appended where files differ from it; None outside a checkout."""
-    root = Path(__file__).resolve().parents[2]
-    if not (root / "run.py").exists():  # installed, perhaps below somebody else's checkout
-        return None
-
-    def git(*words: str) -> str:
-        result = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=True)
-        return result.stdout.strip()
-
-    try:
-        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return None

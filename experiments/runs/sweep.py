@@ -18,7 +18,7 @@ import os
 import secrets
 import shutil
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,13 +51,16 @@ def in_sweep() -> bool:
     return HydraConfig.get().mode == RunMode.MULTIRUN
 
 
-def skip_if_finished(cfg: DictConfig) -> None:
-    """Raise Finished if this job of a sweep was finished before; otherwise remove what an older one left behind."""
+def skip_if_finished(cfg: DictConfig, data_files: Callable[[], list[Path]] = list) -> None:
+    """Raise Finished if this job of a sweep was finished before; otherwise remove what an older one left behind.
+
+    data_files: finds those that the job reads.
+    """
     if not in_sweep():
         return
     folder = run_folder()
     (folder / "failed.json").unlink(missing_ok=True)  # of another sweep that had this row until now
-    inputs = inputs_of(cfg)
+    inputs = inputs_of(cfg, data_files())
     if not cfg.fresh and (folder / "metrics.json").is_file() and _same(folder / "config.yaml", cfg):
         if not (changed := changes(_noted(folder / INPUTS_FILE), inputs)):
             raise Finished

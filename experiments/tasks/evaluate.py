@@ -40,7 +40,7 @@ def evaluate(cfg: DictConfig) -> None:
         raise ConfigError(f"predictions={cfg.predictions}: {cfg.name} makes its own; use experiment=evaluate")
     method = instantiate(cfg.refinement)
     cfg = datasets.resolve(cfg, trains=cfg.checkpoint is None, tests=True)
-    settle(cfg)
+    settle(cfg, trains=cfg.checkpoint is None, tests=True)
     with logging_to(cfg) as logger:
         publish(cfg, _evaluate_lifter(cfg, read_test_set(cfg), method, logger), logger)
 
@@ -56,7 +56,7 @@ def evaluate_predictions(cfg: DictConfig) -> None:
     if cfg.protocol.pairing == "by2d" and not _have_keypoints(people):
         raise ConfigError(f"protocol.pairing=by2d: {cfg.predictions} has no keypoints_2d; add it or use given")
     cfg = datasets.resolve(cfg, trains=False, tests=True)
-    settle(cfg)
+    settle(cfg, tests=True)
     with logging_to(cfg) as logger:
         publish(cfg, _evaluate_file(cfg, read_test_set(cfg), people), logger)
 

@@ -44,7 +44,7 @@ def search(cfg: DictConfig) -> None:
     check_protocol(cfg)
     _check(cfg)
     cfg = datasets.resolve(cfg, trains=cfg.checkpoint is None, tests=True)
-    settle(cfg)
+    settle(cfg, trains=cfg.checkpoint is None, tests=True)
     study = _study(cfg)
     with logging_to(cfg) as logger:
         from lightning_modules.prediction import lift

@@ -17,7 +17,7 @@ _PUBLISHED = ("mpi_inf_3dhp", "muco_temp", "both")
 def train(cfg: DictConfig) -> None:
     """Train the lifter of `cfg`, or find it already trained, and report its validation."""
     cfg = datasets.resolve(cfg, trains=True, tests=False)
-    settle(cfg)
+    settle(cfg, trains=True)
     with logging_to(cfg) as logger:
         _, done = lifters.train(cfg, logger)
         validation = done["validation"]

@@ -1,13 +1,14 @@
 """Train a lifter once, and reuse it: `outputs/lifters/<hash>/`.
 
 The hash covers all that decides the weights: the training data (fingerprint of its files or the generator's version),
-its augmentation, the network, the optimiser, epochs, batch, precision, the coordinates, the seed and the version
-of the training code. It covers no path, logger, device or number of workers. A lifter folder holds
+its augmentation, the network, the optimiser, epochs, batch, precision, the coordinates, the seed, and the source code
+that trains it, of this project and of plug-ins. It covers no path, logger, device or number of workers. A lifter folder
+holds
 
-    spec.json     what the hash covers
+    spec.json     what the hash covers; also the version and the commit, which it does not
     last.ckpt     the state after the last finished epoch; a killed training goes on from it
     lifter.ckpt   the finished lifter: weights, statistics, joint sets, coordinates, frame rate
-    done.json     written last: the folder is complete; holds the final validation metrics
+    done.json     written last: the folder is complete; the final validation metrics, version, commit
     lock          held by the run that trains here: of several that want the same lifter one trains, the others wait
 
 Randomness is derived from seed and epoch, so a continued training ends in the same weights as an unbroken one. On
@@ -32,6 +33,7 @@ from experiments.datasets import data_module
 from experiments.loggers import for_trainer
 from experiments.progress import stage
 from experiments.runs.hashing import deciding_settings, short_hash
+from experiments.runs.inputs import code_digest, commit, plugin_digests, version
 from experiments.runs.run_dir import run_folder
 from experiments.training.devices import Plan, plan
 from experiments.training.ranks import CURVES_FILE, LineLogger, train_in_processes
@@ -46,12 +48,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _RETRAIN = "train again with fresh=true"
-#: Keys of the model that the first version had not, with the values that mean what it did.
-_FIRST_VERSION = {
-    "loss": {"_target_": "lightning_modules.losses.l1", "_partial_": True}, "interval": "epoch",
-    "monitor": "val/mpjpe_mm",
-}  # fmt: skip
-_NO_DEFAULT = object()
 #: Callbacks that only watch. Any other may stop a training early or change its weights.
 _CHANGE_NO_WEIGHTS = {
     "experiments.progress.progress_bar", "pytorch_lightning.callbacks.LearningRateMonitor",
@@ -88,7 +84,8 @@ def train(cfg: DictConfig, logger: Any = None) -> tuple[Path, dict[str, Any]]:
             if cfg.fresh and not (done.exists() and done.stat().st_mtime >= wanted_since):
                 _empty(folder)  # unless it was trained while this run waited
             if not done.exists():
-                write_json(folder / "spec.json", spec)
+                _tell_of_other_code(folder, spec)
+                write_json(folder / "spec.json", {**spec, "made_by": _made_by()})
                 if split.in_processes:
                     train_in_processes(cfg, split, folder, digest, logger)
                 else:
@@ -106,7 +103,9 @@ def train_as_rank(cfg: DictConfig, folder: Path, digest: str, rank: int) -> None
     split = plan(cfg.trainer, cfg.data.batch_size)
     module, _, found = _hash_spec(cfg, split)
     if found != digest:
-        raise MismatchError(f"lifter {digest}: process {rank} found {found}; the training data changed, start again")
+        raise MismatchError(
+            f"lifter {digest}: process {rank} found {found}; training data or code changed, start again"
+        )
     _fit(cfg, split, module, folder, digest, LineLogger(run_folder() / CURVES_FILE), rank)
 
 
@@ -115,7 +114,6 @@ def _hash_spec(cfg: DictConfig, split: Plan) -> tuple[LifterDataModule, dict[str
     import torch
 
     from lightning_modules.components import make_features, make_network
-    from lightning_modules.lifter import TRAINING_CODE_VERSION
 
     model: Any = OmegaConf.to_container(cfg.model, resolve=True)
     start = _start(cfg)
@@ -136,23 +134,22 @@ def _hash_spec(cfg: DictConfig, split: Plan) -> tuple[LifterDataModule, dict[str
         )
         fingerprint = module.fingerprint()
     settings = deciding_settings(cfg)
+    callbacks = {name: value for name, value in settings["callbacks"].items() if _changes_weights(value)}
+    plugins = plugin_digests([model, OmegaConf.to_container(cfg.data, resolve=True), callbacks])
     spec = {
-        "training_code": TRAINING_CODE_VERSION,
+        "code": {"training": code_digest(), **plugins},
         "training_data": fingerprint,
         "coordinates": cfg.coordinates,
         "seed": cfg.seed,
         # The fingerprint says it for the settings of synthetic data.
         "data": {key: value for key, value in settings["data"].items() if key != "settings"},
-        "model": _model_in_hash(model),
+        "model": model,
         "trainer": settings["trainer"],
     }
     if start is not None:
         spec["start"] = _digest(start)
-    callbacks = {name: value for name, value in settings["callbacks"].items() if _changes_weights(value)}
     if callbacks:
         spec["callbacks"] = callbacks
-    if settings["code"]:
-        spec["code"] = settings["code"]
     return module, spec, short_hash(spec)
 
 
@@ -182,17 +179,17 @@ def _digest(lifter: Lifter) -> str:
     return digest.hexdigest()[:12]
 
 
-def _model_in_hash(model: dict[str, Any]) -> dict[str, Any]:
-    """The model's settings as the hash covers them: without the defaults of keys that the first version had not, and
-    with its name of the network's class, so that the lifters it trained are found."""
-    from lightning_modules.components import FEATURES, NETWORK, without_default
+def _tell_of_other_code(folder: Path, spec: dict[str, Any]) -> None:
+    """Name the finished lifters of the same settings and data that other code has trained: they are not reused."""
+    for path in sorted(folder.parent.glob("*/done.json")):
+        other = load_object(path.with_name("spec.json"), _RETRAIN) if path.with_name("spec.json").is_file() else {}
+        changed = [key for key in sorted({*other, *spec} - {"made_by"}) if other.get(key) != spec.get(key)]
+        if changed == ["code"]:
+            log.warning("%s has these settings, but other code trained it; checkpoint=%s uses it", *[path.parent] * 2)
 
-    kept = {key: value for key, value in model.items() if _FIRST_VERSION.get(key, _NO_DEFAULT) != value}
-    for key, default in (("network", NETWORK), ("features", FEATURES)):
-        kept[key] = without_default(kept.get(key), default)
-    if not kept["features"]:
-        del kept["features"]
-    return {"_target_": "lightning_modules.lifter.Lifter", **kept}
+
+def _made_by() -> dict[str, str | None]:
+    return {"version": version(), "commit": commit()}
 
 
 def _changes_weights(callback: Any) -> bool:
@@ -277,6 +274,7 @@ def _fit(
     done = {
         "train_data": module.train_name,
         "hash": digest,
+        "made_by": _made_by(),
         "split": {"processes": split.processes, "accumulate": split.accumulate, "batch_size": split.batch_size},
         "validation": {"metrics": metrics, "per_sequence": per_sequence},
     }

@@ -11,7 +11,7 @@ import torch
 
 from lightning_modules import components
 from lightning_modules.checkpoint import load_lifter, save_lifter
-from lightning_modules.components import digest_of, make_features, make_network
+from lightning_modules.components import make_features, make_network
 from lightning_modules.prediction import lift
 from pose.errors import ConfigError, MismatchError, ShapeError
 from pose.features import PublishedFeatures
@@ -145,12 +145,3 @@ def test_a_network_of_the_wrong_shape_is_no_quiet_mistake(make_lifter, make_pers
         lift(lifter, [make_person()])
     with pytest.raises(ShapeError, match="outputs of Turned"):
         lifter.windows(torch.zeros(4, 1, 42))
-
-
-def test_the_digest_follows_the_source_of_classes_that_are_not_ours(own_module) -> None:
-    assert digest_of("network", TCN) is None and digest_of("features", PUBLISHED) is None
-    before = digest_of("network", "own_nets.Frame")
-    own_module.write_text(SOURCE + "\n# changed\n")
-    assert before is not None and before != digest_of("network", "own_nets.Frame")
-    with pytest.raises(ConfigError, match=r"model\.network\._target_=no_such_nets\.A: No module named 'no_such_nets'"):
-        digest_of("network", "no_such_nets.A")

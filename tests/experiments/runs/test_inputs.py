@@ -25,6 +25,7 @@ def cfg(tmp_path: Path):
             "paths": {"synthetic": "nowhere"},
             "plugins": ["my_refinement"],
             "refinement": {"_target_": "my_refinement.Mine"},
+            "model": {"parts": [{"_target_": "my_package.deep.inner.Part"}], "loss": {"_target_": "torch.nn.L1Loss"}},
         }
     )
 
@@ -37,18 +38,43 @@ def cfg(tmp_path: Path):
         ("test/annot.mat", "test.folder"),
         ("train/annot.mat", "data.folder"),
         ("my_refinement.py", "code of my_refinement"),
+        ("my_maths.py", "code of my_refinement"),
+        ("my_package/deep/inner.py", "code of my_package"),
+        ("TS1/annot.mat", "data sets"),
     ],
 )
 def test_each_changed_file_is_named(cfg, tmp_path: Path, monkeypatch, file: str, named: str) -> None:
-    (tmp_path / "my_refinement.py").write_text("first")
+    for name in (
+        "my_refinement.py",
+        "my_maths.py",
+        "my_package/deep/inner.py",
+        "my_package/__init__.py",
+        "TS1/annot.mat",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("first")
+    (tmp_path / "my_refinement.py").write_text("import my_maths")
     monkeypatch.syspath_prepend(tmp_path)
-    before = inputs_of(cfg)
-    assert changes(before, inputs_of(cfg)) == []
-    (tmp_path / file).write_text("other")  # as long as before
-    assert changes(before, inputs_of(cfg)) == [named]
+    data = [tmp_path / "TS1" / "annot.mat"]
+    before = inputs_of(cfg, data)
+    assert changes(before, inputs_of(cfg, data)) == []
+    (tmp_path / file).write_text("import my_maths # other" if file == "my_refinement.py" else "other")  # as long
+    assert changes(before, inputs_of(cfg, data)) == [named]
 
 
 def test_a_change_of_our_own_code_is_named(cfg, monkeypatch: pytest.MonkeyPatch) -> None:
     before = inputs_of(cfg)
-    monkeypatch.setattr(inputs, "_code", lambda: "other")
+    assert [key for key in before if "torch" in key] == []
+    monkeypatch.setattr(inputs, "code_digest", lambda *_: "other")
     assert changes(before, inputs_of(cfg)) == ["code"]
+
+
+def test_a_lifters_hash_follows_the_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loss = tmp_path / "lightning_modules" / "losses.py"
+    loss.parent.mkdir()
+    monkeypatch.setattr(inputs, "_ROOT", tmp_path)
+    found = []
+    for text in ("abs", "sum", "abs"):
+        loss.write_text(text)
+        found.append(inputs.code_digest.__wrapped__())
+    assert found[0] == found[2] != found[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,16 @@ def test_a_loss_that_is_no_number_ends_the_run_and_is_not_gone_on_from(train, tm
     if (folder / "last.ckpt").exists():
         state = torch.load(folder / "last.ckpt", weights_only=True)["state_dict"]
         assert all(bool(value.isfinite().all()) for value in state.values())
+
+
+def test_a_lifter_of_other_code_is_trained_anew(train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = [train(folder="first")]
+    monkeypatch.setattr("experiments.training.lifters.code_digest", lambda: "an edited loss")
+    made += [train(folder="second"), train(folder="third")]
+    assert ["training on synthetic" in done.output for done in made] == [True, True, False]
+    assert "other code trained it" in made[1].output
+    notes = [json.loads(path.read_text()) for path in (tmp_path / "lifters").glob("*/done.json")]
+    assert [set(note["made_by"]) for note in notes] == [{"version", "commit"}] * 2
 
 
 def test_schedules_by_step_on_a_plateau_or_none(train) -> None:

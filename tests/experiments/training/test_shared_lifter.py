@@ -54,7 +54,8 @@ def test_runs_that_want_one_lifter_train_it_once(trainings: list[str], tmp_path:
     results = at_once(configuration(tmp_path, fresh), 4)
     assert len(trainings) == 1
     assert all(result == {"trained_by": trainings[0]} for result in results)
-    assert json.loads((tmp_path / "lifters" / "abc" / "spec.json").read_text()) == {"all": "settings"}
+    spec = json.loads((tmp_path / "lifters" / "abc" / "spec.json").read_text())
+    assert spec["all"] == "settings" and set(spec["made_by"]) == {"version", "commit"}
 
 
 def test_fresh_trains_again_what_was_there_before_and_empties_its_folder(trainings: list[str], tmp_path: Path) -> None:
@@ -84,3 +85,13 @@ def test_a_failed_training_leaves_the_lock_to_the_next(
         with pytest.raises(DataError):
             lifters.train(configuration(tmp_path, fresh=False))
     assert at_once(configuration(tmp_path, fresh=False), 1)
+
+
+def test_a_lifter_of_other_code_is_named_and_not_reused(
+    trainings: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    at_once(configuration(tmp_path, fresh=False), 1)
+    monkeypatch.setattr(lifters, "_hash_spec", lambda *_: (None, {"all": "settings", "code": "other"}, "def"))
+    at_once(configuration(tmp_path, fresh=False), 1)
+    assert len(trainings) == 2
+    assert f"checkpoint={tmp_path / 'lifters' / 'abc'} uses it" in caplog.text
