@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
-from hydra.utils import get_object, instantiate
+from hydra.utils import get_method, get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, MissingMandatoryValue
 
@@ -36,6 +36,7 @@ from experiments.results.table import add_column, check_table
 from experiments.runs.inputs import commit
 from experiments.runs.run_dir import owned, run_folder
 from experiments.runs.sweep import Finished, in_sweep, note_failure, skip_if_finished
+from experiments.runs.used_keys import check_used
 from fileio.json_yaml import write_json, write_text
 from pose.errors import ConfigError, DataError, PoseError, check_number
 
@@ -82,8 +83,10 @@ def _run(cfg: DictConfig) -> Any:
     _quieten()
     for name, metric in cfg.metrics.items():
         add_column(str(name), metric.heading)
+        _check_function(f"metrics.{name}.function", metric.function)
     if "table" in cfg:
         check_table(cfg.table)
+    check_used(HydraConfig.get().overrides.task, cfg.task._target_)
     value = instantiate(cfg.task)(cfg)
     write_json(
         folder / "run.json",
@@ -100,6 +103,14 @@ def _run(cfg: DictConfig) -> Any:
     )
     log.info("done in %.0f s: %s", time.perf_counter() - clock, folder)
     return value
+
+
+def _check_function(key: str, name: str) -> None:
+    """ConfigError, before anything trains, for a function that cannot be imported."""
+    try:
+        get_method(name)
+    except Exception as error:  # whatever its module raises
+        raise ConfigError(f"{key}={name}: cannot be used ({' '.join(str(error).split())[:200]})") from error
 
 
 def settle(cfg: DictConfig, trains: bool = False, tests: bool = False) -> None:

@@ -17,6 +17,7 @@ import logging
 import os
 import secrets
 import shutil
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,6 +32,8 @@ from omegaconf.errors import OmegaConfBaseException
 from experiments.runs.hashing import deciding_settings
 from experiments.runs.inputs import changes, inputs_of
 from experiments.runs.run_dir import run_folder
+from experiments.runs.sweep_words import sweep_words, varied
+from experiments.runs.used_keys import check_used
 from fileio.json_yaml import load_object, read_yaml, write_json
 from pose.errors import ConfigError, DataError, PoseError
 
@@ -40,6 +43,8 @@ log = logging.getLogger(__name__)
 SWEEP_FILE = "sweep.json"
 #: What a row read, as digests.
 INPUTS_FILE = "inputs.json"
+#: When the command of the job that runs in this process started, seconds since the epoch.
+_started = time.time()
 
 
 class Finished(Exception):
@@ -49,6 +54,11 @@ class Finished(Exception):
 def in_sweep() -> bool:
     """Whether this run is a job of a multirun."""
     return HydraConfig.get().mode == RunMode.MULTIRUN
+
+
+def command_started() -> float:
+    """When this command started, in all its jobs, wherever they run: `fresh=true` trains each lifter once after it."""
+    return _started
 
 
 def skip_if_finished(cfg: DictConfig, data_files: Callable[[], list[Path]] = list) -> None:
@@ -98,12 +108,16 @@ class SweepCallback(Callback):
     def __init__(self) -> None:
         #: Where each job notes itself, set where the sweep starts and carried to wherever its jobs run.
         self.notes: Path | None = None
+        self.started = time.time()
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         from experiments.results.table import check_table
 
+        words = sweep_words(config)
         with _ending():
             check_table(config.table)
+            if "experiment" not in varied(words):
+                check_used([str(word.input_line) for word in words.values()], config.task._target_, varied(words))
         self.notes = Path(config.hydra.sweep.dir).resolve() / ".jobs" / secrets.token_hex(4)
         with _ending():
             self.notes.mkdir(parents=True)
@@ -113,6 +127,8 @@ class SweepCallback(Callback):
             os.environ["PYTHONPATH"] = f"{code}{os.pathsep}{known}" if known else code
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
+        global _started
+        _started = self.started
         if self.notes is None:
             return
         folder = Path(config.hydra.runtime.output_dir)

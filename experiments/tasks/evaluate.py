@@ -22,6 +22,7 @@ from experiments.results.report import publish
 from experiments.results.scoring import add_own_metrics, check_protocol, score_mpi_inf_3dhp, score_mupots
 from experiments.runs.run_dir import run_folder
 from experiments.runs.runner import settle
+from experiments.tasks.refine import refined
 from experiments.training import lifters
 from pose.errors import ConfigError, DataError
 from pose.sequence import PoseSequence
@@ -46,7 +47,7 @@ def evaluate(cfg: DictConfig) -> None:
 
 
 def evaluate_predictions(cfg: DictConfig) -> None:
-    """Score the predictions of a file, and leave metrics.json, table.md and predictions.npz."""
+    """Score the predictions of a file, after `refinement=`; leave metrics.json, table.md and predictions.npz."""
     check_protocol(cfg)
     if cfg.predictions is None:
         raise ConfigError("predictions=null: give the file to evaluate, predictions=FILE.npz (docs/formats.md)")
@@ -57,8 +58,11 @@ def evaluate_predictions(cfg: DictConfig) -> None:
         raise ConfigError(f"protocol.pairing=by2d: {cfg.predictions} has no keypoints_2d; add it or use given")
     cfg = datasets.resolve(cfg, trains=False, tests=True)
     settle(cfg, tests=True)
+    if (method := instantiate(cfg.refinement)).name != "none":
+        people = refined(people, method, cfg.predictions)[1].sequences
     with logging_to(cfg) as logger:
-        publish(cfg, _evaluate_file(cfg, read_test_set(cfg), people), logger)
+        scores = _evaluate_file(cfg, read_test_set(cfg), people)
+        publish(cfg, {**scores, "refinement": method.name}, logger)
 
 
 def read_test_set(cfg: DictConfig) -> list[PoseSequence]:

@@ -23,7 +23,7 @@ from fileio.json_yaml import write_json, write_text
 from pose.errors import ConfigError, DataError, check_number
 from pose.sequence import PoseSequence
 from refinement.gaps import filled, given_joints
-from refinement.refiner import RefinementResult
+from refinement.refiner import RefinementResult, Refiner
 
 log = logging.getLogger(__name__)
 
@@ -40,16 +40,20 @@ def refine(cfg: DictConfig) -> None:
     method = instantiate(cfg.refinement)
     given = read_predictions(cfg.predictions, cfg.coordinates, cfg.fps)
     settle(cfg)
-    if not any(bool(person.confidence.any()) for person in given):
-        raise DataError(
-            f"{cfg.predictions}: has no confidence, which tells where a person was seen; add confidence (N,) or (N, K) "
-            "in 0..1"
-        )
-    tracks = tracks_of(given, cfg.predictions)
-    with stage(f"refining {len(tracks)} people, {sum(map(len, tracks))} frames, by {method.name}"):
-        result = method(tracks)
+    tracks, result = refined(given, method, cfg.predictions)
     write_predictions(run_folder() / "predictions.npz", result.sequences, **read_facts(cfg.predictions))
     _report(cfg, method.name, given, tracks, result)
+
+
+def refined(people: list[PoseSequence], method: Refiner, source: str) -> tuple[list[PoseSequence], RefinementResult]:
+    """The tracks of these people, and `method` on them. DataError, naming `source`, where it says not who was seen."""
+    if not any(bool(person.confidence.any()) for person in people):
+        raise DataError(
+            f"{source}: has no confidence, which tells where a person was seen; add confidence (N,) or (N, K) in 0..1"
+        )
+    tracks = tracks_of(people, source)
+    with stage(f"refining {len(tracks)} people, {sum(map(len, tracks))} frames, by {method.name}"):
+        return tracks, method(tracks)
 
 
 def tracks_of(people: list[PoseSequence], source: str) -> list[PoseSequence]:

@@ -21,7 +21,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import shutil
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +34,7 @@ from experiments.progress import stage
 from experiments.runs.hashing import deciding_settings, short_hash
 from experiments.runs.inputs import code_digest, commit, plugin_digests, version
 from experiments.runs.run_dir import run_folder
+from experiments.runs.sweep import command_started
 from experiments.training.devices import Plan, plan
 from experiments.training.ranks import CURVES_FILE, LineLogger, train_in_processes
 from fileio.json_yaml import load_object, write_json
@@ -78,14 +78,15 @@ def train(cfg: DictConfig, logger: Any = None) -> tuple[Path, dict[str, Any]]:
     module, spec, digest = _hash_spec(cfg, split)
     folder = Path(cfg.paths.lifters) / digest
     write_json(run_folder() / "lifter.json", {"folder": str(folder.resolve()), "hash": digest})
-    done, wanted_since = folder / "done.json", time.time()
+    done, noted = folder / "done.json", folder / "spec.json"
     if cfg.fresh or not done.exists():
         with waiting_for(folder / "lock", f"the lifter {digest}"):
-            if cfg.fresh and not (done.exists() and done.stat().st_mtime >= wanted_since):
-                _empty(folder)  # unless it was trained while this run waited
+            if cfg.fresh and not (noted.exists() and noted.stat().st_mtime >= command_started()):
+                _empty(folder)  # unless this command, or a run that it waited for, has begun it
             if not done.exists():
-                _tell_of_other_code(folder, spec)
-                write_json(folder / "spec.json", {**spec, "made_by": _made_by()})
+                if not noted.exists():
+                    _tell_of_other_code(folder, spec)
+                    write_json(noted, {**spec, "made_by": _made_by()})
                 if split.in_processes:
                     train_in_processes(cfg, split, folder, digest, logger)
                 else:

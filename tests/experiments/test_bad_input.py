@@ -160,6 +160,8 @@ def test_missing_files_are_listed_with_their_source(run_here, datasets: Path, go
             "exporter.bvh.x: exporter.bvh has no such setting",
         ),
         (["experiment=prepare", "prepare=mupots_3d", "detector=plugin"], "detector.name"),
+        (["experiment=train", "size=tiny", "refinement=paper"], "refinement=paper: is not used by this experiment"),
+        (["experiment=quickstart", '+metrics.x={function: no_such.f, heading: "x ↓"}'], "metrics.x.function=no_such.f"),
         (
             ["experiment=train", "size=tiny", "data=synthetic", "~data.settings"],
             "data.settings: data=synthetic needs this",

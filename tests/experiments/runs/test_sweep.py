@@ -137,6 +137,12 @@ def test_an_unknown_column_ends_a_sweep_before_its_first_job(sweep) -> None:
     assert not done.folder.exists() or not list(done.folder.glob("*seed*"))
 
 
+def test_a_sweep_over_a_key_that_is_not_used_does_not_start(sweep) -> None:
+    done = sweep("-m", "experiment=mupots_mm", "checkpoint=builtin:mocap_normal", "data=both,muco_temp")
+    assert done.returncode == 2 and "data=both,muco_temp: nothing is trained beside checkpoint=" in done.output
+    assert not list(done.folder.glob("*data*"))
+
+
 def test_killed_halfway_it_goes_on_and_ends_with_the_same_table(
     sweep, repo: Path, workdir: Path, tmp_path: Path
 ) -> None:
@@ -272,3 +278,15 @@ def test_a_row_whose_predictions_changed_is_computed_again(sweep, predictions: P
     stale = sweep(*words)
     assert counts(stale.output) == (1, 0, 1, 0)
     assert "computed again, changed since it was finished: predictions (" in stale.output
+
+
+def test_the_refinements_of_a_file_are_rows_with_numbers_of_their_own(sweep, predictions: Path) -> None:
+    words = ["-m", "experiment=evaluate", f"predictions={predictions}", "size=tiny", "logger=csv"]
+    done = sweep(*words, "refinement=none,gaussian", "table.kinds=refined")
+    assert counts(done.output) == (2, 0, 2, 0)
+    none, gaussian = (
+        json.loads(next(done.folder.rglob(f"*refinement-{name}_*/metrics.json")).read_text())["metrics"]
+        for name in ("none", "gaussian")
+    )
+    assert gaussian["lifted"] == none["lifted"]
+    assert gaussian["refined"]["mpjpe_mm"] != none["lifted"]["mpjpe_mm"]

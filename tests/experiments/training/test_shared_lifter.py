@@ -58,20 +58,35 @@ def test_runs_that_want_one_lifter_train_it_once(trainings: list[str], tmp_path:
     assert spec["all"] == "settings" and set(spec["made_by"]) == {"version", "commit"}
 
 
-def test_fresh_trains_again_what_was_there_before_and_empties_its_folder(trainings: list[str], tmp_path: Path) -> None:
+def begin_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    time.sleep(0.02)  # the clock of files may be coarser than ours
+    monkeypatch.setattr("experiments.runs.sweep._started", time.time())
+    time.sleep(0.02)
+
+
+def test_fresh_trains_again_once_what_was_there_before_the_command(
+    trainings: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "lifters" / "abc"
     at_once(configuration(tmp_path, fresh=False), 1)
     (folder / "last.ckpt").write_text("half")
     at_once(configuration(tmp_path, fresh=False), 1)
     assert len(trainings) == 1
     assert (folder / "last.ckpt").exists()
+    begin_command(monkeypatch)
     at_once(configuration(tmp_path, fresh=True), 3)
     assert len(trainings) == 2
     assert not (folder / "last.ckpt").exists()
+    at_once(configuration(tmp_path, fresh=True), 1)
+    assert len(trainings) == 2, "a later row of the same sweep"
     (folder / "done.json").unlink()
     (folder / "last.ckpt").write_text("half")
     at_once(configuration(tmp_path, fresh=True), 1)
-    assert not (folder / "last.ckpt").exists(), "nor is a half-trained one continued"
+    assert (folder / "last.ckpt").exists(), "a row that a batch system starts again goes on"
+    (folder / "done.json").unlink()
+    begin_command(monkeypatch)
+    at_once(configuration(tmp_path, fresh=True), 1)
+    assert not (folder / "last.ckpt").exists(), "a half-trained one of an earlier command is not continued"
 
 
 def test_a_failed_training_leaves_the_lock_to_the_next(
