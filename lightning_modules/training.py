@@ -113,12 +113,14 @@ class LifterTraining(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": settings}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Under the lifter's own names. A callback that averages weights has put the averages in their place."""
+        """Under the lifter's own names, with the epochs seen. Averages that a callback makes have taken their place."""
         own = {name.removeprefix("lifter."): value for name, value in checkpoint["state_dict"].items()
                if name.startswith("lifter.")}  # fmt: skip
         for state in (own, self.lifter.state_dict()):
             self._check_weights(state)
-        checkpoint.update(state_dict=own, hyper_parameters=self.lifter.settings)
+        settings, seen = self.lifter.settings, self.trainer.fit_loop.epoch_progress.current.processed
+        settings = {**settings, "training": {**settings["training"], "epochs": seen}}
+        checkpoint.update(state_dict=own, hyper_parameters=settings)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["state_dict"] = {f"lifter.{name}": value for name, value in checkpoint["state_dict"].items()}

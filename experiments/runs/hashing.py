@@ -19,8 +19,8 @@ CHANGES_NO_NUMBER = {
     "paths.lifters", "paths.outputs", "paths.synthetic",
     "trainer._target_", "trainer.accelerator", "trainer.accumulate_grad_batches", "trainer.devices",
     "trainer.enable_checkpointing", "trainer.enable_model_summary", "trainer.enable_progress_bar",
-    "trainer.log_every_n_steps", "trainer.num_nodes", "trainer.num_sanity_val_steps", "trainer.strategy",
-    "trainer.use_distributed_sampler",
+    "trainer.log_every_n_steps", "trainer.max_time", "trainer.num_nodes", "trainer.num_sanity_val_steps",
+    "trainer.strategy", "trainer.use_distributed_sampler",
 }  # fmt: skip
 #: Settings that name an experiment or a place. They stand in no name of a folder and no note of a table.
 PLACES = {"experiment", "checkpoint", "paths"}

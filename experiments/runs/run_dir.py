@@ -20,6 +20,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from experiments.runs.signals import end_on_sigterm
 from fileio.atomic import cannot_write
 from fileio.locks import NoLocksError, try_lock, waiting_for
 from pose.errors import ConfigError, PoseError
@@ -42,12 +43,14 @@ class FolderCallback(Callback):
     """`hydra.callbacks.folder`: nothing starts in a folder that another run holds or that cannot be written."""
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        end_on_sigterm()
         folder = Path(os.path.abspath(config.hydra.run.dir))
         with _one_line():
             _check_room(folder)
             _take(folder)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        end_on_sigterm()
         with _one_line():
             _check_room(Path(config.hydra.sweep.dir))
 

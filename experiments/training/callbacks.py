@@ -1,4 +1,4 @@
-"""The one callback that training cannot do without."""
+"""The one callback that training cannot do without, and how a training ended."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.callbacks import Checkpoint, EarlyStopping, Timer
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from fileio.torch_reader import write_tensors
+from pose.errors import ConfigError
 
 
 class EpochCheckpoint(Checkpoint):
     """Writes the whole training state after every epoch to one file, which is replaced only by a complete one.
 
     A `Checkpoint`, so that Lightning runs it after all other callbacks and the epoch's own bookkeeping.
-    trained: whether anything was left to train.
+    trained: whether anything was left to train. cut: whether the last epoch was not whole.
     """
 
     def __init__(self, path: Path):
         self.path = path
-        self.trained = False
+        self.trained = self.cut = False
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         trainer.strategy.checkpoint_io = WholeFiles()
@@ -30,8 +31,13 @@ class EpochCheckpoint(Checkpoint):
         self.trained = True
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Every rank takes part, since saving ends in a barrier; rank 0 alone writes."""
-        trainer.save_checkpoint(self.path)
+        """Every rank takes part, since saving ends in a barrier; rank 0 alone writes.
+
+        Nothing is written of an epoch that was cut short: a training that goes on repeats it.
+        """
+        self.cut = trainer.fit_loop.epoch_loop.batch_idx + 1 < trainer.num_training_batches
+        if not self.cut:
+            trainer.save_checkpoint(self.path)
 
 
 class WholeFiles(TorchCheckpointIO):
@@ -43,3 +49,22 @@ class WholeFiles(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         write_tensors(Path(path), checkpoint)
+
+
+def ended_as_asked(trainer: pl.Trainer, keep: EpochCheckpoint) -> bool:
+    """Whether a training saw all its epochs or steps; False where early stopping ended it.
+
+    KeyboardInterrupt after one; ConfigError after `max_time`, or where another callback ended it: it is to go on.
+    """
+    if str(trainer.state.status) == "interrupted":
+        raise KeyboardInterrupt
+    asked = trainer.max_epochs
+    if 0 <= trainer.max_steps <= trainer.global_step or (not keep.cut and asked in (None, -1, trainer.current_epoch)):
+        return True
+    over = any(isinstance(one, Timer) and (one.time_remaining() or 0) <= 0 for one in trainer.callbacks)
+    if not over and any(isinstance(one, EarlyStopping) for one in trainer.callbacks):
+        return False
+    raise ConfigError(
+        f"trainer.max_time: it, or a callback, ended the training before its end of {asked} epochs; the same command "
+        "with more time, or without, goes on from the last whole epoch"
+    )

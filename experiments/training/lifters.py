@@ -6,9 +6,10 @@ that trains it, of this project and of plug-ins. It covers no path, logger, devi
 holds
 
     spec.json     what the hash covers; also the version and the commit, which it does not
-    last.ckpt     the state after the last finished epoch; a killed training goes on from it
+    last.ckpt     the state after the last whole epoch; a training that was killed or cut short goes on from it
     lifter.ckpt   the finished lifter: weights, statistics, joint sets, coordinates, frame rate
-    done.json     written last: the folder is complete; the final validation metrics, version, commit
+    done.json     written last: the folder is complete; the final validation metrics, version, commit, and how many
+                  epochs were seen: `finished` is false where early stopping left some out
     lock          held by the run that trains here: of several that want the same lifter one trains, the others wait
 
 Randomness is derived from seed and epoch, so a continued training ends in the same weights as an unbroken one. On
@@ -63,8 +64,10 @@ def obtain(cfg: DictConfig, logger: Any = None) -> tuple[Lifter, str]:
 
     if cfg.checkpoint is not None:
         lifter = load_lifter(cfg.checkpoint, coordinates=cfg.coordinates)
+        _warn_if_unfinished(f"checkpoint={cfg.checkpoint}", lifter.training_record)
         return lifter, lifter.training_record.get("data", "not known")
     folder, metrics = train(cfg, logger)
+    _warn_if_unfinished(str(folder), metrics)
     return load_lifter(folder, coordinates=cfg.coordinates), metrics["train_data"]
 
 
@@ -189,6 +192,12 @@ def _tell_of_other_code(folder: Path, spec: dict[str, Any]) -> None:
             log.warning("%s has these settings, but other code trained it; checkpoint=%s uses it", *[path.parent] * 2)
 
 
+def _warn_if_unfinished(name: str, record: dict[str, Any]) -> None:
+    seen, asked = record.get("epochs"), record.get("max_epochs")
+    if isinstance(seen, int) and isinstance(asked, int) and seen < asked:
+        log.warning("%s: its training ended after %d of %d epochs", name, seen, asked)
+
+
 def _made_by() -> dict[str, str | None]:
     return {"version": version(), "commit": commit()}
 
@@ -215,7 +224,7 @@ def _fit(
     """Train in `folder`, going on from its last.ckpt; as rank 0 write lifter.ckpt and done.json."""
     import pytorch_lightning as pl
 
-    from experiments.training.callbacks import EpochCheckpoint
+    from experiments.training.callbacks import EpochCheckpoint, ended_as_asked
     from lightning_modules.checkpoint import load_lifter, save_lifter
     from lightning_modules.lifter import Lifter
     from lightning_modules.prediction import lift
@@ -247,7 +256,12 @@ def _fit(
         coordinates=cfg.coordinates,
         fps=module.fps,
         seed=cfg.seed,
-        training={"data": module.train_name, "epochs": cfg.trainer.max_epochs, "batch_size": cfg.data.batch_size},
+        training={
+            "data": module.train_name,
+            "epochs": 0,
+            "max_epochs": cfg.trainer.max_epochs,
+            "batch_size": cfg.data.batch_size,
+        },
         features=features,
         feature_standardiser=module.table.feature_standardiser,
         target_standardiser=module.table.target_standardiser,
@@ -265,17 +279,22 @@ def _fit(
             datamodule=module,
             ckpt_path=str(last) if last.exists() else None,
         )
+    finished = ended_as_asked(trainer, keep)
     if rank != 0:
         return
     if not keep.trained:  # Lightning then skips the end of a training, where averages of weights take their place.
         lifter.load_state_dict(load_lifter(last).state_dict())
     sequences = module.validation_sequences
     metrics, per_sequence = mean_sequence_scores(lift(lifter, sequences), sequences)
+    lifter.training_record["epochs"] = trainer.current_epoch
     save_lifter(folder / "lifter.ckpt", lifter)
     done = {
         "train_data": module.train_name,
         "hash": digest,
         "made_by": _made_by(),
+        "finished": finished,
+        "epochs": trainer.current_epoch,
+        "max_epochs": cfg.trainer.max_epochs,
         "split": {"processes": split.processes, "accumulate": split.accumulate, "batch_size": split.batch_size},
         "validation": {"metrics": metrics, "per_sequence": per_sequence},
     }

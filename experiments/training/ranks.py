@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.runs.run_dir import run_folder
+from experiments.runs.signals import EXIT_CODE
 from experiments.training.devices import Plan, taken
 from fileio.json_yaml import write_text
 from pose.errors import ConfigError, DataError
@@ -132,6 +134,10 @@ def _failure(place: Path, failed: list[int], started: list[subprocess.Popen]) ->
             return ConfigError(said.read_text(encoding="utf-8"))
     rank = failed[0]
     code = started[rank].returncode
+    if code < 0 or code == EXIT_CODE:
+        why = f"was ended by {signal.Signals(-code if code < 0 else code - 128).name}"
+        more = "; for want of memory? give a smaller data.batch_size or trainer.accumulate_grad_batches" * (code == -9)
+        return DataError(f"training process {rank} of {len(started)} {why}{more}; the same command goes on")
     error = DataError if code == 2 else RuntimeError  # 2: an error that is no fault of ours, said in its log
     return error(f"training process {rank} of {len(started)} ended with code {code}; its log: {place / f'rank_{rank}'}")
 

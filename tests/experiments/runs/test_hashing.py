@@ -35,7 +35,9 @@ def test_every_listed_setting_exists() -> None:
     with initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
         cfg = compose("config", overrides=["experiment=table_lifter", "data=synthetic", "test=synthetic"])
     missing = [key for key in CHANGES_NO_NUMBER if OmegaConf.select(cfg, key, default="?") == "?"]
-    assert set(missing) == {"trainer.num_nodes", "trainer.enable_progress_bar"}, "arguments that a user may add"
+    assert set(missing) == {"trainer.num_nodes", "trainer.max_time", "trainer.enable_progress_bar"}, (
+        "arguments that a user may add"
+    )
 
 
 def test_folders_of_a_sweep_are_named_by_what_decides_numbers() -> None:

@@ -150,6 +150,12 @@ def test_an_error_of_the_machine_in_a_rank_is_one_line(ranks) -> None:
         ranks("sys.exit(2) if rank else time.sleep(0.2)")
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_rank_is_one_line(ranks, number: signal.Signals) -> None:
+    with pytest.raises(DataError, match=f"process 1 of 2 was ended by {number.name}.*; the same command goes on"):
+        ranks(f"os.kill(os.getpid(), {int(number)}) if rank else os.read(0, 1)")
+
+
 def test_the_message_of_a_rank_is_the_error(ranks) -> None:
     with pytest.raises(ConfigError, match=r"^size=huge: no such size$"):
         ranks(
