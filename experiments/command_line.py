@@ -55,7 +55,7 @@ def hydra_words(words: Sequence[str]) -> list[str]:
 def quoted(word: str) -> str:
     """`word` with its value in quotes where it is a path that Hydra would not read.
 
-    Lists, `input=a.mp4,b.mp4`, are left as they are, unless a file of just that name exists.
+    Lists, `input=a.mp4,b.mp4`, and `${...}` are left as they are, unless a file of just that name exists.
 
     >>> quoted("input=my video (1).mp4"), quoted("input=clip.mp4"), quoted("fps=30")
     ('input="my video (1).mp4"', 'input=clip.mp4', 'fps=30')
@@ -65,5 +65,10 @@ def quoted(word: str) -> str:
         return word
     if not os.path.lexists(value) and (value[0] in "'\"" or _SEVERAL.search(value) or value.isdigit()):
         return word
-    escaped = re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + ('\\"' if found[2] else ""), value)
-    return f'{key}="{escaped}"'
+    return f"{key}={quoted_value(value)}"
+
+
+def quoted_value(text: str) -> str:
+    """`text` as a value of Hydra's grammar that means exactly itself."""
+    escaped = re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + ('\\"' if found[2] else ""), text)
+    return '"' + re.sub(r"(\\*)\$\{", lambda found: found[1] * 2 + r"\${", escaped) + '"'

@@ -92,7 +92,7 @@ def _build(group: DictConfig, **more: Any) -> Any:
 
 def _on_synthetic_data(cfg: DictConfig, folders: list[str]) -> DictConfig:
     benchmark = "mpi_inf_3dhp" if cfg.test.name == "mpi_inf_3dhp" else "mupots_3d"
-    given = list(HydraConfig.get().overrides.task)
+    given: Any = OmegaConf.to_container(HydraConfig.get().overrides.task)  # unresolved: `\\${` stays as it is
     kept = [word for word in given if word.split("=")[0] not in ("data", "test")]
     sized = any(word.startswith("size=") for word in given)
     log.warning(

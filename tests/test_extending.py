@@ -40,7 +40,9 @@ def run(folder: Path) -> Callable[[str], Run]:
         assert (program, script) == ("python", "run.py")
         out = folder / f"run_{next(count)}"
         place = f"hydra.sweep.dir={out}" if "table_" in command else f"hydra.run.dir={out}"
-        small = ["size=tiny", "logger=csv", "refinement=none", place]
+        small = ["size=tiny", "logger=csv", place]
+        if "experiment=train" not in command and "experiment=export" not in command:
+            small.append("refinement=none")
         # What exports a lifter has no --config-dir; its modules are found as installed ones are.
         path = {} if "--config-dir" in command else {"PYTHONPATH": "mine"}
         environment = {**os.environ, "WANDB_MODE": "offline", "OMP_NUM_THREADS": "1", **path}

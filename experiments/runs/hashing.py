@@ -45,9 +45,9 @@ def is_named(key: str) -> bool:
     return decides_numbers(key) and not _listed(key, PLACES)
 
 
-def deciding_settings(cfg: DictConfig) -> dict[str, Any]:
+def deciding_settings(cfg: DictConfig | dict[str, Any]) -> dict[str, Any]:
     """The plain values of a configuration, resolved, without what changes no number."""
-    settings: Any = OmegaConf.to_container(cfg, resolve=True)
+    settings: Any = OmegaConf.to_container(cfg, resolve=True) if isinstance(cfg, DictConfig) else cfg
     return {
         key: {k: v for k, v in value.items() if decides_numbers(f"{key}.{k}")} if isinstance(value, dict) else value
         for key, value in settings.items()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -21,15 +21,24 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from experiments.runs.signals import end_on_sigterm
+from experiments.runs.sweep_words import note_command, place_sweep
 from fileio.atomic import cannot_write
+from fileio.json_yaml import load_object, write_text
 from fileio.locks import NoLocksError, try_lock, waiting_for
-from pose.errors import ConfigError, PoseError
+from pose.errors import ConfigError, DataError, PoseError
 
 log = logging.getLogger(__name__)
 
-LOCK = ".lock"
+LOCK, CONFIG_FILE = ".lock", "config.yaml"
 #: What Hydra writes before a task starts needs less; its own message about a full disk is a traceback.
 _ROOM_BYTES = 2**16
+
+#: What runs leave in their folder.
+_RESULTS = (
+    "metrics.json", "failed.json", "run.json", "report.json", "lifter.json", "table.*", "figure.*", "predictions.*",
+    "person_*.*", "summary.*", "page.html", "overlay.mp4", "animation.mp4", "trajectory.png", "scene.gif", "best.yaml",
+    "lifter.onnx", "lifter.safetensors",
+)  # fmt: skip
 
 _held: dict[Path, FileLock] = {}
 
@@ -37,6 +46,33 @@ _held: dict[Path, FileLock] = {}
 def run_folder() -> Path:
     """The folder of this run (`hydra.run.dir`, or the job's folder in a multirun)."""
     return Path(HydraConfig.get().runtime.output_dir)
+
+
+def write_config(folder: Path, text: str) -> None:
+    """Write this run's config.yaml. Results of an older run go with its own, unless that says the very same."""
+    path = folder / CONFIG_FILE
+    if path.is_file() and path.read_text(encoding="utf-8", errors="replace") != text:
+        with suppress(DataError, OSError):  # damaged, or none: it names the files of exporters
+            names = map(str, load_object(folder / "summary.json").get("files", []))
+            _remove(folder / name for name in names if Path(name).name == name)
+        _remove(_results(folder))
+    write_text(path, text)
+
+
+def remove_older_results(folder: Path) -> None:
+    """What an older run with the same config.yaml left, and this finished one has not written again."""
+    begun = (folder / CONFIG_FILE).stat().st_mtime_ns
+    _remove(path for path in _results(folder) if path.stat().st_mtime_ns < begun)
+
+
+def _results(folder: Path) -> list[Path]:
+    return [path for pattern in _RESULTS for path in folder.glob(pattern)]
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        if path.is_file():
+            path.unlink(missing_ok=True)
 
 
 class FolderCallback(Callback):
@@ -51,8 +87,10 @@ class FolderCallback(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         end_on_sigterm()
+        place_sweep(config)
         with _one_line():
             _check_room(Path(config.hydra.sweep.dir))
+            note_command(config)
 
 
 @contextmanager

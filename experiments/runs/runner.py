@@ -34,10 +34,10 @@ from omegaconf.errors import InterpolationToMissingValueError, MissingMandatoryV
 from experiments.datasets import data_files
 from experiments.results.table import add_column, check_table
 from experiments.runs.inputs import commit
-from experiments.runs.run_dir import owned, run_folder
+from experiments.runs.run_dir import CONFIG_FILE, owned, remove_older_results, run_folder, write_config
 from experiments.runs.sweep import Finished, in_sweep, note_failure, skip_if_finished
 from experiments.runs.used_keys import check_used
-from fileio.json_yaml import write_json, write_text
+from fileio.json_yaml import write_json
 from pose.errors import ConfigError, DataError, PoseError, check_number
 
 log = logging.getLogger(__name__)
@@ -88,6 +88,8 @@ def _run(cfg: DictConfig) -> Any:
         check_table(cfg.table)
     check_used(HydraConfig.get().overrides.task, cfg.task._target_)
     value = instantiate(cfg.task)(cfg)
+    if (folder / CONFIG_FILE).is_file():  # of a task that settles
+        remove_older_results(folder)
     write_json(
         folder / "run.json",
         {
@@ -121,7 +123,7 @@ def settle(cfg: DictConfig, trains: bool = False, tests: bool = False) -> None:
     """
     _use_plugins(cfg)
     skip_if_finished(cfg, lambda: data_files(cfg, trains, tests))
-    write_text(run_folder() / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
+    write_config(run_folder(), OmegaConf.to_yaml(cfg, resolve=True))
     _seed(cfg.seed)
     if cfg.size.threads is not None:
         torch.set_num_threads(cfg.size.threads)

@@ -27,9 +27,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from experiments.runs.hashing import deciding_settings
+from experiments.runs.hashing import deciding_settings, short_hash
 from experiments.runs.inputs import changes, inputs_of
 from experiments.runs.run_dir import run_folder
 from experiments.runs.sweep_words import sweep_words, varied
@@ -91,8 +90,8 @@ def _same(path: Path, cfg: DictConfig) -> bool:
         return False
     try:
         found = read_yaml(path)
-        return isinstance(found, dict) and deciding_settings(OmegaConf.create(found)) == deciding_settings(cfg)
-    except (DataError, OmegaConfBaseException):  # damaged: the row is computed again
+        return isinstance(found, dict) and deciding_settings(found) == deciding_settings(cfg)
+    except DataError:  # damaged: the row is computed again
         return False
 
 
@@ -188,6 +187,7 @@ class SweepCallback(Callback):
             log.error("failed: %s: %s (%s)", " ".join(job.overrides), job.error, job.folder / "failed.json")
         settings: Any = OmegaConf.to_container(config.table, resolve=True)
         rows = [{"folder": _below(job.folder, folder), "overrides": job.overrides} for job in jobs]
+        _keep_older_table(folder, rows)
         write_json(folder / SWEEP_FILE, {"name": config.name, "table": settings, "rows": rows})
         if table := sweep_table(settings, jobs):
             files = write_table(table, folder)
@@ -217,6 +217,22 @@ def _time_of_metrics(folder: Path) -> int | None:
 def _below(folder: Path, root: Path) -> str:
     """Relative to `root` where it lies in it, so that the whole can be moved."""
     return str(folder.relative_to(root)) if folder.is_relative_to(root) else str(folder)
+
+
+def _keep_older_table(folder: Path, rows: list[dict[str, Any]]) -> None:
+    """Move the table of an earlier command with rows that are not in this one's to a folder of its own."""
+    with contextlib.suppress(DataError, KeyError, TypeError):  # damaged, or none
+        found = load_object(folder / SWEEP_FILE)
+        older = [row["folder"] for row in found["rows"]]
+        if set(older) <= {row["folder"] for row in rows}:
+            return
+        kept = folder / "earlier" / short_hash(older)
+        for row in found["rows"]:
+            row["folder"] = os.path.relpath(folder / row["folder"], kept)
+        write_json(kept / SWEEP_FILE, found)
+        for path in [*folder.glob("table.*"), *folder.glob("figure.*"), *folder.glob("differences.*")]:
+            path.replace(kept / path.name)
+        log.info("the table of the earlier command with other rows: %s", kept)
 
 
 def _refuse_shared_folders(jobs: list[Any]) -> None:

@@ -34,8 +34,9 @@ def predict(cfg: DictConfig) -> None:
         raise ConfigError(
             "input=null: give input=PATH, a video, a folder of images or 2D keypoints (docs/own_videos.md)"
         )
-    given.input = str(given.input)  # a name may look like a number
-    given.video = None if given.video is None else str(given.video)
+    for key in ("input", "video"):
+        if not isinstance(given[key], str | None):
+            given[key] = str(given[key])  # a name may look like a number
     if not Path(given.input).exists():  # at once, before the parts of the pipeline are imported
         raise DataError(f"input={given.input}: no such file or folder")
     from data.keypoints import is_keypoints_input

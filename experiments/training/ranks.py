@@ -24,6 +24,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from experiments.command_line import quoted_value
 from experiments.runs.run_dir import run_folder
 from experiments.runs.signals import EXIT_CODE
 from experiments.training.devices import Plan, taken
@@ -65,20 +66,24 @@ def _write_config(cfg: DictConfig, plan: Plan, folder: Path, digest: str, path: 
     settings["task"] = {"_target_": "experiments.training.rank_task.work", "_partial_": True}
     settings["trainer"]["devices"] = plan.processes
     settings[WORKER] = {"folder": str(folder.resolve()), "hash": digest}
-    write_text(path, OmegaConf.to_yaml(OmegaConf.create(settings)))
+    write_text(path, OmegaConf.to_yaml(OmegaConf.create(_literal(settings))))
+
+
+def _literal(value: Any) -> Any:
+    """Resolved settings as OmegaConf reads them again: `${...}` in a file's name is no reference."""
+    if isinstance(value, dict):
+        return {key: _literal(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_literal(inner) for inner in value]
+    return value.replace("${", "\\${") if isinstance(value, str) else value
 
 
 def rank_command(place: Path, rank: int) -> list[str]:
     """The command of one rank; its folder may hold any character that Hydra's grammar gives a meaning to."""
     return [
         sys.executable, "-P", "-c", _START, "--config-path", str(place), "--config-name", "config",
-        f"hydra.run.dir={quoted(str(place / f'rank_{rank}'))}", "hydra.output_subdir=null",
+        f"hydra.run.dir={quoted_value(str(place / f'rank_{rank}'))}", "hydra.output_subdir=null",
     ]  # fmt: skip
-
-
-def quoted(text: str) -> str:
-    """`text` as a value of Hydra's override grammar that means exactly itself."""
-    return "'" + text.replace("'", "\\'").replace("${", "\\${") + "'"
 
 
 def rank_environment(rank: int, processes: int, port: int, devices: dict[str, str]) -> dict[str, str]:

@@ -87,7 +87,7 @@ def test_curves_config_summary_and_table_of_a_sweep(run_here, tmp_path: Path) ->
     )  # fmt: skip
     assert done.returncode == 0, done.output
 
-    first, second = (folder / f"refinement-{name}_size-tiny_trainer.max_epochs-3" for name in ("none", "interpolation"))
+    first, second = (folder / f"refinement-{name}" for name in ("none", "interpolation"))
     trained = told(first)
     assert (trained.about.project, trained.about.run_group) == ("temporal-smoothing", "table_occlusion_length")
     assert trained.about.job_type == "evaluate"
@@ -166,7 +166,7 @@ def test_a_failed_run_says_so_and_the_next_has_its_own(run_here, tmp_path: Path,
     words = ["-m", "experiment=mupots_mm", "size=tiny", "refinement=none", "seed=1,2"]
     done = run_here(*words, f"hydra.sweep.dir={tmp_path / 'sweep'}")
     assert done.returncode == 1
-    both = [told(tmp_path / "sweep" / f"refinement-none_seed-{seed}_size-tiny") for seed in (1, 2)]
+    both = [told(tmp_path / "sweep" / f"seed-{seed}") for seed in (1, 2)]
     assert [found.exit_code for found in both] == [1, 1]
     assert both[0].about.run_id != both[1].about.run_id
 

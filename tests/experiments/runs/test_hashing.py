@@ -7,7 +7,7 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from experiments.runs.hashing import CHANGES_NO_NUMBER, PLACES, deciding_settings, is_named
+from experiments.runs.hashing import CHANGES_NO_NUMBER, deciding_settings
 
 CONF = Path(__file__).resolve().parents[3] / "conf"
 
@@ -38,13 +38,3 @@ def test_every_listed_setting_exists() -> None:
     assert set(missing) == {"trainer.num_nodes", "trainer.max_time", "trainer.enable_progress_bar"}, (
         "arguments that a user may add"
     )
-
-
-def test_folders_of_a_sweep_are_named_by_what_decides_numbers() -> None:
-    names = OmegaConf.load(CONF / "config.yaml").hydra.job.config.override_dirname
-    assert (names.kv_sep, names.item_sep) == ("-", "_")
-    assert not [key for key in names.exclude_keys if key != "trainer" and is_named(key)]
-    paths = [f"paths.{key}" for key in OmegaConf.load(CONF / "paths" / "default.yaml")]
-    trainer = [key for key in CHANGES_NO_NUMBER if key.startswith("trainer.") and "_target_" not in key]
-    listed = {*PLACES, *paths, *trainer, "logger", "logger.mode", "logger.project", "logger.group", "trainer"}
-    assert listed <= set(names.exclude_keys)

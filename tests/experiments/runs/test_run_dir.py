@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import subprocess
@@ -216,6 +217,28 @@ def test_two_runs_in_one_folder(run_here, predict: list[str], tmp_path: Path) ->
     assert {path: path.read_bytes() for path in before} == before, "not even Hydra has written there"
     lock.release()
     assert run_here(*predict).returncode == 0
+
+
+def test_a_run_leaves_no_results_of_an_older_one(run_here, predict: list[str], tmp_path: Path) -> None:
+    first = run_here(*predict)
+    assert first.returncode == 0, first.output
+    (first.folder / "of_my_exporter.txt").write_text("old")
+    summary = json.loads((first.folder / "summary.json").read_text())
+    summary["files"].append("of_my_exporter.txt")
+    (first.folder / "summary.json").write_text(json.dumps(summary))
+    (first.folder / "my_notes.txt").write_text("mine")
+    refused = run_here(*predict[:-1], "exporter=[csv]", "camera.image_size=[640,0]")
+    assert refused.returncode == 2
+    assert (first.folder / "person_0.bvh").exists(), "its settings were never written, so the older results stand"
+    assert run_here(*predict[:-1], "exporter=[csv]").returncode == 0
+    left = {
+        path.name for path in first.folder.iterdir() if path.is_file() and not path.name.endswith((".log", ".lock"))
+    }
+    assert left == {"config.yaml", "predictions.csv", "summary.json", "summary.md", "run.json", "my_notes.txt"}
+    (first.folder / "person_7.trc").write_text("of an input with more people, under the same settings")
+    os.utime(first.folder / "person_7.trc", (0, 0))
+    assert run_here(*predict[:-1], "exporter=[csv]").returncode == 0
+    assert not (first.folder / "person_7.trc").exists()
 
 
 def test_jobs_of_two_sweeps_wait_for_each_other(tmp_path: Path, caplog) -> None:

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from experiments.training import ranks as distributed
-from experiments.training.ranks import quoted, rank_environment
+from experiments.training.devices import Plan
+from experiments.training.ranks import rank_environment
 from pose.errors import ConfigError, DataError
 
 SYNTHETIC = ["experiment=train", "data=synthetic", "size=tiny"]
@@ -212,7 +212,7 @@ def _alive(pid: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("text", ["a b", "k=v,w", "it's", "[x]{y:z}", "täst(1)", "${name}", '"q"', "100%", "a:b#c"])
-def test_quoted_means_itself(text: str) -> None:
-    override = OverridesParser.create().parse_override(f"hydra.run.dir={quoted(text)}")
-    assert OmegaConf.create({"dir": override.value()}).dir == text
+def test_a_ranks_configuration_takes_dollars_literally(tmp_path: Path) -> None:
+    cfg = OmegaConf.create({"trainer": {"devices": 1}, "paths": {"datasets": "a\\${b}"}})
+    distributed._write_config(cfg, Plan("cpu", 2, 1), tmp_path, "abc", tmp_path / "config.yaml")
+    assert OmegaConf.load(tmp_path / "config.yaml").paths.datasets == "a${b}"
