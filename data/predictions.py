@@ -1,4 +1,5 @@
 """`predictions.npz`: the file in which people's 3D poses pass between programs, a list of `PoseSequence` in code.
+Other programs' files are read too (`data.foreign_predictions`).
 
 Every run writes one; `evaluate` and `refine` read one. docs/formats.md lists its keys. A row is one person in a frame;
 a missing row is a person not detected. What is true of a whole person (frame rate, camera, coordinates, joint sets) is
@@ -15,11 +16,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from data.foreign_predictions import is_foreign, read_foreign, sequences_of
 from fileio.arrays import read_npz, require, require_mask, write_npz
 from pose.cameras import Camera
 from pose.coordinates import COORDINATES, Coordinates
 from pose.errors import DataError, MismatchError
-from pose.joint_sets import COCO_19, JOINT_SETS, MUPOTS_17, JointSet, remap_index_or_last
+from pose.joint_sets import COCO_19, JOINT_SETS, MUPOTS_17, POSE_SETS, JointSet, remap_index_or_last
 from pose.sequence import PoseSequence
 
 Shape = tuple[int | str, ...]
@@ -47,12 +49,17 @@ _REMEDY = "see docs/formats.md"
 
 
 def read_predictions(
-    path: Path | str, coordinates: Coordinates | None = None, fps: float | None = None
+    path: Path | str,
+    coordinates: Coordinates | None = None,
+    fps: float | None = None,
+    joint_set: str | None = None,
 ) -> list[PoseSequence]:
     """The people of a file in the order of their first rows, each with the frames that it has, in order.
 
-    coordinates: what is wanted; taken where the file does not say its own. fps: replaces the file's; without either
-    30 are assumed, with a warning. Without keypoints_2d or confidence these are zero.
+    path: a predictions.npz or what `data.foreign_predictions` reads; poses whose joints all coincide in the origin are
+    left out, with a warning. coordinates: what is wanted; taken where the file does not say its own. fps: replaces the
+    file's; without either 30 are assumed, with a warning. joint_set: of another program's poses, where not MuPoTS-17.
+    Without keypoints_2d or confidence these are zero.
 
     Raises DataError of one line for whatever cannot be used in the file, MismatchError for other coordinates.
 
@@ -66,11 +73,21 @@ def read_predictions(
     ...     read_predictions(f"{folder}/predictions.npz")
     [PoseSequence(TS1/0, 60 frames at 30 fps, COCO-19 -> MuPoTS-17, normal)]
     """
-    rows = _Rows(str(path), _load(path))
+    rows = _Rows(str(path), _load(path, joint_set))
     if fps is None and "fps" not in rows.values:
         logger.warning("%s has no fps: %g frames per second are assumed; set fps=", path, DEFAULT_FPS)
         fps = DEFAULT_FPS
-    return [_person(rows, own, coordinates, fps) for own in rows.people]
+    return [_person(rows, own, coordinates, fps) for own in _detected_rows(rows)]
+
+
+def _detected_rows(rows: _Rows) -> list[np.ndarray]:
+    """The rows of each person without poses of zeros, which many programs write for people that they did not find."""
+    empty = (rows.values["poses_3d"] == 0).all(axis=(1, 2))
+    if empty.all():
+        raise rows.fail(f"poses_3d: all {len(empty)} poses are zeros")
+    if empty.any():
+        logger.warning("%s: %d of %d poses are zeros: taken as undetected", rows.path, empty.sum(), len(empty))
+    return [left for own in rows.people if len(left := own[~empty[own]])]
 
 
 def read_facts(path: Path | str) -> dict[str, Any]:
@@ -137,8 +154,8 @@ def _person(rows: _Rows, own: np.ndarray, coordinates: Coordinates | None, fps: 
         camera=_camera(rows, first),
         fps=float(rows.fact("fps", first)) if fps is None else fps,
         coordinates=held,  # type: ignore[arg-type]  # checked to be one of COORDINATES
-        joints_2d=JOINT_SETS[rows.fact("joints_2d", first)],
-        joints_3d=JOINT_SETS[rows.fact("joints_3d", first, MUPOTS_17.name)],
+        joints_2d=POSE_SETS[rows.fact("joints_2d", first)],
+        joints_3d=POSE_SETS[rows.fact("joints_3d", first, MUPOTS_17.name)],
         **{key: torch.from_numpy(values[key][own]) for key in ("frame", "poses_3d", *_ROWS) if key in values},
     )
 
@@ -163,17 +180,21 @@ def _stacked(people: list[PoseSequence], key: str) -> np.ndarray | None:
 
 
 def _name(joints: JointSet) -> str:
-    if joints in JOINT_SETS.values():
+    if joints in POSE_SETS.values():
         return joints.name
-    raise MismatchError(f"joint set {joints.name}: a file can hold only {', '.join(JOINT_SETS)}")
+    raise MismatchError(f"joint set {joints.name}: a file can hold only {', '.join(POSE_SETS)}")
 
 
 # --- what is in a file -----------------------------------------------------------------------------------------------
 
 
-def _load(path: Path | str) -> dict[str, np.ndarray]:
+def _load(path: Path | str, joint_set: str | None = None) -> dict[str, np.ndarray]:
     """The arrays under today's names."""
+    if is_foreign(Path(path)):
+        return read_foreign(Path(path), joint_set)
     arrays = read_npz(path)
+    if arrays and not any(key in arrays for key in REQUIRED[:3]):
+        return sequences_of(arrays, Path(path), joint_set)
     missing = [key for key in REQUIRED if key not in arrays]
     if missing:
         raise DataError(f"{path}: has no {', '.join(missing)}, found {', '.join(arrays) or 'nothing'}; {_REMEDY}")
@@ -232,10 +253,10 @@ class _Rows:
         self._numbers("fps", ("N",), lambda fps: (fps > 0) & (fps < np.inf), "a positive number is")
         self._numbers("K", ("N", 3, 3), _is_camera, "[[fx, 0, cx], [0, fy, cy], [0, 0, 1]] in pixels is")
         self._numbers("image_size", ("N", 2), _whole(1), "positive whole numbers are")
-        for key, allowed in {"coordinates": COORDINATES, "joints_2d": JOINT_SETS, "joints_3d": JOINT_SETS}.items():
+        for key, allowed in {"coordinates": COORDINATES, "joints_2d": POSE_SETS, "joints_3d": POSE_SETS}.items():
             self._text(key, tuple(allowed))
-        self.sizes.update(("K", len(JOINT_SETS[name])) for name in self.values.get("joints_2d", []))
-        self.sizes.update(("J", len(JOINT_SETS[name])) for name in self.values.get("joints_3d", [MUPOTS_17.name]))
+        self.sizes.update(("K", len(POSE_SETS[name])) for name in self.values.get("joints_2d", []))
+        self.sizes.update(("J", len(POSE_SETS[name])) for name in self.values.get("joints_3d", [MUPOTS_17.name]))
         finite = "numbers without NaN or infinity (leave out a row where nothing was predicted) are"
         for key, shape in {
             "poses_3d": ("J", 3),

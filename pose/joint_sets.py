@@ -96,6 +96,10 @@ MUPOTS_17 = JointSet(
     parents=(1, 15, 1, 2, 3, 1, 5, 6, 14, 8, 9, 14, 11, 12, 14, 14, 1),
 )
 
+#: Its first joints, as 3D predictions have them that leave out the trunk or the head.
+MUPOTS_14 = JointSet("MuPoTS-14", MUPOTS_17.names[:14])
+MUPOTS_15 = JointSet("MuPoTS-15", MUPOTS_17.names[:15], root=14)
+
 COCO_17 = JointSet(
     "COCO-17",
     _names(
@@ -202,6 +206,9 @@ JOINT_SETS: dict[str, JointSet] = {
         MEDIAPIPE_33,
     )
 }
+
+#: What 3D poses can be given in; the short ones are never looked for among 2D keypoints.
+POSE_SETS: dict[str, JointSet] = {**JOINT_SETS, MUPOTS_14.name: MUPOTS_14, MUPOTS_15.name: MUPOTS_15}
 
 #: MuPoTS-17 out of the 28 joints of MPI-INF-3DHP's training annotations (0-based).
 MUPOTS_17_OF_MPI_28: tuple[int, ...] = (7, 5, 14, 15, 16, 9, 10, 11, 23, 24, 25, 18, 19, 20, 4, 3, 6)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.results.table import Cell, Row, Table, check_table, headings, notes_of, number
+from experiments.results.table import COVERAGE, Cell, Row, Table, check_table, coverage_text, headings, notes_of, number
 from experiments.runs.hashing import is_named
 from fileio.json_yaml import load_object
 from pose.errors import DataError
@@ -80,6 +80,13 @@ def sweep_table(settings: Mapping[str, Any], jobs: list[Job]) -> Table | None:
             notes.append(f"{', '.join(row.labels[: len(labels)]) or 'the run'}: {row.note}: {row.error}")
     if kinds != [""]:
         labels.append("poses")
+    covered = {row.covered for row in rows if row.covered}
+    if len(covered) == 1:
+        notes.append(f"{COVERAGE}: {covered.pop()}")
+    elif covered:
+        labels.append(COVERAGE)
+        for row in rows:
+            row.labels.append(row.covered)
     return Table(
         settings["title"], labels, headings(columns), rows, list(dict.fromkeys(notes)), True, settings["figure"]
     )
@@ -96,8 +103,10 @@ def _rows(labels: list[str], jobs: list[Job], columns: list[str], kinds: list[st
     for kind in found or [""]:
         own = labels if kinds == [""] else [*labels, kind]
         row = Row(own, data=data, runs=len(measured), asked=len(jobs), error=error)
+        shown = [(run, kind or KINDS["refined" in run["metrics"]]) for run in measured]
+        row.covered = "; ".join(dict.fromkeys(filter(None, (coverage_text(*one) for one in shown))))
         for column in columns:
-            numbers = [number(run, kind or KINDS["refined" in run["metrics"]], column) for run in measured]
+            numbers = [number(*one, column) for one in shown]
             if known := [value for value in numbers if value is not None]:
                 row.cells[column] = Cell(statistics.fmean(known), statistics.stdev(known) if len(known) > 1 else None)
         rows.append(row)

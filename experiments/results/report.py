@@ -6,13 +6,31 @@ from collections.abc import Mapping
 from typing import Any
 
 from experiments.loggers import log_files
-from experiments.results.table import Row, Table, cells_of, headings, notes_of, number, part_title
+from experiments.results.table import (
+    COVERAGE,
+    Row,
+    Table,
+    cells_of,
+    coverage_text,
+    headings,
+    notes_of,
+    number,
+    part_title,
+)
 from experiments.results.writers import markdown_text
 from experiments.runs.run_dir import run_folder
 from fileio.json_yaml import write_json, write_text
 
 #: Metrics of the table that tells visible from occluded frames.
 _OCCLUSION_COLUMNS = ("mrpe_mm", "mpjpe_mm")
+
+
+#: Group of published rows -> the title of its table.
+_PUBLISHED = {
+    "": "Published numbers, each under its own protocol and on the real MuPoTS-3D; not ours",
+    "procrustes_script": "Published numbers of another script, not to be compared with those above: it finds people by "
+    "the shape of their poses after Procrustes alignment, and absolute poses start from the annotated root",
+}
 
 
 def run_tables(cfg: Any, metrics: Mapping[str, Any]) -> list[Table]:
@@ -31,15 +49,18 @@ def run_tables(cfg: Any, metrics: Mapping[str, Any]) -> list[Table]:
         for kind, scores in kinds.items():
             parts = {key: number(metrics, kind, key) for key in keys if "/" in key and of_pairing == pairing}
             known = {**scores, **{key: value for key, value in parts.items() if value is not None}}
-            rows.append(Row([kind, f"{of_people}, {of_pairing}"], cells_of(known, keys)))
-    tables = [Table(cfg.table.title, ["", "people, pairing"], headings(keys), rows, notes_of([metrics]))]
-    published = [row for row in cfg.published.rows if any(key in row["values"] for key in keys)]
-    if published:
-        shown = [key for key in keys if any(key in row["values"] for row in published)]
-        rows = [Row([row["system"], row["protocol"]], cells_of(row["values"], shown)) for row in published]
-        title = "Published numbers, each under its own protocol and on the real MuPoTS-3D; not ours"
-        labels = ["published system", "protocol as published"]
-        tables.append(Table(title, labels, headings(shown, " (publ.)"), rows))
+            covered = coverage_text(metrics, kind, of_pairing)
+            rows.append(Row([kind, f"{of_people}, {of_pairing}", covered], cells_of(known, keys)))
+    tables = [Table(cfg.table.title, ["", "people, pairing", COVERAGE], headings(keys), rows, notes_of([metrics]))]
+    for group, title in _PUBLISHED.items():
+        published = [
+            row for row in cfg.published.rows if row.get("group", "") == group and set(keys) & set(row["values"])
+        ]
+        if published:
+            shown = [key for key in keys if any(key in row["values"] for row in published)]
+            rows = [Row([row["system"], row["protocol"]], cells_of(row["values"], shown)) for row in published]
+            labels = ["published system", "protocol as published"]
+            tables.append(Table(title, labels, headings(shown, " (publ.)"), rows))
     occlusion = metrics.get("occlusion", {"frames": {}})
     if frames := occlusion["frames"]:
         rows = [
@@ -50,6 +71,7 @@ def run_tables(cfg: Any, metrics: Mapping[str, Any]) -> list[Table]:
         counted = {part: f"{part_title(part)} ({count})" for part, count in frames.items()}
         title = "Visible and occluded frames, by the length of the occlusion (and how many frames)"
         tables.append(Table(title, ["", ""], counted, rows))
+    whole += [key for key in ("detected_pct", "frames_pct") if key not in whole]
     rows = [
         Row([name, kind], cells_of(scores, whole))
         for name, kinds in metrics["per_sequence"].items()

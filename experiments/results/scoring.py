@@ -75,7 +75,16 @@ def score_mupots(
         "per_sequence": {
             name: {kind: scores["per_sequence"][name] for kind, scores in chosen.items()} for name in annotated
         },
+        "coverage": _coverage(scored),
         "occlusion": _occlusion(annotated, chosen),
+    }
+
+
+def _coverage(scored: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """pairing -> lifted / refined -> `mupots.coverage`."""
+    return {
+        protocol.partition("/")[0]: {kind: scores["coverage"] for kind, scores in kinds.items()}
+        for protocol, kinds in scored.items()
     }
 
 
@@ -111,6 +120,7 @@ def score_mpi_inf_3dhp(annotated: list[PoseSequence], predicted: Mapping[str, li
         "metrics": {kind: mean_scores(scores[kind] for scores in per_sequence.values()) for kind in predicted},
         "protocols": {},
         "per_sequence": per_sequence,
+        "coverage": _coverage({"given/all": found}),
         "occlusion": _occlusion(truth, every),
     }
 

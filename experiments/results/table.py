@@ -1,7 +1,7 @@
 """The table that every task shows: text columns, then columns of numbers. `writers` puts it into files.
 
 A column of numbers is a metric key, or a part of one behind a slash (pose.metrics.occlusion.errors_by_part):
-`mrpe_mm`, `mrpe_mm/occluded`, `mpjpe_mm/joint:left_wrist`, `mpjpe_mm/joints:occluded`.
+`mrpe_mm`, `mrpe_mm/occluded`, `mpjpe_mm/joint:left_wrist`, `mpjpe_mm/joints:occluded`, `r_pck_pct/group:wrists`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pose.errors import ConfigError
+from pose.metrics.joint_groups import GROUP_NAMES, GROUPED
 from pose.metrics.occlusion import PART_NAMES
 
 #: Heading and better direction of each metric key, in the order of the tables.
@@ -35,9 +36,10 @@ COLUMNS = {
     "a_accel_m_s2": "A-Accel. m/s² ↓",
     "ap_root_25cm_pct": "AP root 25 cm % ↑",
     "detected_pct": "detected % ↑",
+    "frames_pct": "frames % ↑",
 }
 #: Of a whole sequence, so without parts.
-_WHOLE = ("ap_root_25cm_pct", "detected_pct")
+_WHOLE = ("ap_root_25cm_pct", "detected_pct", "frames_pct")
 #: Those that the user has added.
 _own: set[str] = set()
 
@@ -65,6 +67,7 @@ def check_table(settings: Mapping[str, Any]) -> None:
             if metric not in COLUMNS:
                 raise ConfigError(f"table.{key}: {column} is not known; known are {', '.join(COLUMNS)}")
             parts = () if metric in _WHOLE or metric in _own else PART_NAMES
+            parts = (*parts, *GROUP_NAMES) if metric in GROUPED else parts
             if slash and part not in parts:
                 known = ", ".join(parts) or "none"
                 raise ConfigError(f"table.{key}: {column} is not known; the parts of {metric} are {known}")
@@ -92,7 +95,7 @@ def part_title(part: str) -> str:
     ('occluded 6-15', 'joints occluded > 60', 'left wrist')
     """
     of, _, name = part.rpartition(":")
-    if of == "joint":
+    if of in ("joint", "group"):
         return name.replace("_", " ")
     name, _, length = name.partition("_")
     return f"{of} {name} {'> 60' if length == 'over_60' else length.replace('_', '-')}".strip()
@@ -125,7 +128,7 @@ class Cell:
 @dataclass
 class Row:
     """labels: of the text columns. cells: by column, absent where there is no number. Of a sweep also the test data,
-    how many runs there are and should be, and the error of the first failed one."""
+    how many runs there are and should be, the error of the first failed one, and `coverage_text`."""
 
     labels: list[str]
     cells: dict[str, Cell] = field(default_factory=dict)
@@ -133,6 +136,7 @@ class Row:
     runs: int = 1
     asked: int = 1
     error: str | None = None
+    covered: str = ""
 
     @property
     def note(self) -> str:
@@ -184,6 +188,27 @@ def text_table(title: str, rows: Sequence[Mapping[str, Any]], notes: Sequence[st
     return Table(title, list(rows[0]) if rows else [], {}, shown, list(notes))
 
 
+def coverage_text(metrics: Mapping[str, Any], kind: str, pairing: str = "") -> str:
+    """What was found of the annotated people, frames and sequences, in the content of a metrics.json; "" if not known.
+
+    pairing: the chosen one where not given.
+
+    >>> counts = {"people": 3, "annotated_people": 4, "frames": 2, "annotated_frames": 2}
+    >>> names = {"sequences": ["TS1"], "annotated_sequences": ["TS1", "TS2"]}
+    >>> coverage_text({"coverage": {"given": {"lifted": counts | names}}}, "lifted", "given")
+    '75.0 %, 100.0 %, 1 of 2'
+    """
+    found = metrics.get("coverage", {}).get(pairing or metrics["protocol"]["pairing"], {}).get(kind)
+    if not found:
+        return ""
+    parts = [100 * found[key] / max(found[f"annotated_{key}"], 1) for key in ("people", "frames")]
+    return f"{parts[0]:.1f} %, {parts[1]:.1f} %, {len(found['sequences'])} of {len(found['annotated_sequences'])}"
+
+
+#: Heading of such a text.
+COVERAGE = "found people, frames, sequences"
+
+
 def notes_of(runs: Sequence[Mapping[str, Any]]) -> list[str]:
     """What the numbers of these metrics.json files are of: synthetic data first, then sets, coordinates, protocol."""
     notes = [SYNTHETIC] if any("synthetic" in (run["data"], run.get("train_data")) for run in runs) else []
@@ -192,6 +217,7 @@ def notes_of(runs: Sequence[Mapping[str, Any]]) -> list[str]:
         notes += [f"{text}: {', '.join(found)}"] if found else []
     refinements = {str(run["refinement"]) for run in runs if "refinement" in run}
     notes += [f"refinement: {name}" for name in refinements if len(refinements) == 1]
+    notes += dict.fromkeys(f"warning: {text}" for run in runs for text in run.get("warnings", []))
     protocols = sorted(
         {"{people} people, {pairing} pairs".format(**run["protocol"]) for run in runs if "protocol" in run}
     )

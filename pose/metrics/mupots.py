@@ -20,9 +20,11 @@ from torch import Tensor
 from pose.errors import ConfigError, DataError, MismatchError, check_shape
 from pose.joint_sets import MUPOTS_17
 from pose.metrics import joint_errors as err
+from pose.metrics.joint_groups import group_scores
 from pose.metrics.occlusion import errors_by_part, occlusion_lengths
 
 Scores = dict[str, float]
+Coverage = dict[str, Any]
 
 #: given: predictions are aligned with the annotated people. by2d: paired by the 2D points of each.
 PAIRINGS = ("given", "by2d")
@@ -184,13 +186,15 @@ def score_scenes(
     people: Sequence[str] = PEOPLE,
 ) -> dict[str, dict[str, Any]]:
     """Scores under each "pairing/people", such as "given/all":
-    {"metrics": {key: mean over sequences}, "per_sequence": {sequence: {key: value}}, "parts": {key: {part: value}}}.
+    {"metrics": {key: mean over sequences}, "per_sequence": {sequence: {key: value}}, "parts": {key: {part: value}},
+    "coverage": `coverage` of the pairs}.
 
     Keys: r_pck_pct, r_auc_pct, a_pck_pct, a_auc_pct; those of `joint_errors.sequence_errors` (no bone rescaling; the
     valid, paired people of the sequence pooled); detected_pct (percentage of the valid people that are paired);
-    ap_root_25cm_pct (`joint_errors.root_ap` of all predictions, whatever the pairing). A key that does not apply to a
+    frames_pct (of the frames with a valid person, those in which anybody is paired); ap_root_25cm_pct
+    (`joint_errors.root_ap` of all predictions, whatever the pairing). A key that does not apply to a
     sequence (no pair, no valid person) is absent there, and the mean is over the sequences that have it. parts:
-    `occlusion.errors_by_part`, of the pairs of all sequences.
+    `occlusion.errors_by_part`, of the pairs of all sequences, and the means of `joint_groups.group_scores`.
 
     A sequence without predictions counts as undetected; MismatchError for predictions of an unknown sequence,
     ConfigError for an unknown switch or `by2d` without keypoints_2d, ShapeError for frames or rows that do not fit.
@@ -216,9 +220,46 @@ def score_scenes(
         parts = _parts(annotated, [errors[pairing][1] for errors in paired.values()])
         for who in people:
             per_sequence = {name: _counting(who, found[pairing][0]) for name, found in paired.items()}
-            metrics = mean_scores(per_sequence.values())
-            results[f"{pairing}/{who}"] = {"metrics": metrics, "per_sequence": per_sequence, "parts": parts}
+            results[f"{pairing}/{who}"] = {
+                "metrics": mean_scores(per_sequence.values()),
+                "per_sequence": per_sequence,
+                "parts": _with_groups(parts, annotated, {n: found[pairing][1] for n, found in paired.items()}, who),
+                "coverage": coverage({name: found[pairing][2] for name, found in paired.items()}),
+            }
     return results
+
+
+def coverage(counts: Mapping[str, Mapping[str, int]]) -> Coverage:
+    """How much of the annotation was found: people and frames (with anybody) as counts, sequences by name, of all.
+
+    counts: of each sequence people, annotated_people, frames, annotated_frames.
+
+    >>> one = {"people": 3, "annotated_people": 4, "frames": 2, "annotated_frames": 2}
+    >>> coverage({"TS1": one, "TS2": {**one, "people": 0, "frames": 0}})["sequences"]
+    ['TS1']
+    """
+    total = {key: sum(one[key] for one in counts.values()) for key in _COUNTED}
+    return total | {
+        "sequences": [name for name, one in counts.items() if one["people"]],
+        "annotated_sequences": [name for name, one in counts.items() if one["annotated_people"]],
+    }
+
+
+_COUNTED = ("people", "annotated_people", "frames", "annotated_frames")
+
+
+def _with_groups(
+    parts: dict[str, Scores], annotated: Mapping[str, AnnotatedScene], errors: Mapping[str, Any], who: str
+) -> dict[str, Scores]:
+    scored = [
+        group_scores(errors[name], scene.valid, scene.visible, who == "all")
+        for name, scene in annotated.items()
+        if scene.valid.any()
+    ]
+    return {
+        key: parts.get(key, {}) | mean_scores(one[key] for one in scored if key in one)
+        for key in {**parts, **(scored[0] if scored else {})}
+    }
 
 
 def mean_scores(per_sequence: Iterable[Scores]) -> Scores:
@@ -253,29 +294,42 @@ def _check_switch(key: str, chosen: Sequence[str], known: Sequence[str]) -> None
 
 def _score_pairs(
     name: str, annotated: AnnotatedScene, predicted: PredictedScene | None, pairings: Sequence[str]
-) -> dict[str, tuple[Scores, dict[str, err.Errors]]]:
-    """Of one sequence, by pairing: the scores with unpaired people left out, and the errors that they average."""
+) -> dict[str, tuple[Scores, dict[str, err.Errors], dict[str, int]]]:
+    """Of one sequence, by pairing: the scores with unpaired people left out, the errors that they average, and what
+    `coverage` counts."""
+    counts = _counts(annotated, np.full(annotated.valid.shape, -1))
     if not annotated.valid.any():
-        return {pairing: ({}, {}) for pairing in pairings}
+        return {pairing: ({}, {}, counts) for pairing in pairings}
     if predicted is None:
-        return {pairing: ({"detected_pct": 0.0, "ap_root_25cm_pct": 0.0}, {}) for pairing in pairings}
+        nothing = {"detected_pct": 0.0, "frames_pct": 0.0, "ap_root_25cm_pct": 0.0}
+        return {pairing: (nothing, {}, counts) for pairing in pairings}
     frames, persons = annotated.valid.shape
     if "given" in pairings:
         what = f"{name}: predicted poses_3d (pairing=given: a row per annotated person)"
         check_shape(what, predicted.poses_3d, (frames, persons, N_JOINTS, 3))
     check_shape(f"{name}: predicted poses_3d", predicted.poses_3d, (frames, "R", N_JOINTS, 3))
     precision = float(_root_ap(annotated, predicted))
-    found: dict[bytes, tuple[Scores, dict[str, err.Errors]]] = {}  # pairings often agree
+    found: dict[bytes, tuple[Scores, dict[str, err.Errors], dict[str, int]]] = {}  # pairings often agree
     results = {}
     for pairing in pairings:
         pairs = pair_given(annotated, predicted) if pairing == "given" else pair_by_2d(annotated, predicted)
         if (key := pairs.tobytes()) not in found:
             errors = _errors_of_pairs(annotated, predicted, pairs)
-            detected = 100.0 * (pairs[annotated.valid] >= 0).mean()
-            scores = {"detected_pct": float(detected), "ap_root_25cm_pct": precision}
-            found[key] = scores | {name: value.mean for name, value in errors.items()}, errors
+            counts = _counts(annotated, pairs)
+            scores = {
+                "detected_pct": 100.0 * counts["people"] / counts["annotated_people"],
+                "frames_pct": 100.0 * counts["frames"] / counts["annotated_frames"],
+                "ap_root_25cm_pct": precision,
+            }
+            found[key] = scores | {name: value.mean for name, value in errors.items()}, errors, counts
         results[pairing] = found[key]
     return results
+
+
+def _counts(annotated: AnnotatedScene, pairs: np.ndarray) -> dict[str, int]:
+    paired = pairs >= 0
+    sums = (paired.sum(), annotated.valid.sum(), paired.any(axis=1).sum(), annotated.valid.any(axis=1).sum())
+    return dict(zip(_COUNTED, map(int, sums), strict=True))
 
 
 def _errors_of_pairs(annotated: AnnotatedScene, predicted: PredictedScene, pairs: np.ndarray) -> dict[str, err.Errors]:

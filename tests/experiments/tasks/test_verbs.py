@@ -56,7 +56,7 @@ def test_every_metric_can_be_a_column(run_here) -> None:
         assert scores["accel_m_s2"] > 0 and 0 <= scores["ap_root_25cm_pct"] <= 100
         table = (done.folder / "table.md").read_text().split("\n## ")[0]
         (row,) = [line for line in table.splitlines() if line.startswith("| refined") and "given" in line][:1]
-        cells = [cell.strip() for cell in row.split("|")[3:-1]]
+        cells = [cell.strip() for cell in row.split("|")[4:-1]]
         assert cells[:5] == [f"{scores[key]:.1f}" for key in columns]
         parts_of = done.metrics["occlusion"]["refined"]
         expected = [parts_of[key].get(part) for key, part in (column.split("/") for column in parts)]

@@ -236,6 +236,7 @@ def protocol(points, truths, valid, poses, keypoints, present, pairing: str, peo
     roots, goals = ([[pose[HIP] for pose in frame] for frame in of] for of in (poses, truths))
     scores = {
         "detected_pct": 100 * len(found) / len(everybody),
+        "frames_pct": 100 * len({t for t, _ in rows}) / len({t for t, _ in everybody}),
         "ap_root_25cm_pct": root_ap_at_once(roots, present, goals, valid),
     }
     if found or missed:

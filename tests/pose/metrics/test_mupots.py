@@ -132,10 +132,10 @@ def test_missing_sequences_are_undetected_and_means_are_over_those_that_have_a_k
     results = score_scenes(annotated, predicted, ["given"])
     everybody, matched = (results[f"given/{who}"] for who in PEOPLE)
     assert everybody["per_sequence"]["TS2"] == {
-        "detected_pct": 0, "ap_root_25cm_pct": 0, "r_pck_pct": 0, "r_auc_pct": 0, "a_pck_pct": 0, "a_auc_pct": 0,
-        "r_pck_raw_pct": 0, "r_auc_raw_pct": 0, "a_pck_raw_pct": 0, "a_auc_raw_pct": 0,
+        "detected_pct": 0, "frames_pct": 0, "ap_root_25cm_pct": 0, "r_pck_pct": 0, "r_auc_pct": 0, "a_pck_pct": 0,
+        "a_auc_pct": 0, "r_pck_raw_pct": 0, "r_auc_raw_pct": 0, "a_pck_raw_pct": 0, "a_auc_raw_pct": 0,
     }  # fmt: skip
-    assert matched["per_sequence"]["TS2"] == {"detected_pct": 0, "ap_root_25cm_pct": 0}
+    assert matched["per_sequence"]["TS2"] == {"detected_pct": 0, "frames_pct": 0, "ap_root_25cm_pct": 0}
     assert everybody["per_sequence"]["TS3"] == matched["per_sequence"]["TS3"] == {}
     assert everybody["metrics"]["a_pck_pct"] == 50 and matched["metrics"]["a_pck_pct"] == 100
     assert everybody["metrics"]["mrpe_mm"] == matched["metrics"]["mrpe_mm"] == 20

@@ -1,0 +1,156 @@
+"""`experiment=evaluate`: anybody's predictions (docs/evaluate_your_own.md) by the protocol of the test set.
+
+What they cannot be is refused or said before anything is scored (`pose.metrics.plausibility`); how much of the
+annotation they cover stands beside every error.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from typing import Any
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from data.foreign_predictions import has_identities
+from data.predictions import read_facts, read_predictions, write_predictions
+from experiments import datasets
+from experiments.loggers import logging_to
+from experiments.results.report import publish
+from experiments.results.scoring import add_own_metrics, check_protocol, score_mupots
+from experiments.runs.run_dir import run_folder
+from experiments.runs.runner import settle
+from experiments.tasks.evaluate import protocol_of, read_test_set
+from experiments.tasks.refine import refined
+from pose.errors import ConfigError, DataError
+from pose.metrics.mupots import AnnotatedScene
+from pose.metrics.plausibility import OTHER_UNIT, ROOT_RELATIVE, check_poses, other_order
+from pose.metrics.scenes import predicted_scenes, scenes_from_sequences
+from pose.sequence import PoseSequence
+from pose.to_mupots import in_mupots_17
+
+log = logging.getLogger(__name__)
+
+#: Metrics that need absolute coordinates, and those that need millimetres.
+_ABSOLUTE = ("a_", "n_", "mrpe", "ap_root")
+_IN_MM = ("mpjpe", "accel", "r_pck_raw", "r_auc_raw")
+
+
+def evaluate_predictions(cfg: DictConfig) -> None:
+    """Score the predictions of a file, after `refinement=`; leave metrics.json, table.md and predictions.npz."""
+    check_protocol(cfg)
+    if cfg.predictions is None:
+        raise ConfigError(
+            "predictions=null: give the file to evaluate, predictions=FILE.npz (docs/evaluate_your_own.md lists others)"
+        )
+    if protocol_of(cfg) != "mupots_3d":
+        raise ConfigError(f"test={cfg.test.name}: predictions= is for the MuPoTS-3D protocol; use test=mupots_3d")
+    people = read_people(cfg, cfg.predictions)
+    cfg = datasets.resolve(cfg, trains=False, tests=True)
+    settle(cfg, tests=True)
+    if (method := instantiate(cfg.refinement)).name != "none":
+        people = refined(people, method, cfg.predictions)[1].sequences
+    with logging_to(cfg) as logger:
+        scores = score_people(cfg, cfg.predictions, read_test_set(cfg), people)
+        write_predictions(run_folder() / "predictions.npz", in_mupots_17(people)[0], **read_facts(cfg.predictions))
+        publish(cfg, {**scores, "refinement": method.name}, logger)
+
+
+def read_people(cfg: DictConfig, path: str) -> list[PoseSequence]:
+    """The people of a file; ConfigError where they cannot be paired as the configuration asks."""
+    people = read_predictions(path, cfg.coordinates, cfg.fps, cfg.input_options.joint_set)
+    if cfg.protocol.pairing == "by2d" and not _have_keypoints(people):
+        raise ConfigError(f"protocol.pairing=by2d: {path} has no keypoints_2d; add it or use given")
+    return people
+
+
+def score_people(
+    cfg: DictConfig, path: str, annotated: list[PoseSequence], given: list[PoseSequence]
+) -> dict[str, Any]:
+    """The content of metrics.json for the people of the file `path`; its warnings are logged too."""
+    truth = scenes_from_sequences(annotated)
+    people, warnings = in_mupots_17(given)
+    for joints in {person.joints_3d for person in given}:
+        poses = torch.cat([person.require("poses_3d") for person in given if person.joints_3d == joints])
+        warnings += check_poses(poses.numpy(), truth, path, joints)
+    kinds = {"lifted": people}
+    if all(person.lifted_3d is not None for person in people):
+        kinds = {
+            "lifted": [dataclasses.replace(person, poses_3d=person.lifted_3d) for person in people],
+            "refined": people,
+        }
+    pairing = cfg.protocol.pairing
+    if not has_identities(path) and pairing == "given":
+        warnings.append("people have no identities: paired by their 2D joints (protocol.pairing=by2d)")
+        pairing = "by2d"
+    beyond = _beyond(people, truth)
+    if beyond and pairing == "given":
+        raise DataError(f"{path}: {beyond}")
+    by2d, scenes = _have_keypoints(people), {}
+    if not beyond and has_identities(path):
+        scenes["given"] = {kind: predicted_scenes(sequences, truth, by2d) for kind, sequences in kinds.items()}
+        if pairing == "given" and ROOT_RELATIVE not in warnings:
+            warnings += other_order(truth, next(reversed(scenes["given"].values())))
+    if by2d:
+        scenes["by2d"] = scenes.get("given") or {
+            kind: predicted_scenes(_renumbered(sequences), truth) for kind, sequences in kinds.items()
+        }
+    scores = score_mupots(truth, scenes, cfg.protocol.people, pairing)
+    warnings += _partial(scores["coverage"][pairing], cfg.protocol.people)
+    _leave_out(scores, _meaningless(warnings))
+    add_own_metrics(cfg, scores, annotated, kinds)
+    for warning in warnings:
+        log.warning("%s: %s", path, warning)
+    about = {"data": cfg.test.name, "train_data": None, "coordinates": cfg.coordinates, "refinement": "none"}
+    return {**about, "warnings": warnings, **scores}
+
+
+def _beyond(people: list[PoseSequence], truth: dict[str, AnnotatedScene]) -> str:
+    """What to say if somebody has a number that the annotation has not; empty if not."""
+    for person in people:
+        if person.sequence in truth and person.person >= (count := truth[person.sequence].valid.shape[1]):
+            return (
+                f"{person.name} is not annotated, people are 0 to {count - 1}; number them as annotated, or use "
+                "protocol.pairing=by2d with keypoints_2d"
+            )
+    return ""
+
+
+def _partial(covered: dict[str, Any], who: str) -> list[str]:
+    """Over which sequences the means are, if not over all."""
+    found = next(iter(covered.values()))
+    held, of = found["sequences"], found["annotated_sequences"]
+    if len(held) == len(of):
+        return []
+    names = ", ".join(held) or "none"
+    others = f"PCK and AUC over all {len(of)}, the others as undetected" if who == "all" else "so are PCK and AUC"
+    return [f"predictions of {len(held)} of {len(of)} sequences ({names}): millimetres are means over these, {others}"]
+
+
+def _meaningless(warnings: list[str]) -> tuple[str, ...]:
+    """Beginnings of the metrics that these warnings leave without a meaning."""
+    relative = _ABSOLUTE if ROOT_RELATIVE in warnings else ()
+    return (*relative, *(_IN_MM if any(text.startswith(OTHER_UNIT) for text in warnings) else ()))
+
+
+def _leave_out(scores: Any, starts: tuple[str, ...]) -> None:
+    """Remove the metrics whose keys begin so, at any depth."""
+    if isinstance(scores, dict) and starts:
+        for key in [key for key in scores if str(key).startswith(starts)]:
+            del scores[key]
+        for value in scores.values():
+            _leave_out(value, starts)
+
+
+def _have_keypoints(people: list[PoseSequence]) -> bool:
+    return any(bool(person.keypoints_2d.any()) for person in people)
+
+
+def _renumbered(people: list[PoseSequence]) -> list[PoseSequence]:
+    """The people of each sequence numbered from 0 in the order of their numbers, as `by2d` takes them."""
+    numbers: dict[str, list[int]] = {}
+    for person in sorted(people, key=lambda person: person.person):
+        numbers.setdefault(person.sequence, []).append(person.person)
+    return [dataclasses.replace(p, person=numbers[p.sequence].index(p.person)) for p in people]

@@ -1,0 +1,159 @@
+"""Other programs' files and nonsense through the whole command."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.io
+
+from data.sets.mupots_3d import MuPoTS3D
+from pose.joint_sets import MUPOTS_17
+from pose.metrics.scenes import scenes_from_sequences
+
+HIP = MUPOTS_17.index("hip")
+
+
+@pytest.fixture(scope="module")
+def scenes(conformance: Path):
+    return scenes_from_sequences(MuPoTS3D(conformance / "MuPoTS").sequences("normal"))
+
+
+@pytest.fixture(scope="module")
+def predicted(scenes) -> dict[str, np.ndarray]:
+    """Sequence -> poses (T, P, 17, 3), NaN where nobody is annotated."""
+    rng = np.random.default_rng(0)
+    noisy = {name: scene.annotation_3d + rng.normal(0, 40, scene.annotation_3d.shape) for name, scene in scenes.items()}
+    return {name: np.where(scenes[name].valid[..., None, None], poses, np.nan) for name, poses in noisy.items()}
+
+
+@pytest.fixture
+def evaluate(run_here, conformance: Path, tmp_path: Path):
+    def start(path: Path | str, *words: str, folder: str = "run"):
+        return run_here(
+            "experiment=evaluate",
+            f"predictions={path}",
+            f"paths.datasets={conformance}",
+            "fps=30",
+            *words,
+            folder=folder,
+        )
+
+    return start
+
+
+def table(done) -> str:
+    return (done.folder / "table.md").read_text()
+
+
+def test_the_official_scripts_files_are_paired_by_2d(evaluate, scenes, predicted, tmp_path: Path) -> None:
+    images: dict[str, dict] = {"3d": {}, "2d": {}}
+    for name, poses in predicted.items():
+        for frame in range(len(poses)):
+            if len(found := np.flatnonzero(scenes[name].valid[frame])[::-1]):
+                images["3d"][f"{name}_img_{frame:06d}"] = poses[frame, found]
+                images["2d"][f"{name}_img_{frame:06d}"] = scenes[name].annotation_2d[frame, found]
+    for axes, content in images.items():
+        scipy.io.savemat(tmp_path / f"preds_{axes}_kpt_mupots.mat", content)
+    done = evaluate(tmp_path / "preds_3d_kpt_mupots.mat")
+    assert done.returncode == 0, done.output
+    assert done.metrics["protocol"] == {"people": "all", "pairing": "by2d"}
+    assert set(done.metrics["protocols"]) == {"by2d/all", "by2d/matched"}
+    assert "people have no identities: paired by their 2D joints" in done.output and "no identities" in table(done)
+    assert done.metrics["metrics"]["lifted"]["mrpe_mm"] < 90
+    assert "| lifted | all, by2d     | 100.0 %, 100.0 %, 20 of 20" in table(done)
+
+
+def test_root_relative_pickles_have_no_absolute_errors(evaluate, predicted, tmp_path: Path) -> None:
+    (tmp_path / "pred").mkdir()
+    for name, poses in predicted.items():
+        relative = np.nan_to_num(poses - poses[:, :, HIP, None]) / 520  # as GnTCN's, of no unit
+        with open(tmp_path / "pred" / f"{name.removeprefix('TS')}.pkl", "wb") as file:
+            pickle.dump(relative.transpose(0, 1, 3, 2).astype(np.float32), file)
+    done = evaluate(tmp_path / "pred")
+    assert done.returncode == 0, done.output
+    assert set(done.metrics["metrics"]["lifted"]) == {
+        "detected_pct", "frames_pct", "r_pck_pct", "r_auc_pct", "pa_mpjpe_mm"
+    }  # fmt: skip
+    assert not any(key.startswith(("a_", "mrpe")) for key in done.metrics["occlusion"]["lifted"])
+    assert "warning: every hip is at 0" in table(done) and "errors without bone rescaling are left out" in table(done)
+    assert done.metrics["metrics"]["lifted"]["r_pck_pct"] > 95
+
+
+def test_some_sequences_say_over_which_the_mean_is(evaluate, predicted, tmp_path: Path) -> None:
+    poses = {name: predicted[name].copy() for name in ("TS3", "TS11")}
+    poses["TS3"][:5] = 0
+    poses["TS11"][:, 1] = np.nan
+    np.savez(tmp_path / "some.npz", **poses)
+    done = evaluate(tmp_path / "some.npz")
+    assert done.returncode == 0, done.output
+    said = "predictions of 2 of 20 sequences (TS3, TS11): millimetres are means over these, PCK and AUC over all 20"
+    assert said in done.output and said in table(done) and any(said in text for text in done.metrics["warnings"])
+    assert "poses are zeros: taken as undetected" in done.output
+    covered = done.metrics["coverage"]["given"]["lifted"]
+    assert covered["sequences"] == ["TS3", "TS11"] and len(covered["annotated_sequences"]) == 20
+    assert 0 < covered["people"] < covered["annotated_people"] / 5
+    shown = f"{100 * covered['people'] / covered['annotated_people']:.1f} %, "
+    row = next(line for line in table(done).splitlines() if "all, given" in line)
+    assert f"| {shown}" in row and "2 of 20 " in row
+    matched = evaluate(tmp_path / "some.npz", "protocol.people=matched", folder="matched")
+    assert "means over these, so are PCK and AUC" in matched.output
+    assert matched.metrics["metrics"]["lifted"]["r_pck_pct"] > 5 * done.metrics["metrics"]["lifted"]["r_pck_pct"]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda p: p / 1000, "poses_3d are in metres, mm are expected; multiply them by 1000"),
+        (lambda p: p * [1, -1, -1], "y points up, down is expected; negate y and z"),
+        (lambda p: p * [-1, 1, -1], "people are behind the camera"),
+        (lambda p: p[:, :, np.roll(np.arange(17), 3)], None),
+    ],
+)
+def test_nonsense_is_one_line(evaluate, predicted, tmp_path: Path, change, says: str | None) -> None:
+    np.savez(tmp_path / "odd.npz", **{name: change(poses) for name, poses in predicted.items()})
+    done = evaluate(tmp_path / "odd.npz")
+    if says is None:
+        assert done.returncode == 0 and "bones are not those of people" in table(done)
+        return
+    assert done.returncode == 2, done.output
+    assert says in done.output and "odd.npz: " in done.output and "Traceback" not in done.output
+
+
+def test_people_in_another_order(evaluate, predicted, tmp_path: Path) -> None:
+    np.savez(tmp_path / "turned.npz", **{name: poses[:, ::-1] for name, poses in predicted.items()})
+    done = evaluate(tmp_path / "turned.npz")
+    assert done.returncode == 0, done.output
+    assert "people are not in the annotation's order" in done.output and "TS12 as [1, 0]" in table(done)
+    comparable, other = table(done).split("\n## ")[1:3]
+    assert "MeTRAbs EffV2-L 2023" in comparable and "90.6" in comparable and "GnTCN" not in comparable
+    assert "not to be compared with those above" in other and "GnTCN 2021" in other and "TDBU 2021" in other
+    assert len(other.strip().splitlines()) == 6
+
+
+def test_groups_of_joints_are_columns(evaluate, predicted, tmp_path: Path) -> None:
+    np.savez(tmp_path / "all.npz", **predicted)
+    columns = (
+        "table.columns=[r_pck_pct/group:wrists,a_auc_pct/group:occluded_joints,mpjpe_mm/joint:left_knee,frames_pct]"
+    )
+    done = evaluate(tmp_path / "all.npz", columns)
+    assert done.returncode == 0, done.output
+    parts = done.metrics["occlusion"]["lifted"]
+    cells = [f"{parts['r_pck_pct']['group:wrists']:.1f}", f"{parts['a_auc_pct']['group:occluded_joints']:.1f}"]
+    assert all(cell in table(done) for cell in cells)
+    assert "R-PCK %, wrists ↑" in table(done)
+    refused = evaluate(tmp_path / "all.npz", "table.columns=[mpjpe_mm/group:wrists]", folder="refused")
+    assert refused.returncode == 2 and "mpjpe_mm/group:wrists is not known" in refused.output
+
+
+def test_fourteen_joints_by_count_and_others_by_name(evaluate, predicted, tmp_path: Path) -> None:
+    np.savez(tmp_path / "14.npz", **{name: poses[:, :, :14] for name, poses in predicted.items()})
+    done = evaluate(tmp_path / "14.npz")
+    assert done.returncode == 0, done.output
+    assert "joints of MuPoTS-14: inferred from their neighbours are hip, spine, head" in table(done)
+    json.dumps(done.metrics)
+    refused = evaluate(tmp_path / "14.npz", "input_options.joint_set=Human3.6M-17", folder="refused")
+    assert refused.returncode == 2 and "14 joints, Human3.6M-17 has 17" in refused.output
