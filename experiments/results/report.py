@@ -64,7 +64,7 @@ def run_tables(cfg: Any, metrics: Mapping[str, Any]) -> list[Table]:
     occlusion = metrics.get("occlusion", {"frames": {}})
     if frames := occlusion["frames"]:
         rows = [
-            Row([heading, kind], cells_of(occlusion[kind][key], list(frames)))
+            Row([heading, kind], cells_of(occlusion[kind].get(key, {}), list(frames)))
             for key, heading in headings(_OCCLUSION_COLUMNS).items()
             for kind in metrics["metrics"]
         ]
@@ -83,8 +83,13 @@ def run_tables(cfg: Any, metrics: Mapping[str, Any]) -> list[Table]:
 
 def publish(cfg: Any, metrics: dict[str, Any], logger: Any) -> None:
     """Write metrics.json and table.md into the run's folder, show the table, tell the logger."""
+    announce(cfg, run_tables(cfg, metrics), metrics, logger)
+
+
+def announce(cfg: Any, tables: list[Table], metrics: dict[str, Any], logger: Any) -> None:
+    """As `publish`, with these tables."""
     folder = run_folder()
-    write_text(folder / "table.md", markdown_text(*run_tables(cfg, metrics)), show=True)
+    write_text(folder / "table.md", markdown_text(*tables), show=True)
     write_json(folder / "metrics.json", metrics)  # last: its presence says that the run is finished
     flat = {f"{kind}/{key}": value for kind, scores in metrics["metrics"].items() for key, value in scores.items()}
     logger.log_metrics(flat)

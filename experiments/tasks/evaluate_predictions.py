@@ -41,6 +41,8 @@ _IN_MM = ("mpjpe", "accel", "r_pck_raw", "r_auc_raw")
 def evaluate_predictions(cfg: DictConfig) -> None:
     """Score the predictions of a file, after `refinement=`; leave metrics.json, table.md and predictions.npz."""
     check_protocol(cfg)
+    if not isinstance(cfg.predictions, str | None):
+        raise ConfigError(f"predictions={cfg.predictions}: give one file; experiment=compare takes several")
     if cfg.predictions is None:
         raise ConfigError(
             "predictions=null: give the file to evaluate, predictions=FILE.npz (docs/evaluate_your_own.md lists others)"

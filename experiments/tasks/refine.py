@@ -33,6 +33,8 @@ MAX_FRAMES, MAX_FRAMES_TIMES = 100_000, 100
 
 def refine(cfg: DictConfig) -> None:
     """Refine the tracks of `predictions=FILE.npz`; leave predictions.npz, metrics.json and table.md."""
+    if not isinstance(cfg.predictions, str | None):
+        raise ConfigError(f"predictions={cfg.predictions}: give one file")
     if cfg.predictions is None:
         raise ConfigError("predictions=null: give the file to refine, predictions=FILE.npz (docs/formats.md)")
     if cfg.fps is not None:

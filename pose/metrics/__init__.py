@@ -3,6 +3,7 @@
 joint_errors  the formulas, as torch functions on aligned poses: MPJPE, MRPE, their N- and PA- forms, acceleration, PCK,
               AUC, root AP; `sequence_errors` has them all joint by joint, for everything below to average
 occlusion     their means over visible and occluded frames and joints, by the length of an occlusion, and by joint
+bootstrap     intervals of the difference between two predictions of the same sequences
 joint_groups  PCK and AUC of head, neck, shoulders, ... and of visible and occluded joints, as the MATLAB script's
 mpi_inf_3dhp  the MPI-INF-3DHP protocol: scores of sequences and their mean
 mupots        the MuPoTS-3D protocol: pairing people, bone rescaling, scores per sequence in all its switches
