@@ -2,6 +2,7 @@
 
     preds_3d_kpt_mupots.mat  of the official script, as RootNet and PoseNet write it: a variable TS1_img_000000 for each
                              image, (P, J, 3); beside it preds_2d_kpt_mupots.mat, (P, J, 2). No identities.
+    inference_data.mat       of the MPI-INF-3DHP utility: (3, J, 1, T) of each sequence TS1 to TS6
     1.pkl, 2.pkl, ...        of GnTCN and TDBU: (T, P, 3, J) of a sequence each
     .npy, .npz, .pkl         (T, P, J, 3) or, of one person, (T, J, 3): a sequence each, named by the file or the key
 
@@ -28,6 +29,7 @@ from pose.joint_sets import MUPOTS_14, MUPOTS_15, MUPOTS_17, POSE_SETS, JointSet
 
 _USUAL = {len(joints): joints for joints in (MUPOTS_14, MUPOTS_15, MUPOTS_17)}
 _IMAGE = re.compile(r"(TS\d+)_img_(\d+)")
+_SCRIPT = re.compile(r"preds_[23]d_.*\.mat$")
 _READABLE = (".npy", ".npz", ".pkl")
 _REMEDY = "see docs/evaluate_your_own.md"
 
@@ -39,7 +41,7 @@ def is_foreign(path: Path) -> bool:
 
 def has_identities(path: Path | str) -> bool:
     """Whether a person keeps a number over time; if not, only `by2d` can pair."""
-    return not (Path(path).suffix.lower() == ".mat" or _script_files(Path(path)))
+    return not (_SCRIPT.search(Path(path).name) or _script_files(Path(path)))
 
 
 def read_foreign(path: Path, joint_set: str | None = None) -> dict[str, np.ndarray]:
@@ -48,8 +50,13 @@ def read_foreign(path: Path, joint_set: str | None = None) -> dict[str, np.ndarr
     joint_set: what the joints are; if None the first 14, 15 or all 17 of MuPoTS-17, by their number.
     Raises DataError naming file and variable, MismatchError for a joint set that is not known.
     """
-    if path.suffix.lower() == ".mat" or _script_files(path):
+    if _SCRIPT.search(path.name) or _script_files(path):
         return _read_script_files(path, joint_set)
+    if path.suffix.lower() == ".mat":
+        found = {name: value for name, value in read_mat(path).items() if _sequence(name)}
+        if not found:
+            raise DataError(f"{path}: is no preds_3d_*.mat and has no variables TS1, TS2, ...; {_REMEDY}")
+        return sequences_of({name: _frames_first(value) for name, value in found.items()}, path, joint_set)
     if path.is_dir():
         files = sorted(
             (p for p in path.iterdir() if p.suffix.lower() in _READABLE), key=lambda p: natural_order(p.name)
@@ -71,6 +78,12 @@ def sequences_of(arrays: Mapping[Any, Any], path: Path, joint_set: str | None = 
             )
         named = dict.fromkeys(named, sequence)
     return _joined([_rows(arrays[key], sequence, path, joint_set) for key, sequence in named.items() if sequence])
+
+
+def _frames_first(value: np.ndarray) -> np.ndarray:
+    """(3, J, 1, T) or (3, J, T), as MATLAB has them -> (T, 1, J, 3); others as they are."""
+    value = value[:, :, None] if value.ndim == 3 and value.shape[0] == 3 else value
+    return value.transpose(3, 2, 1, 0) if value.ndim == 4 and value.shape[0] == 3 != value.shape[3] else value
 
 
 def _read_file(path: Path, joint_set: str | None) -> dict[str, np.ndarray]:

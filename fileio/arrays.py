@@ -25,14 +25,15 @@ from pose.errors import DataError, ShapeError, check_shape
 _MOST_LISTED = 2**20
 
 
-def read_hdf5(path: Path | str, keys: Sequence[str]) -> dict[str, np.ndarray]:
-    """The data sets `keys` of an HDF5 (MATLAB v7.3) file, axes as stored, i.e. reversed from MATLAB's.
+def read_hdf5(path: Path | str, keys: Sequence[str], optional: Sequence[str] = ()) -> dict[str, np.ndarray]:
+    """The data sets `keys` of an HDF5 (MATLAB v7.3) file, axes as stored, i.e. reversed from MATLAB's; and those of
+    `optional` that are there.
 
     Raises DataError too for what lies in other files and for announced sizes that the file cannot hold.
     """
     with reading(path, "an HDF5 (MATLAB v7.3) file"), h5py.File(path, "r") as file:
         found = {}
-        for key in keys:
+        for key in (*keys, *(key for key in optional if key in file)):
             entry = file.get(key) if isinstance(file.get(key, getlink=True), h5py.HardLink) else None
             if not isinstance(entry, h5py.Dataset):
                 raise DataError(f"{path}: has no data set {key!r}, found {', '.join(file) or 'nothing'}; {FETCH}")

@@ -237,6 +237,22 @@ class MpiInf3dhpTest(Reader):
         folders = [testset_folder(self.root, number) for number in self.numbers]
         return sorted(folder / name for folder in folders for name in ("annot_data.mat", "hrnet.pkl"))
 
+    def activities(self) -> dict[str, torch.Tensor]:
+        """Of each sequence whose file has them the labels (T,), 1 to 7 (`pose.metrics.mpi_inf_3dhp.ACTIVITIES`)."""
+        found = {}
+        for number in self.numbers:
+            path = testset_folder(self.root, number) / "annot_data.mat"
+            content = read_hdf5(path, ["valid_frame"], ["activity_annotation"])
+            if "activity_annotation" in content:
+                labels = require(content["activity_annotation"].reshape(-1), path, "activity_annotation", ("T",))
+                if len(labels) != content["valid_frame"].size:
+                    raise DataError(
+                        f"{path}: activity_annotation: {content['valid_frame'].size} labels are expected, one for each "
+                        f"frame, found {len(labels)}; fetch the file again"
+                    )
+                found[f"TS{number}"] = torch.from_numpy(labels.astype(np.int64))
+        return found
+
     def _read(self, coordinates: Coordinates) -> list[PoseSequence]:
         return [self._read_recording(number, coordinates) for number in self.numbers]
 

@@ -103,13 +103,21 @@ def write_calibration(
 
 
 def write_mpi_test_annotations(
-    path: Path, annot2: np.ndarray, annot3: np.ndarray, univ_annot3: np.ndarray, valid_frame: np.ndarray
+    path: Path,
+    annot2: np.ndarray,
+    annot3: np.ndarray,
+    univ_annot3: np.ndarray,
+    valid_frame: np.ndarray,
+    activity: np.ndarray | None = None,
 ) -> None:
-    """annot_data.mat (v7.3) of an MPI-INF-3DHP test recording: (T, 17, 2) px, twice (T, 17, 3) mm, (T,) bool."""
+    """annot_data.mat (v7.3) of an MPI-INF-3DHP test recording: (T, 17, 2) px, twice (T, 17, 3) mm, (T,) bool, and where
+    given the activities (T,) from 1."""
     with h5py.File(path, "w", userblock_size=512) as file:
         for name, values in (("annot2", annot2), ("annot3", annot3), ("univ_annot3", univ_annot3)):
             file.create_dataset(name, data=values[:, None].astype(np.float64), track_times=False)
         file.create_dataset("valid_frame", data=valid_frame[:, None].astype(np.float64), track_times=False)
+        if activity is not None:
+            file.create_dataset("activity_annotation", data=activity[:, None].astype(np.float64), track_times=False)
         for dataset in file.values():
             dataset.attrs["MATLAB_class"] = np.bytes_(b"double")
     with open(path, "rb+") as file:

@@ -8,6 +8,7 @@ from typing import Any
 from experiments.loggers import log_files
 from experiments.results.table import (
     COVERAGE,
+    Cell,
     Row,
     Table,
     cells_of,
@@ -20,6 +21,7 @@ from experiments.results.table import (
 from experiments.results.writers import markdown_text
 from experiments.runs.run_dir import run_folder
 from fileio.json_yaml import write_json, write_text
+from pose.metrics.mpi_inf_3dhp import OFFICIAL, OFFICIAL_PARTS
 
 #: Metrics of the table that tells visible from occluded frames.
 _OCCLUSION_COLUMNS = ("mrpe_mm", "mpjpe_mm")
@@ -72,6 +74,18 @@ def run_tables(cfg: Any, metrics: Mapping[str, Any]) -> list[Table]:
         title = "Visible and occluded frames, by the length of the occlusion (and how many frames)"
         tables.append(Table(title, ["", ""], counted, rows))
     whole += [key for key in ("detected_pct", "frames_pct") if key not in whole]
+    if counted := metrics.get("official_frames"):
+        rows = [
+            Row(
+                [f"{part_title(part)} ({counted[part]})", kind],
+                {k: Cell(of[k][part]) for k in OFFICIAL if part in of[k]},
+            )
+            for part in OFFICIAL_PARTS
+            if part in counted
+            for kind, of in ((kind, metrics["occlusion"][kind]) for kind in metrics["metrics"])
+        ]
+        title = "As the official utility has it: every valid frame of univ_annot3, pooled (and how many frames)"
+        tables.append(Table(title, ["frames", ""], headings(OFFICIAL), rows))
     rows = [
         Row([name, kind], cells_of(scores, whole))
         for name, kinds in metrics["per_sequence"].items()

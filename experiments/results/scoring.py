@@ -11,7 +11,7 @@ from hydra.utils import get_method
 from omegaconf import DictConfig
 
 from pose.errors import ConfigError
-from pose.metrics.mpi_inf_3dhp import scored_sequences
+from pose.metrics.mpi_inf_3dhp import OFFICIAL, OFFICIAL_PARTS, official_scores, scored_sequences
 from pose.metrics.mupots import PAIRINGS, PEOPLE, AnnotatedScene, PredictedScene, mean_scores, score_scenes
 from pose.metrics.occlusion import occlusion_lengths, part_counts
 from pose.metrics.scenes import predicted_scenes, scenes_from_sequences
@@ -88,8 +88,13 @@ def _coverage(scored: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def score_mpi_inf_3dhp(annotated: list[PoseSequence], predicted: Mapping[str, list[PoseSequence]]) -> dict[str, Any]:
-    """The MPI-INF-3DHP test protocol: frames with a valid annotation and detection, mean of the sequences.
+def score_mpi_inf_3dhp(
+    annotated: list[PoseSequence],
+    predicted: Mapping[str, list[PoseSequence]],
+    activities: Mapping[str, torch.Tensor] | None = None,
+) -> dict[str, Any]:
+    """The MPI-INF-3DHP test protocols. The 2020 code's: frames with a valid annotation and detection, mean of the
+    sequences; in universal coordinates also the official utility's (`pose.metrics.mpi_inf_3dhp.official_scores`).
 
     predicted: lifted / refined -> the people of `annotated`, in their order. A sequence without a frame that counts is
     skipped. `occlusion` is of all annotated frames.
@@ -115,7 +120,7 @@ def score_mpi_inf_3dhp(annotated: list[PoseSequence], predicted: Mapping[str, li
         for name in truth
         if name in counted
     }
-    return {
+    scores = {
         "protocol": {"people": "all", "pairing": "given"},
         "metrics": {kind: mean_scores(scores[kind] for scores in per_sequence.values()) for kind in predicted},
         "protocols": {},
@@ -123,6 +128,27 @@ def score_mpi_inf_3dhp(annotated: list[PoseSequence], predicted: Mapping[str, li
         "coverage": _coverage({"given/all": found}),
         "occlusion": _occlusion(truth, every),
     }
+    if annotated[0].coordinates == "universal":
+        _add_official(scores, annotated, predicted, activities)
+    return scores
+
+
+def _add_official(
+    scores: dict[str, Any],
+    annotated: list[PoseSequence],
+    predicted: Mapping[str, list[PoseSequence]],
+    activities: Mapping[str, torch.Tensor] | None,
+) -> None:
+    """In place: the official scores among metrics and sequences, their parts under `occlusion`, frames of the parts."""
+    for kind, people in predicted.items():
+        parts = official_scores(people, annotated, activities)
+        scores["official_frames"] = {part: found.pop("frames") for part, found in parts.items()}
+        scores["metrics"][kind] |= parts["all"]
+        for name, kinds in scores["per_sequence"].items():
+            kinds[kind] |= parts.get(name, {})
+        for key in OFFICIAL:
+            named = {part: found[key] for part, found in parts.items() if part in OFFICIAL_PARTS and key in found}
+            scores["occlusion"].setdefault(kind, {})[key] = named
 
 
 def _occlusion(annotated: Mapping[str, AnnotatedScene], scores: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

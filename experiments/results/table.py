@@ -12,6 +12,7 @@ from typing import Any
 
 from pose.errors import ConfigError
 from pose.metrics.joint_groups import GROUP_NAMES, GROUPED
+from pose.metrics.mpi_inf_3dhp import OFFICIAL, OFFICIAL_PARTS
 from pose.metrics.occlusion import PART_NAMES
 
 #: Heading and better direction of each metric key, in the order of the tables.
@@ -35,6 +36,9 @@ COLUMNS = {
     "a_accel_mm": "A-Accel. mm/frame² ↓",
     "a_accel_m_s2": "A-Accel. m/s² ↓",
     "ap_root_25cm_pct": "AP root 25 cm % ↑",
+    "official_pck_pct": "PCK % (official) ↑",
+    "official_auc_pct": "AUC % (official) ↑",
+    "official_mpjpe_mm": "MPJPE mm (official) ↓",
     "detected_pct": "detected % ↑",
     "frames_pct": "frames % ↑",
 }
@@ -67,7 +71,7 @@ def check_table(settings: Mapping[str, Any]) -> None:
             if metric not in COLUMNS:
                 raise ConfigError(f"table.{key}: {column} is not known; known are {', '.join(COLUMNS)}")
             parts = () if metric in _WHOLE or metric in _own else PART_NAMES
-            parts = (*parts, *GROUP_NAMES) if metric in GROUPED else parts
+            parts = (*parts, *GROUP_NAMES) if metric in GROUPED else OFFICIAL_PARTS if metric in OFFICIAL else parts
             if slash and part not in parts:
                 known = ", ".join(parts) or "none"
                 raise ConfigError(f"table.{key}: {column} is not known; the parts of {metric} are {known}")
@@ -95,7 +99,7 @@ def part_title(part: str) -> str:
     ('occluded 6-15', 'joints occluded > 60', 'left wrist')
     """
     of, _, name = part.rpartition(":")
-    if of in ("joint", "group"):
+    if of in ("joint", "group", "activity") or part in OFFICIAL_PARTS:
         return name.replace("_", " ")
     name, _, length = name.partition("_")
     return f"{of} {name} {'> 60' if length == 'over_60' else length.replace('_', '-')}".strip()

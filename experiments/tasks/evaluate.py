@@ -48,6 +48,11 @@ def read_test_set(cfg: DictConfig) -> list[PoseSequence]:
         return read_sequences(datasets.evaluation_reader(cfg), cfg.coordinates)
 
 
+def activities_of(cfg: DictConfig) -> dict[str, Any]:
+    """The activities of the frames of the test set, by sequence; empty where it has none."""
+    return getattr(datasets.evaluation_reader(cfg), "activities", dict)()
+
+
 def _evaluate_lifter(cfg: DictConfig, annotated: list[PoseSequence], method: Refiner, logger: Any) -> dict[str, Any]:
     lifter, train_data = lifters.obtain(cfg, logger)
     predictions, scores = lift_and_score(cfg, lifter, annotated, method)
@@ -80,7 +85,7 @@ def refine_and_score(
         with stage(f"refining by {method.name}"):
             predictions["refined"] = method(lifted).sequences
     if protocol_of(cfg) == "mpi_inf_3dhp":
-        scores = score_mpi_inf_3dhp(annotated, predictions)
+        scores = score_mpi_inf_3dhp(annotated, predictions, activities_of(cfg))
     else:
         truth = scenes_from_sequences(annotated)
         scenes = {kind: predicted_scenes(sequences, truth) for kind, sequences in predictions.items()}

@@ -19,13 +19,13 @@ from data.predictions import read_facts, read_predictions, write_predictions
 from experiments import datasets
 from experiments.loggers import logging_to
 from experiments.results.report import publish
-from experiments.results.scoring import add_own_metrics, check_protocol, score_mupots
+from experiments.results.scoring import add_own_metrics, check_protocol, score_mpi_inf_3dhp, score_mupots
 from experiments.runs.run_dir import run_folder
 from experiments.runs.runner import settle
-from experiments.tasks.evaluate import protocol_of, read_test_set
+from experiments.tasks.evaluate import activities_of, protocol_of, read_test_set
 from experiments.tasks.refine import refined
 from pose.errors import ConfigError, DataError
-from pose.metrics.mupots import AnnotatedScene
+from pose.metrics.mupots import AnnotatedScene, check_sequences
 from pose.metrics.plausibility import OTHER_UNIT, ROOT_RELATIVE, check_poses, other_order
 from pose.metrics.scenes import predicted_scenes, scenes_from_sequences
 from pose.sequence import PoseSequence
@@ -47,8 +47,6 @@ def evaluate_predictions(cfg: DictConfig) -> None:
         raise ConfigError(
             "predictions=null: give the file to evaluate, predictions=FILE.npz (docs/evaluate_your_own.md lists others)"
         )
-    if protocol_of(cfg) != "mupots_3d":
-        raise ConfigError(f"test={cfg.test.name}: predictions= is for the MuPoTS-3D protocol; use test=mupots_3d")
     people = read_people(cfg, cfg.predictions)
     cfg = datasets.resolve(cfg, trains=False, tests=True)
     settle(cfg, tests=True)
@@ -83,6 +81,61 @@ def score_people(
             "lifted": [dataclasses.replace(person, poses_3d=person.lifted_3d) for person in people],
             "refined": people,
         }
+    if protocol_of(cfg) == "mpi_inf_3dhp":
+        kinds = {kind: _aligned(people, annotated, path, warnings) for kind, people in kinds.items()}
+        warnings = list(dict.fromkeys(warnings))
+        scores = score_mpi_inf_3dhp(annotated, kinds, activities_of(cfg))
+        warnings += _partial(scores["coverage"]["given"], "matched")
+    else:
+        scores = _score_mupots(cfg, path, truth, kinds, warnings)
+    _leave_out(scores, _meaningless(warnings))
+    add_own_metrics(cfg, scores, annotated, kinds)
+    for warning in warnings:
+        log.warning("%s: %s", path, warning)
+    about = {"data": cfg.test.name, "train_data": None, "coordinates": cfg.coordinates, "refinement": "none"}
+    return {**about, "warnings": warnings, **scores}
+
+
+def _aligned(
+    people: list[PoseSequence], annotated: list[PoseSequence], path: str, warnings: list[str]
+) -> list[PoseSequence]:
+    """The one person of each annotated sequence on its frames, poses NaN where there is none.
+
+    As many poses as a sequence has valid frames, numbered from 0, are of these, as the official utility has them.
+    """
+    found = {person.sequence: person for person in people}
+    check_sequences(found, [truth.sequence for truth in annotated])
+    if twice := [person.name for person in people if found[person.sequence] is not person]:
+        raise DataError(f"{path}: {twice[0]} is not the only one of its sequence, which shows one person; give one")
+    placed, of_valid = [], []
+    for truth in annotated:
+        poses = torch.full_like(truth.require("poses_3d"), torch.nan)
+        if (person := found.get(truth.sequence)) is not None:
+            valid, frame = truth.annotated.nonzero()[:, 0], person.frame
+            if len(valid) < len(truth) and len(frame) == len(valid) == int(frame[-1]) + 1:
+                frame = valid
+                of_valid.append(truth.sequence)
+            if int(frame[-1]) >= len(truth):
+                raise DataError(
+                    f"{path}: {person.name} has frame {int(frame[-1])}, {len(truth)} are annotated, {len(valid)} of "
+                    "them valid; give a pose for each frame, or for each valid one"
+                )
+            poses[frame] = person.require("poses_3d").to(poses)
+        placed.append(truth.with_poses(poses, truth.coordinates or "normal"))
+    if of_valid:
+        warnings.append(f"as many poses as valid frames in {', '.join(of_valid)}: taken as of these")
+    return placed
+
+
+def _score_mupots(
+    cfg: DictConfig,
+    path: str,
+    truth: dict[str, AnnotatedScene],
+    kinds: dict[str, list[PoseSequence]],
+    warnings: list[str],
+) -> dict[str, Any]:
+    """By the MuPoTS-3D protocol; what is odd of the pairs is added to the warnings."""
+    people = next(reversed(kinds.values()))
     pairing = cfg.protocol.pairing
     if not has_identities(path) and pairing == "given":
         warnings.append("people have no identities: paired by their 2D joints (protocol.pairing=by2d)")
@@ -101,12 +154,7 @@ def score_people(
         }
     scores = score_mupots(truth, scenes, cfg.protocol.people, pairing)
     warnings += _partial(scores["coverage"][pairing], cfg.protocol.people)
-    _leave_out(scores, _meaningless(warnings))
-    add_own_metrics(cfg, scores, annotated, kinds)
-    for warning in warnings:
-        log.warning("%s: %s", path, warning)
-    about = {"data": cfg.test.name, "train_data": None, "coordinates": cfg.coordinates, "refinement": "none"}
-    return {**about, "warnings": warnings, **scores}
+    return scores
 
 
 def _beyond(people: list[PoseSequence], truth: dict[str, AnnotatedScene]) -> str:

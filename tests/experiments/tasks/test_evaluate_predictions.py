@@ -11,6 +11,8 @@ import pytest
 import scipy.io
 
 from data.sets.mupots_3d import MuPoTS3D
+from data.sets.writers import write_mpi_test_annotations
+from fileio.pickle_reader import write_pickle
 from pose.joint_sets import MUPOTS_17
 from pose.metrics.scenes import scenes_from_sequences
 
@@ -157,3 +159,46 @@ def test_fourteen_joints_by_count_and_others_by_name(evaluate, predicted, tmp_pa
     json.dumps(done.metrics)
     refused = evaluate(tmp_path / "14.npz", "input_options.joint_set=Human3.6M-17", folder="refused")
     assert refused.returncode == 2 and "14 joints, Human3.6M-17 has 17" in refused.output
+
+
+# --- MPI-INF-3DHP ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mpi(tmp_path: Path, golden: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """A test set of two sequences below `tmp_path`: their universal poses and valid frames."""
+    found, clip = {}, np.load(golden / "conformance/expected/noisy_pred.npz")["pred"].astype(float)
+    for number in (1, 5):
+        poses, valid, detected = clip[30 * number : 30 * number + 30], np.arange(30) % 5 > 0, np.arange(30) % 3 > 0
+        folder = tmp_path / "datasets/Mpi3DHP/mpi_inf_3dhp_test_set" / f"TS{number}"
+        folder.mkdir(parents=True)
+        activity = np.where(np.arange(30) < 20, 1, 3)
+        write_mpi_test_annotations(folder / "annot_data.mat", poses[..., :2], 0.9 * poses, poses, valid, activity)
+        write_pickle(folder / "hrnet.pkl", {"poses": np.ones((30, 19, 3)), "is_valid": detected})
+        found[f"TS{number}"] = poses, valid
+    return found
+
+
+@pytest.mark.parametrize("valid_only", [True, False])
+def test_files_by_both_protocols_of_mpi_inf_3dhp(run_here, mpi, tmp_path: Path, valid_only: bool) -> None:
+    """As PoseFormer and others write inference_data.mat: (3, 17, 1, T) of valid frames, relative to the hip; or all."""
+    content = {}
+    for name, (poses, valid) in mpi.items():
+        relative = poses - poses[:, HIP, None]
+        relative[valid.nonzero()[0][:2], 4, 2] += 200  # a wrist, in two valid frames
+        content[name] = (relative[valid] if valid_only else relative).transpose(2, 1, 0)[:, :, None]
+    scipy.io.savemat(tmp_path / "inference_data.mat", content)
+    words = (f"predictions={tmp_path / 'inference_data.mat'}", f"paths.datasets={tmp_path / 'datasets'}", "fps=25")
+    words = (*words, "test=mpi_inf_3dhp", "+test.numbers=[1,5]", "coordinates=universal")
+    done = run_here("experiment=evaluate", *words, "table.columns=[official_pck_pct,official_pck_pct/activity:sitting]")
+    assert done.returncode == 0, done.output
+    scores, parts = done.metrics["metrics"]["lifted"], done.metrics["occlusion"]["lifted"]["official_pck_pct"]
+    assert scores["official_pck_pct"] == pytest.approx(100 * (48 * 14 - 4) / (48 * 14))
+    # The 2020 code's: valid and detected frames, of which the detector misses one of the two wrong ones.
+    assert scores["r_pck_raw_pct"] == pytest.approx(100 * (16 * 14 - 2) / (16 * 14))
+    assert set(parts) == {"all", "green_screen", "outdoor", "activity:standing_walking", "activity:sitting"}
+    assert parts["activity:sitting"] == 100 and parts["activity:standing_walking"] < 100
+    assert not any(key.startswith(("a_", "mrpe")) for key in scores)
+    text = table(done)
+    assert "every valid frame of univ_annot3, pooled" in text and "sitting (16)" in text and "outdoor (24)" in text
+    assert ("as many poses as valid frames in TS1, TS5: taken as of these" in text) == valid_only

@@ -10,7 +10,7 @@ import torch
 
 from pose.cameras import Camera
 from pose.errors import DataError, MismatchError
-from pose.metrics.mpi_inf_3dhp import mean_sequence_scores, scored_sequences
+from pose.metrics.mpi_inf_3dhp import mean_sequence_scores, official_scores, scored_sequences
 from pose.sequence import PoseSequence
 
 
@@ -66,3 +66,35 @@ def test_what_cannot_be_compared_is_refused() -> None:
         mean_sequence_scores([person()], [person(coordinates="universal")])
     with pytest.raises(MismatchError, match="TS1/0: has no poses_3d"):
         mean_sequence_scores([person()], [dataclasses.replace(person(), poses_3d=None)])
+
+
+def test_official_scores_pool_all_valid_frames_by_scene_and_activity() -> None:
+    """By hand: TS1 has 40 frames of which two are undetected and four not valid, TS5 ten frames, all 200 mm off."""
+    first, other = person("TS1", 40, "universal"), person("TS5", 10, "universal")
+    annotated = torch.ones(40, dtype=torch.bool)
+    annotated[:4] = False
+    first = dataclasses.replace(first, annotated=annotated)
+    poses = other.poses_3d.clone()
+    poses[:, 7, 0] += 200.0  # the left wrist, one of 14 joints
+    labels = {"TS1": torch.tensor([0] * 4 + [1] * 26 + [6] * 10), "TS5": torch.full((10,), 6)}
+    found = official_scores([first, other.with_poses(poses, "universal")], [first, other], labels)
+    assert {part: scores["frames"] for part, scores in found.items()} == {
+        "all": 46, "green_screen": 36, "outdoor": 10, "activity:standing_walking": 26, "activity:sports": 20,
+        "TS1": 36, "TS5": 10,
+    }  # fmt: skip
+    assert found["TS5"]["official_pck_pct"] == pytest.approx(100 * 13 / 14)
+    assert found["all"]["official_pck_pct"] == pytest.approx(100 * (46 * 14 - 10) / (46 * 14))
+    assert found["activity:sports"]["official_pck_pct"] == pytest.approx(100 * (20 * 14 - 10) / (20 * 14))
+    assert found["all"]["official_mpjpe_mm"] == pytest.approx(200 * 10 / (46 * 17), abs=1e-3)
+    assert found["TS1"]["official_auc_pct"] == pytest.approx(100 * 30 / 31)
+    assert list(official_scores([first], [first])) == ["all", "green_screen", "TS1"]
+
+
+def test_official_scores_count_frames_without_a_pose_as_wrong_and_are_of_universal_poses_only() -> None:
+    truth = person("TS3", 10, "universal")
+    poses = truth.poses_3d.clone()
+    poses[:4] = torch.nan
+    found = official_scores([truth.with_poses(poses, "universal")], [truth])["no_green_screen"]
+    assert (found["official_pck_pct"], found["official_mpjpe_mm"]) == pytest.approx((60, 0))
+    with pytest.raises(MismatchError, match="official MPI-INF-3DHP scores of TS3/0"):
+        official_scores([person("TS3")], [person("TS3")])
