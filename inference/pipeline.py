@@ -33,6 +33,7 @@ from refinement import OcclusionRefinement
 from refinement.refiner import Refiner
 
 if TYPE_CHECKING:
+    from fileio.video import VideoInfo
     from lightning_modules.lifter import Lifter
 
 log = logging.getLogger(__name__)
@@ -58,7 +59,8 @@ class Pipeline:
     lifter: a trained one, or what `load_lifter` takes. refinement, tracker: by default the product's. camera: what is
     known of the camera. detector: for videos, its name or the thing itself. fps: frames per second, before what the
     source says. people: keep that many, those seen longest. heights: known statures in mm by person number (longest
-    track first), which fix the scale. input_options: further arguments of `read_detections`.
+    track first), which fix the scale. input_options: further arguments of `read_detections`. video: the one that
+    keypoints come from, which tells their rate and frames where they don't.
     scores: calibrated (inference/score_calibration.py) or raw.
     """
 
@@ -72,6 +74,7 @@ class Pipeline:
     heights: Mapping[int, float] = field(default_factory=dict)
     input_options: Mapping[str, Any] = field(default_factory=dict)
     scores: str = "calibrated"
+    video: VideoInfo | None = None
 
     def __post_init__(self) -> None:
         if self.fps is not None:
@@ -95,6 +98,9 @@ class Pipeline:
         notes += detections.notes
         if detections.identity is not None and not isinstance(self.tracker, GivenTracker):
             notes.append("Identities: those in the file are not used; tracker=given uses them.")
+        elif detections.identity is not None and (detections.identity < 0).any():
+            unknown = int((detections.identity < 0).sum())
+            notes.append(f"Identities: {unknown} of {len(detections)} detections have none and are not used.")
         with clock("tracking"):
             tracks = self.tracker(detections)
             seen = self._repaired(sequences(detections, tracks, None, fps, self.people), notes)
@@ -162,8 +168,25 @@ class Pipeline:
         if not path.exists():
             raise DataError(f"input={source}: no such file or folder")
         if is_keypoints_input(path):
-            return read_detections(path, fps=self.fps, image_size=self.camera.image_size, **self.input_options)
+            return self._read(path, notes)
+        if self.input_options:
+            raise ConfigError(
+                f"input_options.{next(iter(self.input_options))}: only for 2D keypoints, and {path} is a video or "
+                "pictures; leave it out"
+            )
         return self._detect(path, notes)
+
+    def _read(self, path: Path, notes: list[str]) -> VideoDetections:
+        """Keypoints, counted as the frames of `video` where they fit."""
+        options = {"fps": self.fps, "image_size": self.camera.image_size, **self.input_options}
+        if self.video is None or "n_frames" in options:
+            return read_detections(path, **options)
+        try:
+            return read_detections(path, **options, n_frames=self.video.n_frames)
+        except MismatchError as error:
+            found = read_detections(path, **options)
+            notes.append(f"Frames: numbered as without video=, which does not fit: {error}.")
+            return found
 
     def _detect(self, path: Path, notes: list[str]) -> VideoDetections:
         from fileio.video import probe, read_video
@@ -186,6 +209,12 @@ class Pipeline:
 
     def _frame_rate(self, detections: VideoDetections, notes: list[str]) -> float:
         fps = self.fps if self.fps is not None else detections.fps
+        of_video = None if self.video is None else self.video.fps
+        if fps is None and of_video is not None:
+            notes.append(f"Rate: {of_video:g} frames per second, as video= has.")
+            fps = of_video
+        elif fps is not None and self.fps is None and of_video is not None and not same_rate(fps, of_video):
+            notes.append(f"Rate: {fps:g} frames per second, as the keypoints say; video= has {of_video:g}.")
         if fps is None:
             notes.append(f"Rate: not known, {DEFAULT_FPS:g} frames per second are assumed; give fps= if it is another.")
             log.warning("%s: %s", detections.source, notes[-1])

@@ -39,7 +39,16 @@ _CLEARLY_BETTER = 0.18
 #: Coordinates of which this part lies within 1.5 of 0 are fractions of the image; some joints may lie outside of it.
 _FRACTION_QUANTILE, _FRACTION_LIMIT = 0.95, 1.5
 
+#: Scores of SimCC heads may lie just below 0; where this part of all lies further below they are something else.
+_NEGATIVE, _DEPTHS = -0.1, 0.05
+
+#: With fewer people lying in one direction they are not taken to be turned by 90 degrees.
+_LYING = 0.8
+
 _GIVE_SET = "input_options.joint_set= says which it is"
+
+#: More people in a single frame are more likely a video whose frames were not told apart.
+_CROWD = 20
 
 _FACE = {"nose", "left_eye", "right_eye", "left_ear", "right_ear"}
 _DERIVED = {"hip": ("left_hip", "right_hip"), "neck": ("left_shoulder", "right_shoulder")}
@@ -54,7 +63,8 @@ class RawDetections:
     listed: the numbers of all frames that the file lists, those without people included; complete: whether it lists
     every frame of the video. first: the number of the video's first frame where the format says it. assumed: the file
     does not name its joint set, which is the usual one of so many joints. identity (N,): who each is, -1 for unknown.
-    notes: what a user must know, a sentence each. Joints with NaN count as missing.
+    bare: rows of numbers of which nothing says that x comes before y. notes: what a user must know, a sentence each.
+    Joints with NaN count as missing.
     """
 
     number: np.ndarray
@@ -70,6 +80,7 @@ class RawDetections:
     first: int | None = None
     assumed: bool = False
     identity: np.ndarray | None = None
+    bare: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -89,8 +100,8 @@ def to_detections(
     pixels.
     """
     size = image_size if image_size is not None else people.image_size
-    people = _scaled_scores(_without_missing(people), source, score_scale)
-    people = _checked_joints(_in_pixels(people, size, source), source)
+    people = _scaled_scores(_without_depths(_without_missing(people)), source, score_scale)
+    people = _checked_joints(_in_pixels(_x_before_y(people), size, source), source)
     n_frames = n_frames if n_frames is not None else people.n_frames
     frame, n_frames = _frames(people, source, n_frames, first_frame)
     keypoints, confidence = _coco_17(people, source)
@@ -101,19 +112,22 @@ def to_detections(
     present = (confidence > 0).any(axis=1)
     order = np.flatnonzero(present)[np.argsort(frame[present], kind="stable")]
     identity = None if people.identity is None else people.identity[order]
-    for note in people.notes:
+    notes = people.notes
+    if n_frames == 1 and len(order) > _CROWD:
+        notes += (f"Frames: all {len(order)} people are in one; of a video the file must say everybody's frame.",)
+    for note in notes:
         log.warning("%s: %s", source, note)
     return VideoDetections(
         frame=frame[order],
         keypoints_2d=keypoints[order],
         confidence=confidence[order],
-        box_score=box_score[order].astype(np.float32),
+        box_score=box_score[order].clip(-MAX_COORDINATE, MAX_COORDINATE).astype(np.float32),
         n_frames=n_frames,
         fps=fps if fps is not None else people.fps,
         image_size=size,
         source=source,
         identity=identity if _tells_people_apart(identity, frame[order]) else None,
-        notes=people.notes,
+        notes=notes,
     )
 
 
@@ -129,6 +143,15 @@ def _without_missing(people: RawDetections) -> RawDetections:
         keypoints=np.where(missing[..., None], 0.0, people.keypoints),
         confidence=np.where(missing, 0.0, people.confidence),
     )
+
+
+def _without_depths(people: RawDetections) -> RawDetections:
+    """Where a third number is often negative it is a depth, as MediaPipe's z, and no score."""
+    if not len(people.confidence) or (people.confidence < _NEGATIVE).mean() < _DEPTHS:
+        return people
+    note = "Scores: many are negative, so they are depths; all joints that were found count as sure."
+    found = (people.keypoints != 0).any(axis=-1)
+    return replace(people, confidence=found.astype(np.float64), notes=(*people.notes, note))
 
 
 def _scaled_scores(people: RawDetections, source: str, scale: float) -> RawDetections:
@@ -152,11 +175,36 @@ def _scaled_scores(people: RawDetections, source: str, scale: float) -> RawDetec
     return replace(people, confidence=scores.clip(0.0, 1.0), notes=notes)
 
 
+def _x_before_y(people: RawDetections) -> RawDetections:
+    """Bare rows in which nearly everybody lies with the head to the left are MoveNet's y, x, if they are fractions."""
+    ends = [[people.joints.names.index(f"{side}_{end}") for side in ("left", "right")] for end in ("shoulder", "hip")
+            if f"left_{end}" in people.joints.names]  # fmt: skip
+    if not people.bare or len(ends) < 2:
+        return people
+    seen = (people.confidence[:, [*ends[0], *ends[1]]] > 0).all(axis=1)
+    torso = people.keypoints[seen][:, ends[0]].mean(axis=1) - people.keypoints[seen][:, ends[1]].mean(axis=1)
+    if not len(torso) or (-torso[:, 0] > np.abs(torso[:, 1])).mean() < _LYING:
+        return people
+    if not _are_fractions(people):
+        note = "Coordinates: people lie with the head to the left; if they don't, the file has y before x: swap them."
+        return replace(people, notes=(*people.notes, note))
+    note = (
+        "Coordinates: as x, y people would lie with the head to the left, so they were taken as y, x, MoveNet's order; "
+        "pixels are left as they are."
+    )
+    return replace(people, keypoints=people.keypoints[..., ::-1], notes=(*people.notes, note))
+
+
+def _are_fractions(people: RawDetections) -> bool:
+    seen = people.keypoints[people.confidence > 0]
+    return bool(len(seen) and np.quantile(np.abs(seen), _FRACTION_QUANTILE) <= _FRACTION_LIMIT)
+
+
 def _in_pixels(people: RawDetections, size: tuple[int, int] | None, source: str) -> RawDetections:
     """Fractions of the image, recognised by their range, multiplied by its size."""
-    seen = people.keypoints[people.confidence > 0]
-    if not len(seen) or np.quantile(np.abs(seen), _FRACTION_QUANTILE) > _FRACTION_LIMIT:
+    if not _are_fractions(people):
         return people
+    seen = people.keypoints[people.confidence > 0]
     if np.quantile(seen, 1 - _FRACTION_QUANTILE) < -0.2:
         raise DataError(f"{source}: coordinates from {seen.min():.3g} to {seen.max():.3g} are expected in pixels")
     if size is None:

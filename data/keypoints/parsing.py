@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 
@@ -52,20 +52,21 @@ def read_json(path: Path, max_bytes: int) -> Any:
     """
     check_size(path, path.stat().st_size if path.exists() else 0, max_bytes)
     try:
-        return load_json(path, REMEDY)
+        content = load_json(path, REMEDY)
     except DataError:
-        lines = _lines(path)
-        if len(lines) > 1:
-            return lines
-        raise
+        content = _values(path.read_text("utf-8-sig", "replace").splitlines()) if path.is_file() else []
+        if len(content) < 2:
+            raise
+    if isinstance(content, list) and content and all(isinstance(one, str) for one in content):
+        return _values(content) or content  # Ultralytics' `to_json` of each frame is text, which many store as such
+    return content
 
 
-def _lines(path: Path) -> list[Any]:
-    """The JSON value of each line; [] where one is none."""
+def _values(texts: Sequence[str]) -> list[Any]:
+    """The JSON value of each text that is not empty; [] where one is none."""
     try:
-        with open(path, encoding="utf-8-sig") as file:
-            return [json.loads(line) for line in file if line.strip()]
-    except (OSError, ValueError, RecursionError):
+        return [json.loads(text) for text in texts if text.strip()]
+    except (ValueError, RecursionError):
         return []
 
 
@@ -92,22 +93,20 @@ class Frames(NamedTuple):
     listed: np.ndarray
 
 
-def people_of(frames: Mapping[str, Any], path: Path, numbers: Sequence[int] | None = None) -> Frames:
-    """`frames`: lists of people by name; numbers: of the frames, by default out of the names. DataError for no list."""
+def people_of(frames: Mapping[str, Any], path: Path) -> Frames:
+    """`frames`: lists of people by name; null and {} stand for none. DataError for no list."""
     people: list[Any] = []
     where: list[str] = []
     counts: list[int] = []
     for name, found in frames.items():
-        if found is not None and not isinstance(found, list):
+        if found and not isinstance(found, list):
             raise DataError(f"{path}: {name}: a list of people is expected, found {type(found).__name__}; {REMEDY}")
         here = [(index, person) for index, person in enumerate(found or []) if person]  # null, {}: out of sight
         people += [person for _, person in here]
         where += [f"{path}: {name}, person {index}" for index, _ in here]
         counts.append(len(here))
-    if numbers is None:
-        number_of = frame_numbers(list(frames), path)
-        numbers = [number_of[name] for name in frames]
-    listed = np.array(numbers, dtype=np.int64)
+    number_by_name = frame_numbers(list(frames), path)
+    listed = np.array([number_by_name[name] for name in frames], dtype=np.int64)
     return Frames(people, where, np.repeat(listed, counts), listed)
 
 
@@ -121,12 +120,12 @@ def array_of(
     """
     if not len(values):
         return np.zeros((0,) * (ndim + 1))
-    array = _numeric(values)
+    array = numeric(values)
     if array is not None and array.ndim == ndim + 1 and not np.isinf(array).any():
         return array
     expected: tuple[int, ...] | None = None
     for index, value in enumerate(values):
-        found = _numeric(value)
+        found = numeric(value)
         if found is None or found.ndim != ndim:
             raise DataError(f"{where[index]}: {key}: {what} are expected, found {described(value)}; {REMEDY}")
         if np.isinf(found).any():
@@ -140,7 +139,7 @@ def array_of(
     raise DataError(f"{where[0]}: {key}: {what} are expected; {REMEDY}")
 
 
-def _numeric(value: Any) -> np.ndarray | None:
+def numeric(value: Any) -> np.ndarray | None:
     """An array of numbers, null as NaN; None for text, truth values, unequal lengths and integers without bound."""
     try:
         array = np.asarray(value)
@@ -176,13 +175,15 @@ def split_triples(flat: np.ndarray, where: Sequence[str]) -> tuple[np.ndarray, n
     return triples[..., :2], triples[..., 2]
 
 
-def box_score(value: Any) -> float:
-    """Score of a whole person; NaN for what is no finite number (also inside lists of one)."""
+def is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def number_of(value: Any) -> float:
+    """A float, also out of lists of one; NaN for all that is no finite number."""
     while isinstance(value, list) and len(value) == 1:
         value = value[0]
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e30:
-        return math.nan
-    return float(value)
+    return float(value) if is_number(value) and abs(value) < 1e300 else math.nan
 
 
 #: Members by which tools tell people apart.
@@ -191,19 +192,22 @@ _IDENTITY = ("track_id", "idx", "id_", "person_id", "instance_id", "id")
 
 def identity_of(entry: dict[str, Any]) -> int:
     """Who a person is by the file's own tracks, -1 where it does not say it."""
-    value = next((entry[key] for key in _IDENTITY if key in entry), -1)
-    while isinstance(value, list) and value:
-        value = value[0]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**53:
-        return -1
-    return int(value) if value == int(value) else -1
+    value = number_of(next((entry[key] for key in _IDENTITY if key in entry), -1))
+    return int(value) if 0 <= value < 2**53 and value.is_integer() else -1
 
 
-def joints_of(count: int, path: Path | str, name: str | None) -> JointSet:
-    """The joint set called `name`, or, without a name, that of `count` joints; MismatchError if there is none.
+def joints_of(count: int, path: Path | str, name: str | None, names: Sequence[str] = ()) -> tuple[JointSet, bool]:
+    """The joint set called `name`, or of the `names` in the file, or, without either, the usual one of `count` joints,
+    and whether that is so assumed. MismatchError if there is none.
 
     count: 0 where the file holds no people.
     """
+    if name is None and names:
+        return JointSet("of the file", tuple(names)), False
+    return _joint_set(count, path, name), name is None
+
+
+def _joint_set(count: int, path: Path | str, name: str | None) -> JointSet:
     if count == 0:
         return COCO_17
     if name is not None:
@@ -226,15 +230,17 @@ def joints_of(count: int, path: Path | str, name: str | None) -> JointSet:
 
 
 def frame_numbers(names: Sequence[str], path: Path | str, from_zero: bool = False) -> dict[str, int]:
-    """Frame number of each image name: its last digits, or, where these are no numbering, its place in natural order.
+    """Frame number of each image name: its last digits that differ from name to name, or, where these are no
+    numbering, its place in natural order.
 
     from_zero: whether the video's frames before the first name count too.
     """
     names = sorted(set(names), key=natural_order)
     digits = [re.findall(r"\d+", _ENDING.sub("", name).removesuffix("_keypoints")) for name in names]
-    numbers = [int(found[-1]) for found in digits if found and len(found[-1]) <= 18]
-    if len(set(numbers)) == len(names) and is_numbering(numbers, from_zero):
-        return dict(zip(names, numbers, strict=True))
+    for place in range(1, 1 + min(map(len, digits), default=0)):  # from the last: clip_0012_1080p, clip_0013_1080p
+        numbers = [int(found[-place][:18]) for found in digits]
+        if len(set(numbers)) == len(names) and is_numbering(numbers, from_zero):
+            return dict(zip(names, numbers, strict=True))
     log.warning("%s: the images' names hold no frame numbers; they count in the order of their names", path)
     return {name: place for place, name in enumerate(names)}
 

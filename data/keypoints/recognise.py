@@ -10,8 +10,7 @@ from pathlib import Path
 
 from data.keypoints.coco19 import RawDetections, to_detections
 from data.keypoints.detections import VideoDetections
-from data.keypoints.formats import coco, loose_json, openpose, tables, yolo
-from data.keypoints.formats.arrays import read_arrays, read_npy
+from data.keypoints.formats import arrays, coco, loose_json, openpose, tables, yolo
 from data.keypoints.parsing import Hints, check_size, described, read_json
 from fileio.text_lines import natural_order
 from pose.errors import ConfigError, DataError, check_number
@@ -23,13 +22,13 @@ MAX_BYTES = 256 * 2**20
 
 
 #: Each gives the reader of a JSON content, or None; the first that gives one reads it.
-FORMATS = (openpose.reader_of, coco.reader_of, loose_json.reader_of)
+FORMATS = (openpose.reader_of, coco.reader_of, arrays.reader_of, loose_json.reader_of)
 KNOWN = (
     "JSON of OpenPose, COCO, AlphaPose, MMPose, Sapiens, MediaPipe, Ultralytics, DWPose, OpenPifPaf, easy_ViTPose, "
     "tfjs and kinetics-skeleton; CSV and h5 of DeepLabCut and lightning-pose, CSV of MediaPipe; YOLO's labels; npy and "
     "npz (docs/inputs.md shows them)"
 )
-_ZIP, _NPY, _HDF5 = b"PK\x03\x04", b"\x93NUMPY", b"\x89HDF"
+_ZIP, _NPY, _HDF5, _GZIP = b"PK\x03\x04", b"\x93NUMPY", b"\x89HDF", b"\x1f\x8b"
 _PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 _VIDEOS = {
     ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".3g2", ".ts", ".mts",
@@ -138,10 +137,12 @@ def _read(path: Path, hints: Hints, max_bytes: int) -> RawDetections:
         return _read_folder(path, hints, max_bytes)
     start, ending = _first_bytes(path), path.suffix.lower()
     if start.startswith((_ZIP, _NPY)):
-        return (read_arrays if start.startswith(_ZIP) else read_npy)(path, hints, max_bytes)
+        return (arrays.read_arrays if start.startswith(_ZIP) else arrays.read_npy)(path, hints, max_bytes)
     if start.startswith(_HDF5) or ending in (".csv", ".tsv"):
         check_size(path, path.stat().st_size, max_bytes)
         return (tables.read_h5 if start.startswith(_HDF5) else tables.read_csv)(path, hints)
+    if start.startswith(_GZIP):
+        raise DataError(f"{path}: compressed; unpack it, gunzip {path.name}")
     if path.is_file() and not _is_json(path, start):
         raise DataError(f"{path}: neither a video nor keypoints; it begins with {start[:24]!r}; known: {KNOWN}")
     content = read_json(path, max_bytes)
@@ -172,16 +173,18 @@ def _is_json(path: Path, start: bytes) -> bool:
 
 
 def _read_folder(path: Path, hints: Hints, max_bytes: int) -> RawDetections:
-    """A folder with one JSON file for each frame, or with YOLO's labels."""
+    """A folder with one JSON file for each frame, with YOLO's labels (or a folder of them), or Ultralytics' CSV."""
     files = sorted((file for file in path.glob("*.json") if file.is_file()), key=lambda file: natural_order(file.name))
-    if not files and any(path.glob("*.txt")):
-        return yolo.read_labels(path, hints)
+    if not files and any(path.glob("*.csv")):
+        return tables.read_csv_folder(path, hints)
+    if not files and (any(path.glob("*.txt")) or (path / "labels").is_dir()):
+        return yolo.read_labels(path if any(path.glob("*.txt")) else path / "labels", hints)
     if not files:
         found = ", ".join(sorted(file.name for file in path.iterdir())[:6]) or "nothing"
         raise DataError(f"{path}: no .json files in this folder, found {found}; known: {KNOWN}")
     check_size(path, sum(file.stat().st_size for file in files), max_bytes)
     frames = {file.stem: read_json(file, max_bytes) for file in files}
-    if any(openpose.is_frame(frame) for frame in frames.values()):
+    if any(openpose.is_frame(frame) for frame in frames.values()) or not any(frames.values()):
         return openpose.read_frames(frames, path, hints)
     if loose_json.reader_of(frames):
         return loose_json.read(frames, path, hints)

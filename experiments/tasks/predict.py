@@ -48,7 +48,8 @@ def predict(cfg: DictConfig) -> None:
 
     is_video = not is_keypoints_input(given.input)
     settings: Any = OmegaConf.to_container(given.camera, resolve=True)
-    size = _size_of_video(given.video, is_video, given.fps)
+    video = _probed(given.video, is_video, given.fps)
+    size = None if video is None else (video.width, video.height)
     if size is not None and settings["image_size"] is None:
         settings["image_size"] = size
     camera, heights = CameraSettings(**settings), _heights(given.heights)
@@ -65,6 +66,7 @@ def predict(cfg: DictConfig) -> None:
         people=given.people,
         heights=heights,
         scores=given.scores,
+        video=video,
         input_options={key: value for key, value in given.input_options.items() if value is not None},
         **parts,
     )
@@ -80,8 +82,8 @@ def predict(cfg: DictConfig) -> None:
     if cfg.pictures:
         with stage("drawing pictures"):
             # Keypoints count the frames of their video, whatever its rate.
-            video, fps = (given.input, given.fps) if is_video else (given.video, scene.fps)
-            files += _pictures(scene, video, fps, folder, skipped)
+            seen, fps = (given.input, given.fps) if is_video else (given.video, scene.fps)
+            files += _pictures(scene, seen, fps, folder, skipped)
     summary = _summary(given.input, parts["refinement"].name, dataclasses.replace(prediction, scene=scene))
     summary |= {"warnings": warnings, "notes": scene.notes + skipped, "files": [path.name for path in files]}
     write_json(folder / "summary.json", summary)
@@ -134,8 +136,8 @@ def _pictures(scene: Any, video: str | None, fps: float | None, folder: Path, sk
     return [path for path in (folder / name for name in ("page.html", "overlay.mp4", "animation.mp4")) if path.exists()]
 
 
-def _size_of_video(video: str | None, is_video: bool, fps: float | None) -> tuple[int, int] | None:
-    """(width, height) of `video=`. ConfigError beside an input that is one, DataError for a file that is none."""
+def _probed(video: str | None, is_video: bool, fps: float | None) -> Any:
+    """What is in `video=`. ConfigError beside an input that is one, DataError for a file that is none."""
     if video is None:
         return None
     if is_video:
@@ -144,7 +146,7 @@ def _size_of_video(video: str | None, is_video: bool, fps: float | None) -> tupl
 
     found: list[Any] = []
     _unless_missing(lambda: found.append(probe(video, fps)), [])
-    return (found[0].width, found[0].height) if found else None
+    return found[0] if found else None
 
 
 def _check_proportions(video: str | None, size: tuple[int, int] | None, image: tuple[int, int] | None) -> None:

@@ -17,7 +17,8 @@ class GivenTracker:
         """ConfigError where the file has no identities."""
         if detections.identity is None:
             raise ConfigError(
-                f"tracker=given: {detections.source} tells no people apart (track_id, idx or id of each person); use "
-                "tracker=offline"
+                f"tracker=given: {detections.source} does not say who is who: each person needs a track_id, idx or id "
+                "that stays the same from frame to frame and is there once in a frame; leave tracker=given out, and "
+                "people are tracked"
             )
         return Tracks.numbered(detections.identity)

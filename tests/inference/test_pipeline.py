@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import tracemalloc
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import torch
 from benchmarks.multiview import measure, without_distortion
 from data.keypoints.detections import VideoDetections
 from data.training.windows import FrameTable
+from fileio.video import VideoInfo
 from inference.cameras.camera import CameraSettings
 from inference.lifting import lift_tracks
 from inference.pipeline import DEFAULT_LIFTER, Pipeline, predict
@@ -239,8 +241,35 @@ def test_a_folder_of_images_through_a_detector(lifter: Lifter, tmp_path: Path) -
     scene = predict(tmp_path, lifter=lifter, fps=25, detector=Flat())
     assert (scene.n_frames, len(scene.people[0])) == (4, 4)
     assert (scene.camera.width, scene.camera.height) == (160, 120)
+    with pytest.raises(ConfigError, match=r"input_options.joint_set: only for 2D keypoints, and .* leave it out"):
+        predict(tmp_path, lifter=lifter, fps=25, detector=Flat(), input_options={"joint_set": "COCO-17"})
     with pytest.raises(MismatchError, match="160 x 120"):
         predict(tmp_path, lifter=lifter, fps=25, detector=Flat(), camera=CameraSettings(image_size=(1920, 1080)))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "n_frames", "frames", "said"),
+    [
+        (range(1, 13), 12, list(range(12)), ""),  # from 1
+        (range(5, 17), 30, list(range(5, 17)), ""),  # a part
+        (range(12), 6, list(range(12)), "numbered as without video=, which does not fit: .* beyond the 6 frames"),
+    ],
+)
+def test_the_video_beside_keypoints_tells_rate_and_frames(lifter, tmp_path, numbers, n_frames, frames, said) -> None:
+    body = np.random.default_rng(0).uniform(100, 200, (17, 2))
+    rows = [{"image_id": i, "keypoints": np.c_[body + i, np.ones(17)].ravel().tolist()} for i in numbers]
+    (tmp_path / "k.json").write_text(json.dumps(rows))
+    settings = {"lifter": lifter, "camera": CameraSettings(image_size=(640, 480)), "refinement": NoRefinement()}
+    video = VideoInfo("clip.mp4", 640, 480, 25.0, n_frames)
+    scene = predict(tmp_path / "k.json", **settings, video=video)
+    assert (scene.fps, scene.people[0].frame.tolist()) == (25.0, frames)
+    assert scene.n_frames == (n_frames if not said else 12)
+    assert "Rate: 25 frames per second, as video= has." in scene.notes
+    assert any(re.search(said, note) for note in scene.notes)
+    (tmp_path / "k.json").write_text(json.dumps({"fps": 50, "frames": [{"frame": r["image_id"], **r} for r in rows]}))
+    scene = predict(tmp_path / "k.json", **settings, video=video)
+    assert scene.fps == 50
+    assert "Rate: 50 frames per second, as the keypoints say; video= has 25." in scene.notes
 
 
 def test_lifting_at_another_rate_differs_little_from_the_same_rate(lifter: Lifter) -> None:

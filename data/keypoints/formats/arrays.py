@@ -1,4 +1,4 @@
-"""`.npz` and `.npy` of keypoints, for what no other format fits, and VideoPose3D's `data_2d_*.npz`.
+"""`.npz` and `.npy` of keypoints, or JSON of the same, for what no other format fits; VideoPose3D's `data_2d_*.npz`.
 
 docs/inputs.md documents the keys.
 """
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from data.keypoints.coco19 import RawDetections
-from data.keypoints.parsing import Hints, check_size, joints_of
+from data.keypoints.parsing import Hints, Reader, check_size, joints_of, numeric
 from fileio.arrays import read_npz, require
 from fileio.limits import check_count, reading
 from fileio.pickle_reader import unpickled
@@ -22,6 +22,8 @@ from pose.errors import DataError
 _REMEDY = "docs/inputs.md says what the arrays are"
 _KEYS = {"keypoints", "confidence", "frame", "box_score", "n_frames", "fps", "image_size", "joint_set", "identity"}
 _VIDEOPOSE3D = "positions_2d.npy"
+_MANY = 10  # people: so many may be the frames of a file with the axes in another order
+_MULTIPOSE = 56  # MoveNet's y, x, score of 17 joints, box and score
 
 
 def read_npy(path: Path, hints: Hints, max_bytes: int) -> RawDetections:
@@ -29,6 +31,19 @@ def read_npy(path: Path, hints: Hints, max_bytes: int) -> RawDetections:
     check_size(path, path.stat().st_size, max_bytes)
     with reading(path, "an npy file of numbers", "write it with numpy.save, without objects"):
         return _read({"keypoints": np.load(path, allow_pickle=False)}, path, hints)
+
+
+def reader_of(content: Any) -> Reader | None:
+    """Of JSON that is such an array and nothing else."""
+    bare = isinstance(content, list) and content and isinstance(content[0], list)
+    array = numeric(content) if bare else None
+    if array is None or array.ndim < 3 or array.shape[-1] not in (2, 3, _MULTIPOSE):
+        return None
+
+    def read_nested(_: Any, path: Path, hints: Hints) -> RawDetections:
+        return _read({"keypoints": array}, path, hints)
+
+    return read_nested
 
 
 def read_arrays(path: Path, hints: Hints, max_bytes: int) -> RawDetections:
@@ -68,8 +83,8 @@ def _videopose3d(content: bytes, path: Path) -> np.ndarray:
 
 
 def _read(arrays: dict[str, np.ndarray], path: Path, hints: Hints) -> RawDetections:
-    if set(arrays) == {"arr_0"}:  # numpy.savez without a name
-        arrays = {"keypoints": arrays["arr_0"]}
+    if len(arrays) == 1:  # by any name
+        arrays = {"keypoints": next(iter(arrays.values()))}
     scores = next((key for key in ("scores", "keypoint_scores") if key in arrays), None)
     if scores is not None:  # as rtmlib and MMPose name them
         arrays = {"confidence": arrays[scores]} | {key: value for key, value in arrays.items() if key != scores}
@@ -79,8 +94,17 @@ def _read(arrays: dict[str, np.ndarray], path: Path, hints: Hints) -> RawDetecti
             f"{path}: 'keypoints' and further only {', '.join(sorted(_KEYS))} are expected, found {found[:200]}; "
             f"{_REMEDY}"
         )
+    keypoints = arrays["keypoints"]
+    most = 3 if keypoints.shape[-1:] == (_MULTIPOSE,) else 4
+    while keypoints.ndim > most and keypoints.shape[1] == 1:  # a picture each time
+        keypoints = keypoints[:, 0]
+    arrays = {**arrays, "keypoints": keypoints}
+    if keypoints.ndim == 3 and keypoints.shape[-1] == _MULTIPOSE:
+        people = keypoints[..., :51].reshape(*keypoints.shape[:2], 17, 3)[..., [1, 0, 2]]
+        arrays = {**arrays, "keypoints": people, "box_score": keypoints[..., -1]}
     people, frame, listed = _rows(arrays, path)
     name = hints.joint_set or _text(arrays.get("joint_set"), path)
+    joints, assumed = joints_of(people.shape[1], path, name)
     size = _numbers(arrays, "image_size", path, 2, whole=True)
     fps = _numbers(arrays, "fps", path, 1)
     count = _numbers(arrays, "n_frames", path, 1, whole=True)
@@ -89,8 +113,9 @@ def _read(arrays: dict[str, np.ndarray], path: Path, hints: Hints) -> RawDetecti
         keypoints=people[..., :2],
         confidence=people[..., 2],
         box_score=_box_score(arrays, path, len(frame)),
-        joints=joints_of(people.shape[1], path, name),
-        assumed=name is None,
+        joints=joints,
+        assumed=assumed,
+        bare=keypoints.shape[-1] in (2, 3),
         listed=listed,
         complete=len(listed) > 0,
         fps=None if fps is None else fps[0],
@@ -131,6 +156,11 @@ def _rows(arrays: dict[str, np.ndarray], path: Path) -> tuple[np.ndarray, np.nda
         if "frame" in arrays:
             raise DataError(f"{path}: frame: not with keypoints (T, P, K, ...), whose first axis is the frame")
         n_frames, n_people = values.shape[:2]
+        if n_people >= _MANY and _steps(values, 0) > 2 * _steps(values, 1):
+            raise DataError(
+                f"{path}: keypoints: (frames, people, joints, 2 or 3) is expected; in {keypoints.shape} people move "
+                "less along the second axis than along the first, so that seems to be the frames; swap the two"
+            )
         frame = np.repeat(np.arange(n_frames), n_people)
         return values.reshape(-1, *values.shape[2:]), frame, np.arange(n_frames)
     if "frame" not in arrays:  # one person, a row a frame
@@ -140,6 +170,13 @@ def _rows(arrays: dict[str, np.ndarray], path: Path) -> tuple[np.ndarray, np.nda
     if frame.dtype.kind not in "iu" or int(frame.min()) < 0 or int(frame.max()) >= 1000 * (len(frame) + 10):
         raise DataError(f"{path}: frame: whole numbers from 0 are expected, found {frame.dtype} up to {frame.max()}")
     return values, frame.astype(np.int64), np.empty(0, dtype=np.int64)
+
+
+def _steps(people: np.ndarray, axis: int) -> float:
+    """Median distance from one entry to the next along an axis of (T, P, K, 3); 0 where nothing tells."""
+    points = np.where((people[..., :2] == 0).all(-1, keepdims=True), np.nan, people[..., :2])
+    far = np.linalg.norm(np.diff(points, axis=axis), axis=-1)
+    return float(np.median(far[np.isfinite(far)])) if np.isfinite(far).any() else 0.0
 
 
 def _box_score(arrays: dict[str, np.ndarray], path: Path, count: int) -> np.ndarray:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from data.keypoints.formats.points import is_number, joint_name
-from data.keypoints.parsing import REMEDY
+from data.keypoints.formats.points import joint_name
+from data.keypoints.parsing import REMEDY, is_number
 from pose.errors import DataError
 
 _SIZE = (("canvas_width", "canvas_height"), ("image_width", "image_height"), ("width", "height"))
@@ -39,6 +39,8 @@ def joint_names_of(content: Any, count: int) -> tuple[str, ...]:
     content = first if isinstance(first, dict) and "meta_info" in first else content
     meta = content.get("meta_info")
     by_id = meta.get("keypoint_id2name") if isinstance(meta, dict) else content.get("skeleton")
+    if by_id is None and isinstance(meta, dict) and isinstance(meta.get("keypoint_name2id"), dict):
+        by_id = {str(index): name for name, index in meta["keypoint_name2id"].items()}
     if not isinstance(by_id, dict) or len(by_id) != count:
         return ()
     names = [by_id.get(str(index)) for index in range(count)]

@@ -8,6 +8,7 @@ easy_ViTPose; docs/inputs.md has a sample of each. An entry that is no person is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,20 +17,20 @@ import numpy as np
 
 from data.keypoints.coco19 import RawDetections
 from data.keypoints.formats.json_facts import fps_of, joint_names_of, size_of
-from data.keypoints.formats.points import is_number, is_point, points_of
+from data.keypoints.formats.points import is_point, points_of
 from data.keypoints.parsing import (
     REMEDY,
     Hints,
     Reader,
-    box_score,
     described,
     frame_numbers,
     identity_of,
+    is_number,
     is_numbering,
     joints_of,
+    number_of,
 )
 from pose.errors import DataError
-from pose.joint_sets import JointSet
 
 #: Members that hold a person's joints, their scores, a frame's people, a file's frames, a frame's number or image.
 _JOINTS = (
@@ -82,35 +83,46 @@ def read(content: Any, path: Path, hints: Hints) -> RawDetections:
                 )
             people.append(person)
             labels.append(label)
-    number_of = _numbers(listed, path)
-    values = _stacked(people, labels, path)
-    named = people[0].names if people else ()
-    names = (named or joint_names_of(content, values.shape[1])) if hints.joint_set is None else None
+    number_by_label = _numbers(listed, path)
+    values, names = _stacked(people, labels, path)
+    names = names or joint_names_of(content, values.shape[1])
+    joints, assumed = joints_of(values.shape[1], path, hints.joint_set, names)
     transposed = isinstance(content, dict) and isinstance(content.get("skeleton"), dict)  # easy_ViTPose's y, x, score
     return RawDetections(
-        number=np.array([number_of[label] for label in labels], dtype=np.int64),
+        number=np.array([number_by_label[label] for label in labels], dtype=np.int64),
         keypoints=values[..., 1::-1] if transposed else values[..., :2],
         confidence=values[..., 2],
-        box_score=np.array([box_score(person.box_score) for person in people]),
-        joints=JointSet("of the file", names) if names else joints_of(values.shape[1], path, hints.joint_set),
-        assumed=not names and hints.joint_set is None,
-        listed=np.array(sorted(number_of.values()), dtype=np.int64),
-        complete=not _is_by_person(content),
+        box_score=np.array([number_of(person.box_score) for person in people]),
+        joints=joints,
+        assumed=assumed,
+        listed=np.array(sorted(number_by_label.values()), dtype=np.int64),
+        complete=not _is_by_person(content) or len(set(labels)) < len(listed),
         fps=fps_of(content, path),
         image_size=size,
         identity=np.array([person.identity for person in people], dtype=np.int64),
     )
 
 
-def _stacked(people: list[_Person], labels: list[Any], path: Path) -> np.ndarray:
-    """(N, K, 3). DataError where people have different numbers of joints."""
+def _stacked(people: list[_Person], labels: list[Any], path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
+    """(N, K, 3) and the joints' names, () without; named joints may be left out and in any order.
+
+    DataError where people without names have different numbers of joints.
+    """
+    names = tuple(dict.fromkeys(name for order in {person.names: 0 for person in people} for name in order))
+    rows = []
     for person, label in zip(people, labels, strict=True):
-        if len(person.joints) != len(people[0].joints) or person.names != people[0].names:
+        joints = person.joints
+        if person.names and person.names != names:
+            joints = np.full((len(names), 3), np.nan)
+            joints[[names.index(name) for name in person.names]] = person.joints
+        expected = len(names or people[0].joints)
+        if len(joints) != expected or bool(person.names) != bool(names):
             raise DataError(
-                f"{path}: frame {str(label)[:60]}: a person of {len(person.joints)} joints among those of "
-                f"{len(people[0].joints)}, or with other names; {REMEDY}"
+                f"{path}: frame {str(label)[:60]}: a person of {len(joints)} joints among those of {expected}, or "
+                f"without names; {REMEDY}"
             )
-    return np.stack([person.joints for person in people]) if people else np.zeros((0, 0, 3))
+        rows.append(joints)
+    return (np.stack(rows) if rows else np.zeros((0, 0, 3))), names
 
 
 # --- frames -----------------------------------------------------------------------------------------------------------
@@ -130,14 +142,22 @@ def _frames(content: Any) -> Iterator[tuple[Any, list[Any]]]:
     elif isinstance(content, list) and content and all(_is_instance(entry) for entry in content):
         yield 0, content
     elif isinstance(content, list):
-        for index, entry in enumerate(content):
-            yield (_label(entry, index) if isinstance(entry, dict) else index), _people(entry)
+        labels = [_label(entry, index, None) for index, entry in enumerate(content)]
+        numbered = any(label is not None for label in labels)
+        for index, (label, entry) in enumerate(zip(labels, content, strict=True)):
+            paths = entry.get("image_paths") if isinstance(entry, dict) else None
+            if isinstance(paths, list) and len(paths) == len(_people(entry)):  # a batch of MMPose 0.x
+                yield from _by_frame([{"image": p, "keypoints": k} for p, k in zip(paths, _people(entry), strict=True)])
+            elif not numbered:
+                yield index, _people(entry)
+            elif entry:
+                yield (_Unusable(index, "none") if label is None else label), _people(entry)
 
 
 def _by_frame(people: list[dict[str, Any]]) -> Iterator[tuple[Any, list[Any]]]:
     by_frame: dict[Any, list[Any]] = {}
-    for person in people:
-        by_frame.setdefault(_label(person, 0), []).append(person)
+    for index, person in enumerate(people):
+        by_frame.setdefault(_label(person, index, _Unusable(index, "none")), []).append(person)
     yield from by_frame.items()
 
 
@@ -151,8 +171,8 @@ def _tracks(content: Any) -> dict[int, list[dict[str, Any]]]:
     for track, people in enumerate(lists):
         if not isinstance(people, list) or not all(isinstance(one, dict) and _person(one) for one in people):
             return {}
-        labels = [_label(person, -1) for person in people]
-        if not labels or -1 in labels or len(set(labels)) < len(labels):
+        labels = [_label(person, index, None) for index, person in enumerate(people)]
+        if not labels or None in labels or len(set(labels)) < len(labels):
             return {}
         tracks[track] = people
     return tracks
@@ -160,15 +180,18 @@ def _tracks(content: Any) -> dict[int, list[dict[str, Any]]]:
 
 def _frames_of_object(content: dict[str, Any]) -> Iterator[tuple[Any, list[Any]]]:
     if _is_frame(content) or _person(content) is not None:
-        yield _label(content, 0), _people(content)
+        yield _label(content, 0, 0), _people(content)
         return
     key = next((key for key in _FRAMES if isinstance(content.get(key), list | dict) and content[key]), None)
     if key is not None and (isinstance(content[key], dict) or not is_number(content[key][0])):
         yield from _frames(content[key])
         return
+    # Without people a member may be something else: "warnings": [].
+    digits = any(re.search(r"\d", name) for name, entry in content.items() if entry)
     for name, entry in content.items():
-        if isinstance(entry, list | dict) and (not entry or _people(entry)):
-            yield name, _people(entry)
+        empty = entry in (None, [], {}) and (not digits or re.search(r"\d", name))
+        if empty or (isinstance(entry, list | dict) and entry and _people(entry)):
+            yield name, _people(entry) if entry else []
 
 
 def _people(entry: Any) -> list[Any]:
@@ -214,15 +237,35 @@ def _is_instance(entry: Any) -> bool:
     return isinstance(entry, dict) and "keypoints" in entry and ("keypoint_scores" in entry or "class" in entry)
 
 
-def _label(entry: dict[str, Any], index: int) -> Any:
-    """The number or name of a frame, by what it says itself; else its place."""
-    said = (entry.get(key) for key in (*_NUMBER, *_IMAGE))
-    numbers = (int(value) if isinstance(value, float) and value.is_integer() else value for value in said)
-    return next((value for value in numbers if isinstance(value, int | str)), index)
+class _Unusable(NamedTuple):
+    """The frame of the entry at this index, which is neither a number nor a name."""
+
+    index: int
+    value: str
+
+
+def _label(entry: Any, index: int, default: Any) -> Any:
+    """The number or name of the frame that the entry at `index` says, `default` if it says none."""
+    if not isinstance(entry, dict):
+        return default
+    for value in (entry[key] for key in _NUMBER if entry.get(key) is not None):
+        value = int(value) if isinstance(value, float) and value.is_integer() else value
+        usable = (is_number(value) and isinstance(value, int)) or (isinstance(value, str) and value)
+        return value if usable else _Unusable(index, repr(value)[:40])
+    return next((entry[key] for key in _IMAGE if isinstance(entry.get(key), str) and entry[key]), default)
 
 
 def _numbers(labels: list[Any], path: Path) -> dict[Any, int]:
-    """Frame number of each label: numbers as they are, names by their digits."""
+    """Frame number of each label: numbers as they are, names by their digits. DataError for unusable ones."""
+    bad = next((label for label in labels if isinstance(label, _Unusable)), None)
+    if bad is not None:
+        raise DataError(
+            f"{path}: entry {bad.index}: frame: a whole number from 0 or an image's name is expected, as in all "
+            f"entries, found {bad.value}; {REMEDY}"
+        )
+    name = next((label for label in labels if isinstance(label, str)), None)
+    if name is not None and any(isinstance(label, int) for label in labels):
+        raise DataError(f"{path}: frame: numbers or names are expected, found both, such as {name[:40]!r}; {REMEDY}")
     if len(set(labels)) < len(labels):
         twice = next(label for label in labels if labels.count(label) > 1)
         raise DataError(f"{path}: frame {str(twice)[:60]} is there twice; {REMEDY}")

@@ -42,7 +42,7 @@ def is_frame(content: Any) -> bool:
 def reader_of(content: Any) -> Reader | None:
     if is_frame(content):
         return read_frame
-    first = next(iter(content.values()), None) if isinstance(content, dict) else None
+    first = first_entry(list(content.values())) if isinstance(content, dict) else None
     return read_frames if is_frame(first) else None
 
 
@@ -53,7 +53,7 @@ def read_frame(content: Any, path: Path, hints: Hints) -> RawDetections:
 
 def read_frames(content: Mapping[str, Any], path: Path, hints: Hints) -> RawDetections:
     """`{name of the frame's image or file: its object}`, also AlphaPose's one file of them; every frame listed."""
-    by_name = {name: _people(frame) for name, frame in content.items()}
+    by_name = {name: _people(frame) if frame else [] for name, frame in content.items()}
     for name, people in by_name.items():
         if people is None:
             raise DataError(f"{path}: {name}: an object with a list 'people' is expected; {REMEDY}")
@@ -66,13 +66,14 @@ def read_frames(content: Mapping[str, Any], path: Path, hints: Hints) -> RawDete
     body = [index for index, keypoints in enumerate(flat) if keypoints != []]  # else only a face or a hand was found
     triples = array_of([flat[index] for index in body], [frames.where[index] for index in body])
     keypoints, confidence = split_triples(triples, frames.where)
+    joints, assumed = joints_of(keypoints.shape[1], path, hints.joint_set)
     return RawDetections(
         number=frames.number[body],
         keypoints=keypoints,
         confidence=confidence,
         box_score=np.full(len(body), np.nan),
-        joints=joints_of(keypoints.shape[1], path, hints.joint_set),
-        assumed=hints.joint_set is None,
+        joints=joints,
+        assumed=assumed,
         listed=frames.listed,
         complete=True,
         identity=np.array([identity_of(frames.people[index]) for index in body], dtype=np.int64),
@@ -80,5 +81,5 @@ def read_frames(content: Mapping[str, Any], path: Path, hints: Hints) -> RawDete
 
 
 def _people(frame: Any) -> list[Any] | None:
-    lists = (frame.get(key) for key in _LISTS) if isinstance(frame, dict) else ()
+    lists = (frame[key] or [] for key in _LISTS if key in frame) if isinstance(frame, dict) else ()
     return next((people for people in lists if isinstance(people, list)), None)

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from data.keypoints.parsing import is_number, number_of
+
 _SCORE = ("score", "visibility", "confidence", "v", "likelihood", "visible", "presence", "conf")
 _WORDS = {"l": "left", "r": "right", "sho": "shoulder", "elb": "elbow", "wri": "wrist", "kne": "knee", "ank": "ankle"}
 #: Fewer are no body: a list of boxes, the corners of a picture.
@@ -26,7 +28,7 @@ def points_of(value: Any, scores: list[Any] | None = None) -> Points | None:
     found = _by_name(value) if isinstance(value, dict) else _listed(value, len(scores or [])) if value else None
     if found is None or scores is None:
         return found
-    beside = np.array([_number(score) for score in scores], dtype=float)
+    beside = np.array([number_of(score) for score in scores], dtype=float)
     if len(beside) != len(found.values):
         return found
     return found._replace(values=np.c_[found.values[:, :2], beside])
@@ -45,10 +47,6 @@ def joint_name(name: str) -> str:
     return "_".join(parts)
 
 
-def is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def is_point(value: Any) -> bool:
     """Whether `value` is one joint: an object with x and y, or two to four numbers."""
     if isinstance(value, dict):
@@ -65,7 +63,7 @@ def _by_name(value: dict[str, Any]) -> Points | None:
         columns = [value["x"], value["y"], scores if scores is not None else [None] * len(value["x"])]
         if len({len(column) for column in columns}) > 1 or len(value["x"]) < _FEWEST:
             return None
-        return Points(np.array([[_number(cell) for cell in column] for column in columns], dtype=float).T)
+        return Points(np.array([[number_of(cell) for cell in column] for column in columns], dtype=float).T)
     points = [_point(point) for point in value.values()]
     if len(points) < _FEWEST or any(point is None for point in points):
         return None
@@ -76,7 +74,7 @@ def _listed(value: Any, n_scores: int) -> Points | None:
     if not isinstance(value, list) or len(value) < _FEWEST:
         return None
     if all(is_number(v) or v is None for v in value):
-        return _flat([_number(v) for v in value], n_scores)
+        return _flat([number_of(v) for v in value], n_scores)
     points = [_point(point) for point in value]
     if any(point is None for point in points):
         return None
@@ -103,10 +101,10 @@ def _point(value: Any) -> list[float] | None:
     if isinstance(value, dict):
         place = _place(value)
         score = next((value[key] for key in _SCORE if is_number(value.get(key))), None)
-        return None if place is None else [*place, _number(score)]
+        return None if place is None else [*place, number_of(score)]
     if not is_point(value):
         return None
-    numbers = [_number(v) for v in value]
+    numbers = [number_of(v) for v in value]
     return [*numbers[:2], math.nan if len(numbers) == 2 else numbers[-1]]
 
 
@@ -115,13 +113,4 @@ def _place(value: dict[str, Any]) -> list[float] | None:
     if not isinstance(place, dict) or "x" not in place or "y" not in place:
         return None
     pair = [place["x"], place["y"]]
-    return [_number(v) for v in pair] if all(v is None or is_number(v) for v in pair) else None
-
-
-def _number(value: Any) -> float:
-    """A float, also out of lists of one; NaN for all else."""
-    while isinstance(value, list) and len(value) == 1:
-        value = value[0]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e300:
-        return math.nan
-    return float(value)
+    return [number_of(v) for v in pair] if all(v is None or is_number(v) for v in pair) else None

@@ -207,7 +207,7 @@ UNREADABLE = {
     "no triples": ([{"image_id": 0, "keypoints": person()[:50]}], "x, y, score of each joint are expected, found 50"),
     "entry is a number": ([*results(0), 3], "entry 1: an object with 'image_id' is expected, found a int"),
     "image_id is negative": (bad_entry(image_id=-1), "entry 1: image_id: a frame number"),
-    "people are an object": ({"a.jpg": [], "b.jpg": {}}, "b.jpg: a list of people is expected, found dict"),
+    "people are an object": ({"a.jpg": [], "b.jpg": {"x": 1}}, "b.jpg: a list of people is expected, found dict"),
     "annotation of no image": ({"images": [], "annotations": results(0)}, "image_id 0 is not among the images"),
     "images are missing": ({"annotations": []}, "images: a list is expected, found NoneType"),
     "openpose person": ({"people": [{"pose": []}]}, "the format is not known, an object with people"),
@@ -272,7 +272,10 @@ def test_folder_with_other_json(tmp_path):
 
 K = np.full((3, 17, 3), 50.0) * [1, 1, 0.01]
 UNREADABLE_NPZ = {
-    "no keypoints": ({"poses": K}, "'keypoints' and further only box_score, .* found poses .3, 17, 3.; docs/inputs.md"),
+    "no keypoints": (
+        {"poses": K, "time": [0]},
+        "'keypoints' and further only box_score, .* found poses .3, 17, 3., time",
+    ),
     "unknown key": (
         {"keypoints": K, "frame": [0, 1, 2], "speed": K},
         "found frame .3,., keypoints .3, 17, 3., speed",

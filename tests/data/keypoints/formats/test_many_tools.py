@@ -25,7 +25,7 @@ from tests.data.keypoints.formats.writers import (
     rtmw_scores,
     yolo_labels,
 )
-from tests.data.keypoints.formats.writers_of_one import ONE, videopose3d
+from tests.data.keypoints.formats.writers_of_one import ONE, movenet_json, movenet_npy, videopose3d
 
 PERSON = {"keypoints": [[1.0, 2.0, 0.5]] * 17}
 
@@ -55,7 +55,7 @@ def test_one_person(form: Callable, source, tmp_path: Path):
     np.testing.assert_allclose(found.keypoints_2d, expected.keypoints_2d[::3], atol=2e-3)
     if form is not videopose3d:  # which has no scores
         np.testing.assert_allclose(found.confidence, expected.confidence[::3], atol=1e-5)
-    assert found.notes == ()
+    assert bool(found.notes) == (form in (movenet_npy, movenet_json))
 
 
 # --- what is refused, and how -----------------------------------------------------------------------------------------
@@ -70,11 +70,12 @@ def test_the_people_of_one_picture_are_one_frame(source, tmp_path: Path):
     assert (found.n_frames, found.frame.tolist()) == (1, [0, 0, 0])
 
 
-def test_times_are_no_frame_numbers(tmp_path: Path, caplog):
-    rows = [[1_699_999_999_123_456 + 33_333 * i, *(100.0 + j for j in range(34))] for i in range(3)]
-    path = as_csv([["frame", *(f"{n}_{a}" for n in COCO_17.names for a in "xy")], *rows])(tmp_path)
-    assert read_detections(path).frame.tolist() == [0, 1, 2]
-    assert "they count in the order of their names" in caplog.text
+@pytest.mark.parametrize(("name", "start", "step"), [("frame", 1_699_999_999_123_456, 33_333), ("time (s)", 0.5, 0.04)])
+def test_times_count_in_their_usual_step(name: str, start: float, step: float, tmp_path: Path, caplog):
+    rows = [[start + step * i, *(100.0 + j for j in range(34))] for i in (0, 1, 2, 5, 6)]
+    path = as_csv([[name, *(f"{n}_{a}" for n in COCO_17.names for a in "xy")], *rows])(tmp_path)
+    assert read_detections(path).frame.tolist() == [0, 1, 2, 5, 6]
+    assert "times, not numbers, of frames; 2 of them are missing" in caplog.text
 
 
 def test_fractions_ask_for_the_size(source, tmp_path: Path):

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from pose.joint_sets import BODY_25, COCO_17, OPENPOSE_18, JointSet
+from tests.data.keypoints.formats.writers_of_arrays import ARRAYS, SIZE
 
-N_FRAMES, SIZE = 10, (2048, 2048)
+N_FRAMES = 10
 CAMEL = ["".join([part if not i else part.title() for i, part in enumerate(n.split("_"))]) for n in COCO_17.names]
 
 
@@ -47,22 +48,46 @@ def as_csv(rows: list[list], delimiter: str = ",") -> Callable[[Path], Path]:
     return write
 
 
-def ultralytics(frames):
-    def person(i, p):
-        keypoints = dict(zip(("x", "y", "visible"), p.T.tolist(), strict=True))
-        return {"name": "person", "class": 0, "confidence": 0.9, "box": {}, "track_id": i, "keypoints": keypoints}
+def ultralytics_person(p, track=0):
+    keypoints = dict(zip(("x", "y", "visible"), p.T.tolist(), strict=True))
+    return {"name": "person", "class": 0, "confidence": 0.9, "box": {}, "track_id": track, "keypoints": keypoints}
 
-    return dump([[person(i, p) for i, p in enumerate(people)] for people in frames])
+
+def ultralytics(frames):
+    return dump([[ultralytics_person(p, i) for i, p in enumerate(people)] for people in frames])
+
+
+def ultralytics_texts(frames):
+    """`[result.to_json() for result in results]`: text in JSON."""
+    return dump([json.dumps([ultralytics_person(p, i) for i, p in enumerate(people)]) for people in frames])
+
+
+def ultralytics_csv_folder(frames):
+    """`to_csv` of each frame; a date and a resolution beside the frame's number."""
+
+    def write(folder: Path) -> Path:
+        for number, people in enumerate(frames):
+            rows = [["name", "confidence", "track_id", "keypoints"]]
+            rows += [["person", 0.9, i, str(p["keypoints"])] for i, p in enumerate(map(ultralytics_person, people))]
+            as_csv(rows)(folder).rename(folder / f"2024_{number:04d}_1080p.csv")
+        return folder
+
+    return write
 
 
 def yolo_labels(frames):
-    def write(folder: Path) -> Path:
+    """The parent of the folder, as Ultralytics makes it; beside the labels the names of the classes."""
+
+    def write(parent: Path) -> Path:
+        folder = parent / "labels"
+        folder.mkdir()
+        (folder / "classes.txt").write_text("person\n")
         for number, people in enumerate(frames):
             joints = people / [*SIZE, 1]
             rows = [[0, 0.5, 0.5, 0.1, 0.2, *p.ravel(), 0.93, i + 1] for i, p in enumerate(joints)]
             text = "\n".join(" ".join(f"{value:.10g}" for value in row) for row in rows)
             (folder / f"clip_{number + 1}.txt").write_text(text + "\n")
-        return folder
+        return parent
 
     return write
 
@@ -159,22 +184,22 @@ def alphapose_tracked(frames):
     )
 
 
+def tfjs_person(p):
+    named = zip(p.tolist(), COCO_17.names, strict=True)
+    return {"score": 0.8, "keypoints": [{"x": x, "y": y, "score": s, "name": n} for (x, y, s), n in named]}
+
+
 def tfjs(frames):
-    return dump(
-        [
-            [
-                {
-                    "score": 0.8,
-                    "keypoints": [
-                        {"x": x, "y": y, "score": s, "name": n}
-                        for (x, y, s), n in zip(p.tolist(), COCO_17.names, strict=True)
-                    ],
-                }
-                for p in people
-            ]
-            for people in frames
-        ]
-    )
+    return dump([[tfjs_person(p) for p in people] for people in frames])
+
+
+def tfjs_in_any_order(frames):
+    """Each person's joints in another order."""
+    people = [[tfjs_person(p) for p in people] for people in frames]
+    for number, frame in enumerate(people):
+        for person in frame:
+            person["keypoints"] = person["keypoints"][number:] + person["keypoints"][:number]
+    return dump(people)
 
 
 def posenet(frames):
@@ -201,6 +226,25 @@ def easy_vitpose(frames):
     """y before x, people by track."""
     content = [{str(i): p[:, [1, 0, 2]].tolist() for i, p in enumerate(people)} for people in frames]
     return dump({"keypoints": content, "skeleton": {str(i): n for i, n in enumerate(COCO_17.names)}})
+
+
+def coco_annotations_with_names(frames):
+    """Another order of joints, said by `categories`."""
+    order = np.random.default_rng(0).permutation(17)
+    names = [COCO_17.names[i] for i in order]
+    entries = [
+        {"id": 9 * i + j, "image_id": i, "track_id": j, "keypoints": p[order].ravel().tolist()}
+        for i, people in enumerate(frames)
+        for j, p in enumerate(people)
+    ]
+    images = [{"id": i, "file_name": f"{i}.png"} for i in range(len(frames))]
+    return dump({"images": images, "annotations": entries, "categories": [{"id": 1, "keypoints": names}]})
+
+
+def mmpose_test_results(frames):
+    """MMPose 0.x: a batch of people over all frames, each with the image that it is in."""
+    people = [(p.tolist(), f"img_{number:04d}.jpg") for number, frame in enumerate(frames) for p in frame]
+    return dump([{"preds": [p for p, _ in people], "image_paths": [name for _, name in people], "boxes": []}])
 
 
 def coco_annotations_with_empty_entries(frames):
@@ -257,22 +301,6 @@ def rtmw_scores(frames):
     )
 
 
-def npz_people(frames):
-    def write(folder: Path) -> Path:
-        np.savez(folder / "k.npz", keypoints=np.stack(frames))
-        return folder / "k.npz"
-
-    return write
-
-
-def npy_people(frames):
-    def write(folder: Path) -> Path:
-        np.save(folder / "k.npy", np.stack(frames))
-        return folder / "k.npy"
-
-    return write
-
-
 def deeplabcut_of_several(frames):
     """Four header rows."""
     names = [f"ind{i}" for i in range(3)]
@@ -312,15 +340,6 @@ def sports2d_tracked(frames):
     return write
 
 
-def rtmlib_npz(frames):
-    def write(folder: Path) -> Path:
-        people = np.stack(frames)
-        np.savez(folder / "k.npz", keypoints=people[..., :2], scores=people[..., 2])
-        return folder / "k.npz"
-
-    return write
-
-
 def by_track(frames):
     """Each person's frames, not each frame's people."""
     people = {str(j): [{"frame": i, "keypoints": f[j].tolist()} for i, f in enumerate(frames)] for j in range(3)}
@@ -341,15 +360,17 @@ def objects_by_image(frames):
 
 
 MANY = [
+    *ARRAYS,
     by_track, list_of_tracks, objects_by_image,
-    ultralytics_csv, sports2d_tracked, rtmlib_npz,
+    ultralytics_csv, ultralytics_csv_folder, ultralytics_texts, tfjs_in_any_order, coco_annotations_with_names,
+    mmpose_test_results, sports2d_tracked,
     ultralytics, yolo_labels, dwpose, kinetics, mmpose_0x, sapiens, openpifpaf_lines, openpifpaf_bare_lines,
     alphapose_tracked, tfjs, posenet, easy_vitpose, coco_annotations_with_empty_entries, nothing_for_absent_people,
-    fractions, rtmw_scores, npz_people, npy_people, deeplabcut_of_several, csv_by_person,
+    fractions, rtmw_scores, deeplabcut_of_several, csv_by_person,
 ]  # fmt: skip
 TRACKED = {
     by_track, list_of_tracks,
-    ultralytics_csv, sports2d_tracked,
+    ultralytics_csv, ultralytics_csv_folder, ultralytics_texts, coco_annotations_with_names, sports2d_tracked,
     ultralytics, yolo_labels, mmpose_0x, openpifpaf_lines, alphapose_tracked, easy_vitpose, deeplabcut_of_several,
     csv_by_person,
 }  # fmt: skip

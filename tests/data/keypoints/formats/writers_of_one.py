@@ -60,6 +60,20 @@ def mediapipe_npy(rows):
     return write
 
 
+def movenet_npy(rows):
+    """(T, 1, 1, 17, 3): y, x, score as fractions."""
+
+    def write(folder: Path) -> Path:
+        np.save(folder / "k.npy", (rows / [*SIZE, 1])[:, None, None][..., [1, 0, 2]])
+        return folder / "k.npy"
+
+    return write
+
+
+def movenet_json(rows):
+    return dump((rows / [*SIZE, 1])[:, None, None][..., [1, 0, 2]].tolist())
+
+
 def mediapipe_rows(rows):
     return dump([np.insert(p, 2, 0.0, axis=1).tolist() for p in landmarks(rows)])
 
@@ -111,6 +125,31 @@ def deeplabcut_h5(rows):
     return write
 
 
+def deeplabcut_h5_of_labelled_pictures(rows):
+    """What pandas' `to_hdf` stores by default: each level of a label and which of its values; paths in parts."""
+
+    def write(folder: Path) -> Path:
+        axes = {
+            "block0_items": [["DLC"], COCO_17.names, ["likelihood", "x", "y"]],
+            "axis1": [["labeled-data"], ["clip"], [f"img{i:03d}.png" for i in range(len(rows))]],
+        }
+        places = {
+            "block0_items": [[0] * 51, np.repeat(np.arange(17), 3), [1, 2, 0] * 17],
+            "axis1": [[0] * len(rows), [0] * len(rows), range(len(rows))],
+        }
+        with h5py.File(folder / "k.h5", "w") as file:
+            file["df_with_missing/block0_values"] = rows.reshape(len(rows), -1)
+            group = file["df_with_missing"]
+            for axis, levels in axes.items():
+                group.attrs[f"{axis}_nlevels"] = 3
+                for level, values in enumerate(levels):
+                    file[f"df_with_missing/{axis}_level{level}"] = np.array(values, dtype="S")
+                    file[f"df_with_missing/{axis}_label{level}"] = np.array(places[axis][level], dtype=np.int8)
+        return folder / "k.h5"
+
+    return write
+
+
 def npz_one(rows):
     def write(folder: Path) -> Path:
         np.savez(folder / "k.npz", rows)
@@ -137,7 +176,8 @@ def videopose3d(rows):
 
 
 ONE = [
-    mediapipe_tasks, mediapipe_npy,
+    movenet_npy, movenet_json, mediapipe_tasks, mediapipe_npy,
     mediapipe_named, mediapipe_upper_case, mediapipe_camel_case, mediapipe_rows, mediapipe_csv, mediapipe_numbered_csv,
-    deeplabcut_csv, deeplabcut_of_labelled_pictures, lightning_pose_csv, deeplabcut_h5, npz_one, npy_one, videopose3d,
+    deeplabcut_csv, deeplabcut_of_labelled_pictures, lightning_pose_csv, deeplabcut_h5,
+    deeplabcut_h5_of_labelled_pictures, npz_one, npy_one, videopose3d,
 ]  # fmt: skip
