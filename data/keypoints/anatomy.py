@@ -11,9 +11,15 @@ import numpy as np
 
 from pose.joint_sets import JointSet
 
-#: Real detections have penalties of 0.06 to 0.21, people who crouch at the image's edge or sit 0.35 to 0.45, other
-#: orders of the same joints 0.36 to 0.9, and 0.2 and more above that of the right order.
+#: Real detections have penalties of up to 0.25, people who crouch at the image's edge or sit 0.35 to 0.52, all of them
+#: 0.2 to 0.3 less where the order has joints in the middle of others; other orders 0.2 and more above the right one.
 FITS, NO_BODY = 0.4, 0.5
+_MIDDLES = {
+    "hip": ("left_hip", "right_hip"), "neck": ("left_shoulder", "right_shoulder"),
+    "thorax": ("left_shoulder", "right_shoulder"), "spine": ("hip", "neck"),
+}  # fmt: skip
+#: As far as this from there, in the spread of a body, they count neither for nor against an order.
+_NEAR = 0.3
 _LIMBS = (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"))
 _NEEDED = tuple(
     f"{side}_{joint}" for side in ("left", "right") for joint in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
@@ -54,7 +60,25 @@ def implausibility(keypoints: np.ndarray, confidence: np.ndarray, joints: JointS
         ratio = np.linalg.norm(p["nose"] - neck, axis=1) / np.maximum(np.linalg.norm(p["nose"] - hip, axis=1), 1e-3)
         penalties.append(np.maximum(ratio - 0.5, 0))
     medians = [np.nanmedian(np.minimum(one, 2.0)) for one in penalties if np.isfinite(one).any()]
-    return float(np.mean(medians)) if len(medians) >= 6 else None
+    return float(np.mean(medians)) + _off_middles(keypoints, confidence, joints) if len(medians) >= 6 else None
+
+
+def _off_middles(keypoints: np.ndarray, confidence: np.ndarray, joints: JointSet) -> float:
+    """How far joints that lie between others in any pose are from there: below 0 if they all are there, 0 without any.
+
+    Limbs can look alike in two orders, in people who sit or crouch; this cannot.
+    """
+    several = (confidence > 0).sum(axis=1) > 2
+    points = np.where(confidence[several, :, None] > 0, keypoints[several], np.nan)
+    size = np.median(np.linalg.norm(np.nanstd(points, axis=1), axis=-1)) if several.any() else 0.0
+    off = []
+    for middle, ends in _MIDDLES.items():
+        if all(name in joints.names for name in (middle, *ends)) and (middle != "neck" or "thorax" not in joints.names):
+            i, a, b = (joints.names.index(name) for name in (middle, *ends))
+            seen = (confidence[:, [i, a, b]] > 0).all(axis=1)
+            far = np.linalg.norm(keypoints[:, i] - (keypoints[:, a] + keypoints[:, b]) / 2, axis=1)[seen]
+            off += [np.median(far) / max(size, 1e-3)] if len(far) else []
+    return min(max(off) - _NEAR, 1.0) if len(off) > 1 else 0.0
 
 
 def fitting(keypoints: np.ndarray, confidence: np.ndarray, candidates: Iterable[JointSet]) -> list[tuple[str, float]]:

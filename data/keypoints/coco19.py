@@ -177,13 +177,13 @@ def _scaled_scores(people: RawDetections, source: str, scale: float) -> RawDetec
 
 def _x_before_y(people: RawDetections) -> RawDetections:
     """Bare rows in which nearly everybody lies with the head to the left are MoveNet's y, x, if they are fractions."""
-    ends = [[people.joints.names.index(f"{side}_{end}") for side in ("left", "right")] for end in ("shoulder", "hip")
+    ends = [[people.joints.names.index(f"{side}_{end}") for side in ("left", "right")] for end in ("shoulder", "ankle")
             if f"left_{end}" in people.joints.names]  # fmt: skip
     if not people.bare or len(ends) < 2:
         return people
     seen = (people.confidence[:, [*ends[0], *ends[1]]] > 0).all(axis=1)
-    torso = people.keypoints[seen][:, ends[0]].mean(axis=1) - people.keypoints[seen][:, ends[1]].mean(axis=1)
-    if not len(torso) or (-torso[:, 0] > np.abs(torso[:, 1])).mean() < _LYING:
+    up = people.keypoints[seen][:, ends[0]].mean(axis=1) - people.keypoints[seen][:, ends[1]].mean(axis=1)
+    if not len(up) or (-up[:, 0] > np.abs(up[:, 1])).mean() < _LYING:
         return people
     if not _are_fractions(people):
         note = "Coordinates: people lie with the head to the left; if they don't, the file has y before x: swap them."
@@ -223,24 +223,26 @@ def _checked_joints(people: RawDetections, source: str) -> RawDetections:
     if len(people.keypoints) < MIN_BODIES or not (people.assumed or people.joints.name in JOINT_SETS):
         return people
     penalty, usual = implausibility(people.keypoints, people.confidence, people.joints), people.joints.name
-    if penalty is None:
-        return people
-    limit = min(FITS, penalty - _CLEARLY_BETTER)
-    fits = [name for name, other in fitting(people.keypoints, people.confidence, JOINT_SETS.values()) if other < limit]
-    count = people.keypoints.shape[1]
+    # Where nothing tells in the usual order, such as without legs, another that fits well is better too.
+    penalty = NO_BODY if penalty is None else penalty
+    count, limit = people.keypoints.shape[1], penalty - _CLEARLY_BETTER
+    found = fitting(people.keypoints, people.confidence, JOINT_SETS.values())
+    # Sitting people fit no order well, but one of as many joints clearly better.
+    fits = [name for name, other in found if other < min(limit, NO_BODY if len(JOINT_SETS[name]) == count else FITS)]
     if not people.assumed:
         note = f"Joints: the bodies fit {' or '.join(fits[:3])} rather than {usual}, which was given and taken."
         return replace(people, notes=(*people.notes, note)) if fits else people
-    same_size = [name for name in fits if len(JOINT_SETS[name]) == count]
-    if len(same_size) == 1:
-        note = f"Joints: the bodies do not fit {usual} but {same_size[0]}, which was taken; {_GIVE_SET}."
-        return replace(people, joints=JOINT_SETS[same_size[0]], notes=(*people.notes, note))
+    same_size = {name: other for name, other in found if name in fits and len(JOINT_SETS[name]) == count}
+    if len(same_size) == 1 or sorted(same_size.values())[1:2] > [min(same_size.values(), default=0) + _CLEARLY_BETTER]:
+        best = min(same_size, key=lambda name: same_size[name])
+        note = f"Joints: the bodies do not fit {usual} but {best}, which was taken; {_GIVE_SET}."
+        return replace(people, joints=JOINT_SETS[best], notes=(*people.notes, note))
     if fits and penalty > FITS:
         raise MismatchError(
             f"{source}: the {count} joints do not make bodies in the order of {usual}; they fit "
             f"{' or '.join(fits)}; {_GIVE_SET}"
         )
-    if penalty < NO_BODY:
+    if penalty <= NO_BODY:
         return people
     note = f"Joints: hardly any of the people look like bodies in the order of {usual}; {_GIVE_SET}."
     return replace(people, notes=(*people.notes, note))
@@ -298,11 +300,14 @@ def _first_frame(smallest: int, largest: int, complete: bool, n_frames: int | No
 def _coco_17(people: RawDetections, source: str) -> tuple[np.ndarray, np.ndarray]:
     """Joints by name; missing ones (x, y and score) are 0. Raises MismatchError with both lists."""
     names, confidence = people.joints.names, people.confidence
+    if "left_ankle" not in names:  # Human3.6M in MMPose
+        names = tuple(name.replace("_foot", "_ankle") for name in names)
     lacking = [name for name in COCO_17.names if name not in names and name not in _FACE]
     if lacking:
         raise MismatchError(
-            f"{source}: joint set {people.joints.name} has no {', '.join(lacking)}; it has {', '.join(names)}; "
-            f"COCO-19 has {', '.join(COCO_19.names)}; only joints of the face may be missing"
+            f"{source}: joint set {people.joints.name} has no {', '.join(lacking)}; it has "
+            f"{', '.join(people.joints.names)}; COCO-19 has {', '.join(COCO_19.names)}; only joints of the face may be "
+            "missing"
         )
     points = np.zeros((len(confidence), len(COCO_17), 2))
     scores = np.zeros((len(confidence), len(COCO_17)))

@@ -39,8 +39,11 @@ def joint_name(name: str) -> str:
 
     >>> joint_name("LShoulder"), joint_name("right hip"), joint_name("leftEyeInner"), joint_name("shoulder_left")
     ('left_shoulder', 'right_hip', 'left_eye_inner', 'left_shoulder')
+    >>> joint_name("rshoulder"), joint_name("LEFTHIP"), joint_name("ankle_L")
+    ('right_shoulder', 'left_hip', 'left_ankle')
     """
     words = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", re.sub(r"^([LR])([A-Z][a-z])", r"\1 \2", name))
+    words = re.sub(r"(?i)^(left|right|l|r)(?=(shoulder|elbow|wrist|hip|knee|ankle|foot|eye|ear)$)", r"\1 ", words)
     parts = [_WORDS.get(part, part) for part in re.split(r"[\s_.\-]+", words.lower().strip()) if part]
     if len(parts) > 1 and parts[-1] in ("left", "right"):
         parts = [parts[-1], *parts[:-1]]

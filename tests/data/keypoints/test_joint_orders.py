@@ -108,7 +108,7 @@ def test_another_set_of_as_many_joints_is_taken_and_noted(joints: JointSet, usua
 def test_a_given_set_is_taken_and_its_misfit_noted(bodies, tmp_path: Path) -> None:
     found = read(in_order(bodies, BODY_25B), tmp_path, joint_set="BODY_25")
     assert found.notes == (
-        "Joints: the bodies fit COCO-17 or COCO-19 or BODY_25B rather than BODY_25, which was given and taken.",
+        "Joints: the bodies fit COCO-17 or BODY_25B rather than BODY_25, which was given and taken.",
     )
 
 
@@ -148,6 +148,15 @@ def sitting(people: np.ndarray) -> np.ndarray:
     return people
 
 
+def from_the_side(people: np.ndarray) -> np.ndarray:
+    return people * [0.1, 1, 1]
+
+
+def far_away(people: np.ndarray) -> np.ndarray:
+    """A twentieth of the size, in whole pixels."""
+    return np.concatenate([(people[..., :2] / 20).round(), people[..., 2:]], axis=-1)
+
+
 def half_seen(people: np.ndarray) -> np.ndarray:
     """Nothing below the hips."""
     people = people.copy()
@@ -155,7 +164,16 @@ def half_seen(people: np.ndarray) -> np.ndarray:
     return people
 
 
-@pytest.mark.parametrize("posed", [upside_down, lying, sitting, half_seen])
+@pytest.mark.parametrize("posed", [upside_down, lying, sitting, half_seen, from_the_side, far_away])
+@pytest.mark.parametrize("joints", [BODY_25B, HUMAN36M_17, MUPOTS_17, COCO_19])
+def test_other_sets_of_people_in_unusual_poses_are_found(posed, joints: JointSet, bodies, tmp_path: Path) -> None:
+    people = posed(bodies)
+    found = read(in_order(people, joints), tmp_path)
+    assert f"but {joints.name}, which was taken" in found.notes[0]
+    np.testing.assert_allclose(found.keypoints_2d[:, 5:17], people[:, 5:, :2], atol=1e-3)
+
+
+@pytest.mark.parametrize("posed", [upside_down, lying, sitting, half_seen, from_the_side, far_away])
 @pytest.mark.parametrize("name", ["COCO-17", "BODY_25", "Halpe-26", "MediaPipe-33", "OpenPose-18", "MPII-16"])
 def test_people_in_unusual_poses_are_people(posed, name: str, bodies, tmp_path: Path) -> None:
     people = in_order(posed(bodies), JOINT_SETS[name])

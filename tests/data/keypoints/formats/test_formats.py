@@ -17,6 +17,7 @@ from pose.joint_sets import (
     COCO_17,
     COCO_19,
     HALPE_26,
+    HUMAN36M_17,
     MEDIAPIPE_33,
     MPII_16,
     MUPOTS_17,
@@ -289,6 +290,16 @@ def test_a_joint_set_that_does_not_fit_is_refused_with_both_lists(tmp_path: Path
     assert "it has root, right_hip, right_knee, right_foot, face_0, face_1" in str(error.value)
     assert "; COCO-19 has nose, left_eye" in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_feet_are_ankles_where_there_are_none(tmp_path: Path):
+    """The names of Human3.6M in MMPose."""
+    names = [name.replace("ankle", "foot") for name in HUMAN36M_17.names]
+    meta = {"dataset_name": "h36m", "keypoint_id2name": {str(i): name for i, name in enumerate(names)}}
+    frames = by_frame(instances(HUMAN36M_17), str)
+    info = [{"frame_id": int(frame), "instances": people} for frame, people in frames.items()]
+    found = read_detections(write(tmp_path / "k.json", {"meta_info": meta, "instance_info": info}))
+    np.testing.assert_allclose(found.keypoints_2d[:, 5:17], PEOPLE[:, 5:, :2], atol=1e-4)
 
 
 def test_an_unknown_number_of_joints_asks_for_the_set(tmp_path: Path):
