@@ -4,7 +4,7 @@ pipeline     `predict`, all of it in one call
 detectors/   programs that find people in images        tracking/   who is who
 cameras/     the intrinsics: given, estimated, guessed  lifting     2D sequences -> 3D
 resampling   to the lifter's frame rate and back        scene       `Scene`, the result
-level        up and the floor of a scene                quality     figures and warnings of a result
+quality      figures and warnings of a result
 export/      files of other programs                    render/     pictures, videos, the page
 
 Each package's docstring says how to add one of its kind. cv2, av and matplotlib load only where they are used.

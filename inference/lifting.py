@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from inference.level import World, up_of
 from inference.missing_joints import with_all_joints
 from inference.resampling import at_rate, poses_back, same_rate
 from lightning_modules.prediction import lift
 from pose.errors import MismatchError
+from pose.level import World, up_of
 from pose.sequence import PoseSequence
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def lift_upright(
     lifter: Lifter, sequences: list[PoseSequence], tilt_deg: float | None = None, roll_deg: float | None = None
 ) -> list[PoseSequence]:
     """As `lift_tracks`, with gravity as far as it is known: given as tilt and roll of the camera (`CameraSettings`), or
-    found from people who stand; if neither, without."""
+    found from people who stand; if neither, without. Only one that was given stays in the cameras of the result."""
     if not lifter.features.uses_gravity:
         return lift_tracks(lifter, sequences)
     if tilt_deg is not None and roll_deg is not None:
@@ -36,7 +36,10 @@ def lift_upright(
     world = World.fit(np.concatenate(poses), tilt_deg=tilt_deg, roll_deg=roll_deg) if poses else World.fit(np.zeros(0))
     if world.how == "camera":
         return lifted
-    return lift_tracks(lifter, [_with_up(one, world.axes[2]) for one in sequences])
+    found = lift_tracks(lifter, [_with_up(one, world.axes[2]) for one in sequences])
+    if world.how == "given":
+        return found
+    return [dataclasses.replace(one, camera=own.camera) for one, own in zip(found, sequences, strict=True)]
 
 
 def _with_up(sequence: PoseSequence, up: np.ndarray) -> PoseSequence:

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from data.keypoints import is_keypoints_input, read_detections
 from data.keypoints.detections import VideoDetections
 from data.keypoints.detector import Detector, detect_video
@@ -28,6 +30,7 @@ from inference.tracking import GivenTracker, OfflineTracker, Tracker, sequences
 from inference.tracking.side_swaps import without_side_swaps
 from lightning_modules.checkpoint import load_lifter
 from pose.errors import ConfigError, DataError, MismatchError, check_number
+from pose.level import World
 from pose.sequence import PoseSequence
 from refinement import OcclusionRefinement
 from refinement.refiner import Refiner
@@ -129,10 +132,12 @@ class Pipeline:
         with clock("result"):
             name = Path(detections.source).name
             people = [dataclasses.replace(person, sequence=name) for person in refined.sequences]
-            people = _scaled(people, heights, notes)
+            notes += refined.notes
+            ground = next((one for one in refined.ground or () if one is not None), None)
+            people, ground = _scaled(people, heights, notes, ground)
         scene = Scene(
             people, fps, detections.n_frames, camera.camera, lifter.coordinates, name, notes,
-            tilt_deg=self.camera.tilt_deg, roll_deg=self.camera.roll_deg,
+            tilt_deg=self.camera.tilt_deg, roll_deg=self.camera.roll_deg, ground=ground,
         )  # fmt: skip
         clock.log(sum(map(len, people)), len(people))
         return Prediction(scene, camera, clock.seconds)
@@ -245,10 +250,13 @@ def predict(source: str | Path | VideoDetections, **settings: Any) -> Scene:
     return Pipeline(**settings).run(source).scene
 
 
-def _scaled(people: list[PoseSequence], heights: KnownHeights, notes: list[str]) -> list[PoseSequence]:
-    """Everybody at the scale of the known statures: moved along the line of sight, so that the picture stays."""
+def _scaled(
+    people: list[PoseSequence], heights: KnownHeights, notes: list[str], ground: World | None
+) -> tuple[list[PoseSequence], World | None]:
+    """Everybody at the scale of the known statures: moved along the line of sight, so that the picture stays; and the
+    floor, None where two scales leave no common one."""
     if not heights.heights:
-        return people
+        return people, ground
     factors = heights.factors(people)
     given = ", ".join(f"{mm:g} mm for person {person}" for person, mm in sorted(heights.heights.items()))
     notes.append(
@@ -257,7 +265,11 @@ def _scaled(people: list[PoseSequence], heights: KnownHeights, notes: list[str])
         + (", ..." if len(factors) > 8 else "")
         + "."
     )
-    return [_times(person, factor) for person, factor in zip(people, factors.tolist(), strict=True)]
+    scaled = [_times(person, factor) for person, factor in zip(people, factors.tolist(), strict=True)]
+    if ground is not None:
+        alike = np.ptp(factors) < 1e-6
+        ground = dataclasses.replace(ground, floor_mm=ground.floor_mm * float(factors[0])) if alike else None
+    return scaled, ground
 
 
 def _times(person: PoseSequence, factor: float) -> PoseSequence:

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inference.level import Leveling, World, check_leveling
 from pose.cameras import Camera
 from pose.coordinates import Coordinates
 from pose.features import MIN_SCORE
 from pose.joint_sets import COCO_19, MUPOTS_17
+from pose.level import Leveling, World, check_leveling
 from pose.sequence import PoseSequence
 
 
@@ -26,7 +26,7 @@ class Scene:
     the video. n_frames: its frames. camera: the intrinsics used, px. coordinates: normal or universal. source: the
     input's name. notes: what a user must know, one sentence each (such as how the camera was found). level: auto lets
     motion formats and pictures stand on the floor, camera leaves them as the camera was held. tilt_deg, roll_deg: how
-    it was held, where that is known (inference/level.py).
+    it was held, where that is known (pose/level.py). ground: the floor that the refinement let people stand on, if any.
 
     Raises MismatchError for a person without one of these arrays, ConfigError for another level.
 
@@ -51,6 +51,7 @@ class Scene:
     level: Leveling = "auto"
     tilt_deg: float | None = None
     roll_deg: float | None = None
+    ground: World | None = None
 
     def __post_init__(self) -> None:
         check_leveling(self.level)
@@ -60,7 +61,9 @@ class Scene:
 
     @cached_property
     def world(self) -> World:
-        """Where up and the floor are: from all people's poses, or as given."""
+        """Where up and the floor are: as the refinement found them, else from all people's poses, or as given."""
+        if self.ground is not None and self.level == "auto":
+            return self.ground
         poses, observed = (
             np.concatenate([array_of(person, key) for person in self.people] or [np.zeros(shape)])
             for key, shape in (("poses_3d", (0, len(MUPOTS_17), 3)), ("observed", (0, len(MUPOTS_17))))

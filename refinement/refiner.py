@@ -8,12 +8,14 @@ taken as consecutive. `refine` (refinement/api.py) does the same for plain array
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from torch import Tensor
 
 from pose.errors import DataError, MismatchError
+from pose.level import World
 from pose.sequence import PoseSequence
 
 MM_PER_M = 1000
@@ -39,14 +41,17 @@ class RefinementResult:
 
     Each sequence has refined `poses_3d` and `observed`, keeps the poses it came with as `lifted_3d`, and has `std_mm`
     if the refiner states it. scale_std_pct: of each person the standard deviation of the size, percent, which is common
-    to all frames and a part of `std_mm`; 0 where sizes are taken as they are. None where a refiner
-    doesn't state it.
+    to all frames and a part of `std_mm`; 0 where sizes are taken as they are. ground: of each person the floor it was
+    made to stand on, None for who was left free. Both are None where a refiner doesn't state it. notes: what a user
+    must know, one sentence each.
     """
 
     sequences: list[PoseSequence]
     seconds: float
     energies: Energies | None = None
     scale_std_pct: tuple[float, ...] | None = None
+    ground: tuple[World | None, ...] | None = None
+    notes: Sequence[str] = ()
 
 
 class Refiner(Protocol):

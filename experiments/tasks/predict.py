@@ -41,10 +41,10 @@ def predict(cfg: DictConfig) -> None:
         raise DataError(f"input={given.input}: no such file or folder")
     from data.keypoints import is_keypoints_input
     from inference.cameras.camera import CameraSettings
-    from inference.level import check_leveling
     from inference.pipeline import Pipeline
     from inference.quality import scene_warnings
     from lightning_modules.checkpoint import load_lifter
+    from pose.level import check_leveling
 
     is_video = not is_keypoints_input(given.input)
     settings: Any = OmegaConf.to_container(given.camera, resolve=True)

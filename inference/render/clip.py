@@ -15,13 +15,13 @@ import numpy as np
 from PIL import Image, ImageColor, ImageDraw
 
 from fileio.atomic import atomic_path
-from inference.level import World
 from inference.render import drawing
 from inference.render.drawing import Sketch, colour_of, font
 from inference.render.figures import check_same_frames, hidden_frames, poses_mm, source_fps
 from inference.render.view import ON_FLOOR, Array, DrawnPerson, View, extent
 from pose.coordinates import same_coordinates
 from pose.errors import DataError, MismatchError, check_number
+from pose.level import World
 from pose.sequence import PoseSequence
 
 PANEL_WIDTH, MAX_PANEL_HEIGHT, HEADER, FOOTER = 480, 360, 30, 26

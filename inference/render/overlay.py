@@ -15,13 +15,13 @@ import numpy as np
 from PIL import Image
 
 from fileio.video import VideoFrame, VideoWriter
-from inference.level import World
 from inference.render import drawing
 from inference.render.drawing import Sketch, colour_of
 from inference.render.view import View
 from inference.scene import Scene, array_of
 from pose.errors import MismatchError, check_number
 from pose.features import MIN_SCORE
+from pose.level import World
 from pose.sequence import PoseSequence
 
 logger = logging.getLogger(__name__)

@@ -1,6 +1,6 @@
 """A scene in space and a camera that looks at it: views of the world and its floor, figures that stand in it.
 
-World coordinates are metres (right, forward, up) with the floor at up = 0 (inference/level.py).
+World coordinates are metres (right, forward, up) with the floor at up = 0 (pose/level.py).
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from inference.level import World
 from inference.render.drawing import ALL_OBSERVED, BALL_BONES, GRID, HEAD, HIP, LINE_BONES, SHADOW, Sketch
 from pose.cameras import Camera
+from pose.level import World
 
 Array = NDArray[np.floating]
 

@@ -34,6 +34,8 @@ PROPORTIONS = {
 PROPORTION_STD = 0.08
 #: Not even a lifter whose lengths never change is believed more than this.
 LEAST_STD = 0.02
+#: And the mean of lengths that change is shorter than the bone by about so many times their standard deviation.
+SHORTENED = 1.1
 #: Jitter is averaged over so many seconds before lengths are compared between frames.
 MEAN_S = 0.5
 #: Lengths that differ more from the prior (of their logarithms the mean; what the bones differ by it, root mean square)
@@ -78,8 +80,9 @@ class Bones:
         usual = _usual([person.joints.names[joint] for joint in order])
         if person.rays is None or not person.metric or usual is None:
             return cls(pairs, lengths, order)
-        said, prior = np.log(np.maximum(lengths, 1.0)), np.log(usual * keys.stature_mm)
-        varied = (keys.lifter_length_factor * _variation(length, frames, person.fps)) ** 2 + LEAST_STD**2
+        changes = _variation(length, frames, person.fps)
+        said, prior = np.log(np.maximum(lengths, 1.0)) + SHORTENED * changes, np.log(usual * keys.stature_mm)
+        varied = (keys.lifter_length_factor * changes) ** 2 + LEAST_STD**2
         common = 1 / np.array([(keys.stature_std_mm / keys.stature_mm) ** 2, varied])
         each = 1 / np.array([PROPORTION_STD**2, varied])
         # Bones count as they are long: a short one says little about the stature.

@@ -13,7 +13,9 @@ For each person the refined trajectory is the most probable one under a Gaussian
   their distance from the root;
 - each bone has one length per person, drawn toward the proportions of adults where the lifter's cannot be right
   (bones.py). In the result the lengths are exactly constant. What is not known of a person's size is a part of the
-  standard deviations that all frames have in common.
+  standard deviations that all frames have in common;
+- the ground: where people's feet rest, one floor for the scene is found, and how large everybody must be to stand on it
+  (ground.py). The solution is then refined with feet that keep their place and height (contact.py).
 
 Before that, spans in which the detections jump to another person and back lose their scores (identity_switches.py).
 
@@ -46,7 +48,9 @@ import torch
 from pose.errors import check_number
 from pose.sequence import PoseSequence
 from refinement.occlusion.bones import Bones, with_rigid_head
+from refinement.occlusion.contact import LEGS
 from refinement.occlusion.fixed_lag import solve_fixed_lag
+from refinement.occlusion.ground import Footing, GroundSetting, check_ground, on_the_ground
 from refinement.occlusion.person import Noise, Person, Solution
 from refinement.refiner import RefinementResult, check_refinable, with_refined
 
@@ -71,7 +75,8 @@ class OcclusionRefinement:
     much the lifter's bone lengths may be off, in units of how much they change. identity_switch_s: the longest span
     that is rejected as another person's, 0 for none. *_std_factor: factors on the stated standard deviations of the
     root and of the other joints, observed or inferred. rounds: how often root and joints are solved. lag: null, or the
-    number of later frames that a frame may be refined from (refinement/occlusion/fixed_lag.py).
+    number of later frames that a frame may be refined from (refinement/occlusion/fixed_lag.py). ground: auto lets
+    people stand on one floor whose feet rest on one, plane everybody whose feet rest anywhere, off nobody.
 
     Raises ConfigError naming the key for a value that cannot be used; called, as `PaperRefinement`.
 
@@ -126,6 +131,7 @@ class OcclusionRefinement:
     inferred_std_factor: float = 1.4
     rounds: int = 7
     lag: int | None = None
+    ground: GroundSetting = "auto"
 
     name = "occlusion"
 
@@ -135,6 +141,8 @@ class OcclusionRefinement:
             if key == "lag":
                 if value is not None:
                     check_number(key, value, low=0, whole=True, hint="frames, or null to refine from all of them")
+            elif key == "ground":
+                check_ground(value)
             elif key == "rounds":
                 check_number(key, value, low=1, whole=True)
             elif key == "bone_weight_growth":
@@ -148,27 +156,37 @@ class OcclusionRefinement:
         start = time.perf_counter()
         for sequence in sequences:
             check_refinable(sequence)
-        refined, scale_std_pct = [], []
-        for sequence in sequences:
-            person = Person.of(sequence)
-            found = self.solve(person) if self.lag is None else solve_fixed_lag(self, person, self.lag)
+        people = [Person.of(sequence) for sequence in sequences]
+        solutions = [self.solve(one) if self.lag is None else solve_fixed_lag(self, one, self.lag) for one in people]
+        ground, notes = None, []
+        if self.ground != "off" and self.lag is None:
+            solutions, ground, notes = on_the_ground(self, sequences, people, solutions)
+        refined = []
+        for sequence, found in zip(sequences, solutions, strict=True):
             given = sequence.require("poses_3d")
             poses, std = (torch.from_numpy(values).to(given) for values in (found.poses, found.std))
             refined.append(with_refined(sequence, poses, torch.from_numpy(found.observed).to(given.device), std))
-            scale_std_pct.append(100 * found.scale_std)
-        return RefinementResult(refined, time.perf_counter() - start, scale_std_pct=tuple(scale_std_pct))
+        scale_std_pct = tuple(100 * found.scale_std for found in solutions)
+        return RefinementResult(refined, time.perf_counter() - start, None, scale_std_pct, ground, notes)
 
-    def solve(self, person: Person, rounds: int | None = None) -> Solution:
-        """One person's solution after `rounds`, or as many as the key says."""
+    def solve(self, person: Person, rounds: int | None = None, footing: Footing | None = None) -> Solution:
+        """One person's solution after `rounds`, or as many as the key says; with footing on the floor, started from a
+        solution without it."""
         person = person.without_identity_switches(self.identity_switch_s)
         # Here, because it brings Numba, which takes half a second to import.
         from refinement.occlusion.solver import point_variances, solve_points, sweep_skeleton
 
         noise = Noise.of(self, person)
         bones = Bones.of(self, person, noise.frames)
+        contact, start = None, None
+        if footing is not None:  # all that the lifter says, at the size with which the person stands on the floor
+            contact, grown = footing.contact, np.exp(footing.scale)
+            bones = dataclasses.replace(bones, lengths=bones.lengths * grown, scale_std=footing.scale_std)
+            person = dataclasses.replace(person, poses=person.poses * grown)
+            start = dataclasses.replace(person, poses=footing.start * grown)
         root0 = person.root
         relative0 = bones.exact(person.relative) if bones.scale_std > 0 else person.relative
-        root, relative = root0, relative0
+        root, relative = (root0, relative0) if start is None else (start.root, start.relative)
         root_motion = _motion_weights(np.ones(1), self.root_speed_std_mm_s, self.root_time_constant_s, person.fps)
         joint_motion = _motion_weights(person.reach, self.joint_speed_std_mm_s, self.joint_time_constant_s, person.fps)
         root_prior = root_core = _heavy_tailed(root_motion, root[:, None], np.inf)
@@ -176,7 +194,7 @@ class OcclusionRefinement:
         A_root = A_joints = np.zeros(0)
         rounds = rounds or self.rounds
         for turn in range(rounds):
-            if turn > 0:
+            if turn > 0 or start is not None:
                 root_prior = _heavy_tailed(root_motion, root[:, None], self.root_motion_tail)
                 joint_prior = _heavy_tailed(joint_motion, relative, self.joint_motion_tail)
             off = _keypoint_residuals(person, root, relative)
@@ -190,7 +208,11 @@ class OcclusionRefinement:
                 # Root + relative joint on the ray: (X + r)_xy = ray_xy (Z + r_z).
                 lines, target = _ray_terms(person.rays, -_across(person.rays, relative[:, person.matched]), weights)
                 A_root, b = A_root + lines.sum(1), b + target.sum(1)
-            root = solve_points(A_root[None], b[None], *root_prior)[0]
+            first = root_prior[0]
+            if contact is not None:
+                flat, target, hold = contact.terms(relative[:, LEGS[2]])
+                A_root, b, first = A_root + flat.sum(1), b + target.sum(1), first + hold.sum(1)
+            root = solve_points(A_root[None], b[None], first, root_prior[1])[0]
 
             away = ((relative - relative0) ** 2).sum(axis=-1) * noise.joints_full
             believed = noise.joints * (1 + away / self.joint_outlier_scale) ** -2 + LEAST_PRECISION
@@ -201,10 +223,17 @@ class OcclusionRefinement:
                 lines, target = _ray_terms(person.rays, -_across(person.rays, root[:, None]), weights)
                 A_joints[person.matched] += lines.transpose(1, 0, 2, 3)
                 b_joints[person.matched] += target.transpose(1, 0, 2)
+            first = joint_prior[0]
+            if contact is not None:
+                flat, target, hold = contact.terms(np.repeat(root[:, None], 2, axis=1))
+                A_joints[LEGS[2]] += flat.transpose(1, 0, 2, 3)
+                b_joints[LEGS[2]] += target.transpose(1, 0, 2)
+                first = first.copy()  # a prior's, which is not to be changed
+                first[LEGS[2]] += hold.T
             relative = sweep_skeleton(
                 A_joints,
                 b_joints,
-                joint_prior[0],
+                first,
                 joint_prior[1],
                 bones.pairs,
                 bones.lengths,

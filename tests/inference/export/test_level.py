@@ -15,10 +15,10 @@ from inference.export.bvh import BvhExporter
 from inference.export.c3d import C3dExporter
 from inference.export.json_csv import JsonExporter
 from inference.export.trc import TrcExporter
-from inference.level import up_of
 from inference.scene import Scene, array_of
 from pose.errors import ConfigError
 from pose.joint_sets import MUPOTS_17
+from pose.level import up_of
 from tests.inference.export.test_trc import cells
 
 HIPS = [MUPOTS_17.index(f"{side}_hip") for side in ("left", "right")]

@@ -9,11 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
-from inference.level import World
 from inference.render.drawing import Sketch
 from inference.render.view import View
 from pose.cameras import Camera
 from pose.joint_sets import MUPOTS_17
+from pose.level import World
 from tests.inference.render.people import walking_scene
 
 

@@ -66,6 +66,11 @@ class World:
     how: How = "camera"
 
     @classmethod
+    def of(cls, up: Array, floor_mm: float = 0.0, how: How = "given") -> World:
+        """The world of an up, a unit vector in camera coordinates."""
+        return cls(_axes(up), floor_mm, how)
+
+    @classmethod
     def fit(
         cls,
         poses: Array,

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from inference.cameras.camera import CameraSettings
-from inference.level import World, angles_of, up_of
 from pose.errors import ConfigError
+from pose.level import World, angles_of, up_of
 from tests.inference.render.people import walker
 
 
