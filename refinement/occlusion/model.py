@@ -17,7 +17,8 @@ For each person the refined trajectory is the most probable one under a Gaussian
 - the ground: where people's feet rest, one floor for the scene is found, and how large everybody must be to stand on it
   (ground.py). The solution is then refined with feet that keep their place and height (contact.py).
 
-Before that, spans in which the detections jump to another person and back lose their scores (identity_switches.py).
+Before that, spans in which the detections jump to another person and back lose their scores: where they are another
+track's (shared_detections.py), and where no body moves that fast (identity_switches.py).
 
 Root and relative joints are solved for in turn, a few times, with robust weights from the last solution: a lifter's
 root or a keypoint far from everything else loses its weight, which is what happens where a detection belongs to another
@@ -52,6 +53,7 @@ from refinement.occlusion.contact import LEGS
 from refinement.occlusion.fixed_lag import solve_fixed_lag
 from refinement.occlusion.ground import Footing, GroundSetting, check_ground, on_the_ground
 from refinement.occlusion.person import Noise, Person, Solution
+from refinement.occlusion.shared_detections import without_foreign_detections
 from refinement.refiner import RefinementResult, check_refinable, with_refined
 
 #: Below this score a joint counts as inferred.
@@ -157,6 +159,8 @@ class OcclusionRefinement:
         for sequence in sequences:
             check_refinable(sequence)
         people = [Person.of(sequence) for sequence in sequences]
+        if self.lag is None and self.identity_switch_s > 0:
+            people = without_foreign_detections(sequences, people)
         solutions = [self.solve(one) if self.lag is None else solve_fixed_lag(self, one, self.lag) for one in people]
         ground, notes = None, []
         if self.ground != "off" and self.lag is None:

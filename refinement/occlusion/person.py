@@ -109,10 +109,12 @@ class Person:
         """The same person with zero scores where the keypoints are another person's (identity_switches.py)."""
         if self.rays is None or not _before_a_camera(self.root):
             return self
-        switched = identity_switch_frames(
-            self.rays * np.median(self.root[:, 2]), self.keypoint_score, self.fps, longest_s
-        )
-        right = ~switched
+        places = self.rays * np.median(self.root[:, 2])
+        return self.unseen(identity_switch_frames(places, self.keypoint_score, self.fps, longest_s))
+
+    def unseen(self, frames: np.ndarray) -> Person:
+        """The same person with zero scores in frames (T,) bool."""
+        right = ~frames
         return dataclasses.replace(
             self,
             score=self.score * right,
