@@ -27,6 +27,7 @@ from benchmarks.studies import error_sources as sources
 from benchmarks.studies import refinement as benchmark
 from pose.sequence import PoseSequence
 from refinement.occlusion.fixed_lag import HISTORY_S, frame_of_stream
+from refinement.occlusion.foothold import Foothold
 from refinement.occlusion.model import OcclusionRefinement
 from refinement.occlusion.person import Person
 
@@ -48,10 +49,10 @@ def cost(frames: int, lag: int) -> dict[str, float]:
     full = round(HISTORY_S * person.fps)
     found = {}
     for name, first in (("early", full), ("late", frames - lag - BLOCK)):
-        times = []
+        times, foothold = [], Foothold(person.fps)
         for frame in range(first, min(first + BLOCK, frames - lag)):
             start = time.process_time()
-            frame_of_stream(method, person, frame, lag)
+            frame_of_stream(method, person, frame, lag, foothold)
             times.append(1e3 * (time.process_time() - start))
         found[name], found[f"{name}_longest"] = float(np.median(times)), max(times)
     return found

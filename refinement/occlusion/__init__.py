@@ -9,4 +9,5 @@ shared_detections.py   frames in which two tracks have one person's detections
 identity_switches.py   frames whose detections are another person's
 solver.py              banded systems of points with 3x3 data terms, and their variances
 fixed_lag.py           the same for streams: each frame from few later ones
+foothold.py            feet that keep their place in a stream
 """

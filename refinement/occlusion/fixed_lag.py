@@ -13,6 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pose.joint_sets import MUPOTS_17
+from pose.level import CAMERA_UP
+from refinement.occlusion.contact import resting
+from refinement.occlusion.foothold import Foothold
 from refinement.occlusion.person import Person, Solution
 
 if TYPE_CHECKING:
@@ -27,8 +31,13 @@ ROUNDS = 4
 KEYPOINT_ROOT_FACTOR, BONE_FACTOR = 3.0, 4.0
 
 
-def frame_of_stream(method: OcclusionRefinement, person: Person, frame: int, lag: int) -> Solution:
-    """The solution of one frame, shapes (1, J, ...), from frames `frame - history` to `frame + lag` of the person."""
+def frame_of_stream(
+    method: OcclusionRefinement, person: Person, frame: int, lag: int, foothold: Foothold | None = None
+) -> Solution:
+    """The solution of one frame, shapes (1, J, ...), from frames `frame - history` to `frame + lag` of the person.
+
+    foothold: of a stream whose frames are asked for in order, so that feet keep their place.
+    """
     first = max(0, frame - round(HISTORY_S * person.fps))
     method = dataclasses.replace(
         method,
@@ -37,12 +46,18 @@ def frame_of_stream(method: OcclusionRefinement, person: Person, frame: int, lag
     )
     found = method.solve(person[first : frame + lag + 1], min(ROUNDS, method.rounds))
     own = slice(frame - first, frame - first + 1)
-    return Solution(found.poses[own], found.observed[own], found.std[own], found.scale_std)
+    poses = found.poses[own]
+    if foothold is not None:
+        rests = resting(found.poses, found.observed, CAMERA_UP, person.fps)[frame - first]
+        poses = foothold(poses[0], rests)[None]
+    return Solution(poses, found.observed[own], found.std[own], found.scale_std)
 
 
 def solve_fixed_lag(method: OcclusionRefinement, person: Person, lag: int) -> Solution:
     """As `method.solve`, but each frame from its own window."""
-    frames = [frame_of_stream(method, person, frame, lag) for frame in range(len(person.poses))]
+    stands = method.ground != "off" and person.joints == MUPOTS_17 and person.metric and person.rays is not None
+    foothold = Foothold(person.fps) if stands else None
+    frames = [frame_of_stream(method, person, frame, lag, foothold) for frame in range(len(person.poses))]
     poses, observed, std = (
         np.concatenate([getattr(frame, name) for frame in frames]) for name in ("poses", "observed", "std")
     )

@@ -29,12 +29,18 @@ UP = up_of(TILT_DEG, 0.0)
 
 
 def walker(
-    person: int, x_mm: float = 0.0, z_mm: float = 4500.0, size: float = 1.0, fps: float = 30.0, rising_mm: float = 0.0
+    person: int,
+    x_mm: float = 0.0,
+    z_mm: float = 4500.0,
+    size: float = 1.0,
+    fps: float = 30.0,
+    rising_mm: float = 0.0,
+    length_s: float = 5.0,
 ) -> tuple[PoseSequence, np.ndarray]:
     """Somebody who walks about before a camera that looks down, as a lifter that knows no sizes sees him; and the truth
     (T, 17, 3). rising_mm: how much higher each second of the floor is than the one before."""
     rng = np.random.default_rng(person)
-    frames = round(5 * fps)
+    frames = round(length_s * fps)
     motion = procedural_motion("walk", frames, fps, random_body(np.random.default_rng(0)), rng) * size
     motion[..., 1] += rising_mm * np.floor(np.arange(frames) / fps)[:, None]
     motion[..., [0, 2]] -= motion[:, [14]][..., [0, 2]].mean(axis=0)
