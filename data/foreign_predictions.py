@@ -126,9 +126,9 @@ def _joints(count: int, joint_set: str | None, path: Path) -> JointSet:
         raise MismatchError(f"input_options.joint_set={joint_set}: not known; known are {', '.join(POSE_SETS)}")
     joints = _USUAL.get(count) if joint_set is None else POSE_SETS[joint_set]
     if joints is None or len(joints) != count:
-        held = (
-            "14, 15 or 17 joints of MuPoTS-17 are expected" if joint_set is None else f"{joint_set} has {len(joints)}"
-        )
+        held = "14, 15 or 17 joints of MuPoTS-17 are expected"
+        if joint_set is not None:
+            held = f"{joint_set} has {len(POSE_SETS[joint_set])}"
         fitting = ", ".join(name for name, known in POSE_SETS.items() if len(known) == count)
         raise MismatchError(
             f"{path}: {count} joints, {held}; set input_options.joint_set={fitting or 'NAME'} if it is that"

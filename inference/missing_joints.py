@@ -1,9 +1,9 @@
 """Joints that a detector did not find in a detected person get a place before lifting.
 
 A lifter has learnt from whole bodies: at the constant place for missing joints a single one moves a person by
-decimetres. So each missing joint of the body gets a place and half the score of one that was found: over a short gap from
-its own track, over a long one carried along by the joints around it, and where it was never found from the other side
-and usual proportions. Only the lifter sees these; refinement and `observed` keep the detector's zeros.
+decimetres. So each missing joint of the body gets a place and half the score of one that was found: over a short gap
+from its own track, over a long one carried along by the joints around it, and where it was never found from the other
+side and usual proportions. Only the lifter sees these; refinement and `observed` keep the detector's zeros.
 """
 
 from __future__ import annotations

@@ -118,8 +118,9 @@ class LifterTraining(pl.LightningModule):
                if name.startswith("lifter.")}  # fmt: skip
         for state in (own, self.lifter.state_dict()):
             self._check_weights(state)
-        settings, seen = self.lifter.settings, self.trainer.fit_loop.epoch_progress.current.processed
-        settings = {**settings, "training": {**settings["training"], "epochs": seen}}
+        progress: Any = self.trainer.fit_loop.epoch_progress.current
+        settings = self.lifter.settings
+        settings = {**settings, "training": {**settings["training"], "epochs": progress.processed}}
         checkpoint.update(state_dict=own, hyper_parameters=settings)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -91,9 +91,7 @@ def motion_files(folder: Path | str) -> list[Path]:
     return sorted({*files, *(path for path in skeletons if path is not None)})
 
 
-def read_clips(
-    folder: Path | str, fps: float | None = None, joint_map: Mapping[str, str] | None = None
-) -> list[Clip]:
+def read_clips(folder: Path | str, fps: float | None = None, joint_map: Mapping[str, str] | None = None) -> list[Clip]:
     """Every clip of the motion capture files below `folder`, sorted by name.
 
     fps: the rate of files that do not state it: npz files without a key `fps` and without `NNfps` in their name, and

@@ -131,7 +131,8 @@ def _checked(joint_map: Mapping[str, Source]) -> dict[str, Source]:
     known, needed = set(MUPOTS_17.names), set(MUPOTS_17.names) - {"head_top"}
     if not needed <= set(joint_map) <= known:
         wrong, lacking = sorted(set(joint_map) - known), sorted(needed - set(joint_map))
-        found = "; ".join(f"{what} {', '.join(which)}" for what, which in (("not", wrong), ("without", lacking)) if which)
+        kinds = (("not", wrong), ("without", lacking))
+        found = "; ".join(f"{what} {', '.join(which)}" for what, which in kinds if which)
         raise ConfigError(f"prepare.joint_map: a joint of the file for each of {', '.join(MUPOTS_17.names)}; {found}")
     return {"head_top": "Head end", **joint_map}
 

@@ -87,7 +87,7 @@ def note_command(config: DictConfig) -> None:
 
 def _experiment(config: DictConfig) -> str:
     words = sweep_words(config)
-    return str(words["experiment"].value_as_str()) if "experiment" in varied(words) else str(config.name)
+    return words["experiment"].get_value_string() if "experiment" in varied(words) else str(config.name)
 
 
 def _values(override: Override) -> list[str]:

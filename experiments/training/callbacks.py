@@ -61,8 +61,9 @@ def ended_as_asked(trainer: pl.Trainer, keep: EpochCheckpoint) -> bool:
     asked = trainer.max_epochs
     if 0 <= trainer.max_steps <= trainer.global_step or (not keep.cut and asked in (None, -1, trainer.current_epoch)):
         return True
-    over = any(isinstance(one, Timer) and (one.time_remaining() or 0) <= 0 for one in trainer.callbacks)
-    if not over and any(isinstance(one, EarlyStopping) for one in trainer.callbacks):
+    callbacks: list[Any] = getattr(trainer, "callbacks", [])
+    over = any(isinstance(one, Timer) and (one.time_remaining() or 0) <= 0 for one in callbacks)
+    if not over and any(isinstance(one, EarlyStopping) for one in callbacks):
         return False
     raise ConfigError(
         f"trainer.max_time: it, or a callback, ended the training before its end of {asked} epochs; the same command "

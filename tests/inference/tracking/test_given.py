@@ -40,7 +40,5 @@ def test_what_tells_no_people_apart(tracks, tmp_path: Path):
     """None at all, twice in a frame, or numbers of annotations."""
     found = read_detections(clip(tmp_path, tracks))
     assert found.identity is None
-    with pytest.raises(
-        ConfigError, match=r"tracker=given: .*k.json does not say who is who: .* leave"
-    ):
+    with pytest.raises(ConfigError, match=r"tracker=given: .*k.json does not say who is who: .* leave"):
         GivenTracker()(found)
