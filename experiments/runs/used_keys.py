@@ -18,9 +18,9 @@ _TESTS = {"test", "protocol", "refinement", "metrics", "pictures"}
 #: one of the user's own, is not checked.
 _USED = {
     "train": _TRAINS,
-    "evaluate": _TRAINS | _TESTS | {"predictions"},
-    "search": _TRAINS | _TESTS | {"search"},
-    "pretrain": _TRAINS | _TESTS | {"pretrain", "prepare"},
+    "evaluate": _TRAINS | _TESTS | {"predictions", "flip_average"},
+    "search": _TRAINS | _TESTS | {"search", "flip_average"},
+    "pretrain": _TRAINS | _TESTS | {"pretrain", "prepare", "flip_average"},
     "evaluate_predictions": _TESTS | {"predictions", "coordinates", "fps", "input_options"},
     "refine": {"predictions", "coordinates", "fps", "refinement"},
     "predict": {

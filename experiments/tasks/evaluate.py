@@ -70,7 +70,7 @@ def lift_and_score(
     from lightning_modules.prediction import lift
 
     with stage(f"lifting {sum(map(len, annotated))} frames of {len(annotated)} people"):
-        lifted = lift(lifter, annotated)
+        lifted = lift(lifter, annotated, flip=cfg.flip_average)
     return refine_and_score(cfg, annotated, lifted, method)
 
 

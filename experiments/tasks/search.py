@@ -51,7 +51,7 @@ def search(cfg: DictConfig) -> None:
 
         lifter, train_data = lifters.obtain(cfg, logger)
         parts = deal(read_test_set(cfg), cfg.search.tune_every)
-        lifted = {part: lift(lifter, people) for part, people in parts.items()}
+        lifted = {part: lift(lifter, people, flip=cfg.flip_average) for part, people in parts.items()}
 
         def score(refinement: DictConfig, part: str) -> dict[str, Any]:
             return refine_and_score(cfg, parts[part], lifted[part], instantiate(refinement))[1]
