@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +11,10 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint, EarlyStopping, Timer
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from fileio.torch_reader import write_tensors
-from pose.errors import ConfigError
+from fileio.torch_reader import load_tensors, write_tensors
+from pose.errors import ConfigError, DataError
+
+log = logging.getLogger(__name__)
 
 
 class EpochCheckpoint(Checkpoint):
@@ -41,14 +45,32 @@ class EpochCheckpoint(Checkpoint):
 
 
 class WholeFiles(TorchCheckpointIO):
-    """Writes checkpoints beside their place.
+    """Writes checkpoints beside their place, and reads tensors and plain values only.
 
     Lightning itself goes by the machine's folder for temporary files: that may be too small for them, and keeps for
-    ever what a kill leaves there.
+    ever what a kill leaves there. By default it also runs programs that a checkpoint may hold.
     """
+
+    def load_checkpoint(self, path: Any, *_: Any, **__: Any) -> dict[str, Any]:
+        return load_tensors(Path(path))
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         write_tensors(Path(path), checkpoint)
+
+
+def usable(last: Path) -> bool:
+    """Whether a training can go on from a file; one that is damaged is set aside, with a warning."""
+    if not last.exists():
+        return False
+    try:
+        load_tensors(last)
+    except DataError as error:
+        aside = last.with_name(f"{last.name}.damaged")
+        with contextlib.suppress(FileNotFoundError):  # another rank was faster
+            last.replace(aside)
+        log.warning("%s; now %s, and the training starts anew", error, aside.name)
+        return False
+    return True
 
 
 def ended_as_asked(trainer: pl.Trainer, keep: EpochCheckpoint) -> bool:

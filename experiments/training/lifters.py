@@ -224,7 +224,7 @@ def _fit(
     """Train in `folder`, going on from its last.ckpt; as rank 0 write lifter.ckpt and done.json."""
     import pytorch_lightning as pl
 
-    from experiments.training.callbacks import EpochCheckpoint, ended_as_asked
+    from experiments.training.callbacks import EpochCheckpoint, ended_as_asked, usable
     from lightning_modules.checkpoint import load_lifter, save_lifter
     from lightning_modules.lifter import Lifter
     from lightning_modules.prediction import lift
@@ -234,6 +234,8 @@ def _fit(
     with stage("reading the training data"):
         module.setup("fit")
     last = folder / "last.ckpt"
+    goes_on = usable(last)
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # importing it has reset that
     keep = EpochCheckpoint(last)
     callbacks = [instantiate(callback) for callback in cfg.callbacks.values()]
     trainer = instantiate(
@@ -271,13 +273,13 @@ def _fit(
     log.info(
         "training on %s: %d frames, %d epochs%s%s, in %s",
         module.train_name, len(module.table), cfg.trainer.max_epochs,
-        "" if start is None else f", from {cfg.checkpoint}", ", continued" if last.exists() else "", folder,
+        "" if start is None else f", from {cfg.checkpoint}", ", continued" if goes_on else "", folder,
     )  # fmt: skip
     with stage("training"):
         trainer.fit(
             LifterTraining(lifter, **model),
             datamodule=module,
-            ckpt_path=str(last) if last.exists() else None,
+            ckpt_path=str(last) if goes_on else None,
         )
     finished = ended_as_asked(trainer, keep)
     if rank != 0:
