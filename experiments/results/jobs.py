@@ -5,20 +5,32 @@ No metric is computed here: all comes from the runs' metrics.json and failed.jso
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.results.table import COVERAGE, Cell, Row, Table, check_table, coverage_text, headings, notes_of, number
-from experiments.runs.hashing import is_named
+from experiments.results.paired import Runs, differences
+from experiments.results.table import (
+    COVERAGE,
+    KINDS,
+    Cell,
+    Row,
+    Table,
+    check_table,
+    coverage_text,
+    headings,
+    notes_of,
+    number,
+)
+from experiments.runs.hashing import decides_numbers, is_named
 from fileio.json_yaml import load_object
 from pose.errors import DataError
 
 #: Written by both the sweep and its jobs under this key; every other setting makes a row of its own.
 SEED = "seed"
-KINDS: list[str] = ["lifted", "refined"]
 _REMEDY = "remove it and run the sweep again"
 
 
@@ -44,9 +56,9 @@ class Job:
 
     @property
     def settings(self) -> dict[str, str]:
-        """Key -> value of the overrides; the later of two counts."""
+        """Key -> value of the overrides, without what Hydra's grammar adds; the later of two counts."""
         pairs = (word.lstrip("+~").partition("=") for word in self.overrides)
-        return {key: value for key, _, value in pairs}
+        return {key: re.sub(r"\\(.)", r"\1", value).strip("\"'") for key, _, value in pairs}
 
 
 def sweep_table(settings: Mapping[str, Any], jobs: list[Job]) -> Table | None:
@@ -74,10 +86,19 @@ def sweep_table(settings: Mapping[str, Any], jobs: list[Job]) -> Table | None:
     same = [f"{key}={found[0]}" for key, found in values.items() if key not in varying and is_named(key)]
     notes += [f"all rows: {' '.join(same)}"] if same else []
     seeds = list(dict.fromkeys(values.get(SEED, [])))
-    notes += [f"mean ± standard deviation over seed={','.join(seeds)}"] if len(seeds) > 1 else []
+    more = None
+    if len(seeds) > 1:
+        counted = sorted({row.runs for row in rows if row.runs})
+        n = " to ".join(map(str, sorted({counted[0], counted[-1]}))) if counted else "0"
+        notes += [f"mean ± standard deviation over seed={','.join(seeds)}, n = {n}"]
+        more = differences(
+            [*labels, *(["poses"] if kinds != [""] else [])], _by_seed(groups, kinds), columns, len(kinds)
+        )
     for row in rows:
         if row.error is not None:
             notes.append(f"{', '.join(row.labels[: len(labels)]) or 'the run'}: {row.note}: {row.error}")
+    changeless = [key for key in labels if not decides_numbers(key) and key.startswith("trainer.")]
+    notes += [f"{key} is not in a lifter's hash: rows that differ by it share one lifter" for key in changeless]
     if kinds != [""]:
         labels.append("poses")
     covered = {row.covered for row in rows if row.covered}
@@ -88,8 +109,20 @@ def sweep_table(settings: Mapping[str, Any], jobs: list[Job]) -> Table | None:
         for row in rows:
             row.labels.append(row.covered)
     return Table(
-        settings["title"], labels, headings(columns), rows, list(dict.fromkeys(notes)), True, settings["figure"]
+        settings["title"], labels, headings(columns), rows, list(dict.fromkeys(notes)), True, settings["figure"], more
     )
+
+
+def _by_seed(groups: Mapping[tuple[str, ...], list[Job]], kinds: list[str]) -> list[tuple[list[str], str, Runs]]:
+    """(labels, kind, metrics by seed) of each row that `differences` compares."""
+    rows = []
+    for labels, jobs in groups.items():
+        found = {job.settings.get(SEED, ""): job.metrics for job in jobs if job.metrics and "metrics" in job.metrics}
+        for kind in kinds:
+            own = {seed: run for seed, run in found.items() if not kind or kind in run["metrics"]}
+            shown = kind or KINDS[any("refined" in run["metrics"] for run in own.values())]
+            rows.append(([*labels, *([kind] if kind else [])], shown, own))
+    return rows
 
 
 def _rows(labels: list[str], jobs: list[Job], columns: list[str], kinds: list[str]) -> list[Row]:
@@ -98,11 +131,13 @@ def _rows(labels: list[str], jobs: list[Job], columns: list[str], kinds: list[st
     measured = [job.metrics for job in jobs if job.metrics is not None and "metrics" in job.metrics]
     error = next((job.error for job in jobs if job.error is not None), None)
     data = " ".join(sorted({str(metrics["data"]) for metrics in measured}))
+    kind_of_test = [jobs[0].settings.get(key) for key in ("experiment", "test")]
+    units = {f"{run['data']} {run.get('coordinates')} {run.get('protocol')} {kind_of_test}" for run in measured}
     found = [kind for kind in kinds if not kind or any(kind in metrics["metrics"] for metrics in measured)]
     rows = []
     for kind in found or [""]:
         own = labels if kinds == [""] else [*labels, kind]
-        row = Row(own, data=data, runs=len(measured), asked=len(jobs), error=error)
+        row = Row(own, data=data, unit=" ".join(sorted(units)), runs=len(measured), asked=len(jobs), error=error)
         shown = [(run, kind or KINDS["refined" in run["metrics"]]) for run in measured]
         row.covered = "; ".join(dict.fromkeys(filter(None, (coverage_text(*one) for one in shown))))
         for column in columns:

@@ -42,6 +42,8 @@ COLUMNS = {
     "detected_pct": "detected % ↑",
     "frames_pct": "frames % ↑",
 }
+#: Poses that have metrics, in the order of the tables.
+KINDS = ["lifted", "refined"]
 #: Of a whole sequence, so without parts.
 _WHOLE = ("ap_root_25cm_pct", "detected_pct", "frames_pct")
 #: Those that the user has added.
@@ -120,23 +122,28 @@ def number(metrics: Mapping[str, Any], kind: str, column: str) -> float | None:
 
 @dataclass(frozen=True)
 class Cell:
-    """A number, or mean and standard deviation over the seeds (None of a single one)."""
+    """A number, or mean and standard deviation over the seeds (None of a single one), or a difference's interval."""
 
     mean: float
     std: float | None = None
+    interval: tuple[float, float] | None = None
 
     def __str__(self) -> str:
+        if self.interval is not None:
+            return "{:+.1f} [{:+.1f}, {:+.1f}]".format(self.mean, *self.interval)
         return f"{self.mean:.1f}" if self.std is None else f"{self.mean:.1f} ± {self.std:.1f}"
 
 
 @dataclass
 class Row:
-    """labels: of the text columns. cells: by column, absent where there is no number. Of a sweep also the test data,
-    how many runs there are and should be, the error of the first failed one, and `coverage_text`."""
+    """labels: of the text columns. cells: by column, absent where there is no number. Of a sweep also the test
+    data; unit, the test data, coordinates and protocol; how many runs there are and should be, the error of the first
+    failed one, and `coverage_text`."""
 
     labels: list[str]
     cells: dict[str, Cell] = field(default_factory=dict)
     data: str = ""
+    unit: str = ""
     runs: int = 1
     asked: int = 1
     error: str | None = None
@@ -158,7 +165,7 @@ def cells_of(scores: Mapping[str, float], columns: Sequence[str]) -> dict[str, C
 @dataclass(frozen=True)
 class Table:
     """labels: headings of the text columns. columns: key -> heading of the columns of numbers. ranked: the best number
-    of a column is marked. figure: as `table.figure` of the configuration."""
+    of a column is marked. figure: as `table.figure` of the configuration. differences: from the first row."""
 
     title: str
     labels: list[str]
@@ -167,14 +174,18 @@ class Table:
     notes: list[str] = field(default_factory=list)
     ranked: bool = False
     figure: Mapping[str, Any] = field(default_factory=lambda: {"kind": "none", "columns": []})
+    differences: Table | None = None
 
     @property
     def failed(self) -> bool:
         return any(row.error is not None for row in self.rows)
 
     def rank(self, row: Row, column: str) -> int:
-        """1 for the best of a column as it is shown, 2 for the second, else 0; the worst is neither."""
-        shown = [round(r.cells[column].mean, 1) for r in self.rows if column in r.cells]
+        """1 for the best of a column as it is shown, 2 for the second, else 0; the worst is neither.
+
+        Only rows on the same test data, coordinates and protocol are compared.
+        """
+        shown = [round(r.cells[column].mean, 1) for r in self.rows if column in r.cells and r.unit == row.unit]
         if not self.ranked or column not in row.cells or len(shown) < 2:
             return 0
         order = sorted(set(shown), reverse=self.columns[column].endswith("↑"))

@@ -30,8 +30,13 @@ _MARKERS = "osD^vPX*"
 
 
 def write_table(table: Table, folder: Path) -> list[Path]:
-    """Write table.md, table.csv, table.tex and, where the table has one, figure.png; show it; the files' paths."""
-    texts = {"table.md": markdown_text(table), "table.csv": csv_text(table), "table.tex": tex_text(table)}
+    """Write table.md, table.csv, table.tex and, where the table has them, differences.* and figure.png; show it; the
+    files' paths."""
+    more = table.differences
+    whole = markdown_text(table) if more is None else markdown_text(table, more)
+    texts = {"table.md": whole, "table.csv": csv_text(table), "table.tex": tex_text(table)}
+    if more is not None:
+        texts |= {"differences.csv": csv_text(more), "differences.tex": tex_text(more)}
     for name, text in texts.items():
         write_text(folder / name, text, show=name == "table.md")
     files = [folder / name for name in texts]
@@ -70,16 +75,21 @@ def _grid(head: list[str], rows: list[list[str]]) -> str:
 
 
 def csv_text(table: Table) -> str:
-    """One line per row: labels, runs, state, test data, then mean and standard deviation of each column."""
+    """One line per row: labels, runs, state, test data, then mean and standard deviation of each column, or mean and
+    ends of the interval."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    numbers = [name for column in table.columns for name in (column, f"{column}_std")]
+    ends = any(cell.interval for row in table.rows for cell in row.cells.values())
+    parts = ("", "_low", "_high") if ends else ("", "_std")
+    numbers = [f"{column}{part}" for column in table.columns for part in parts]
     writer.writerow([*table.labels, "runs", "state", "data", *numbers])
     for row in table.rows:
         cells: list[Any] = []
         for column in table.columns:
-            cell = row.cells.get(column)
-            cells += ["", ""] if cell is None else [cell.mean, "" if cell.std is None else cell.std]
+            if (cell := row.cells.get(column)) is None:
+                cells += [""] * len(parts)
+            else:
+                cells += [cell.mean, *(cell.interval or ("" if cell.std is None else cell.std,))]
         writer.writerow([*row.labels, row.runs, row.note or "finished", row.data, *cells])
     return out.getvalue()
 

@@ -13,8 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 #: Settings that change no number: what is shown, who is told, on what it is computed. A key stands for all below it.
 #: The trainer's and the data's `_target_` follow from their other keys; `data.name` says which data set it is.
 CHANGES_NO_NUMBER = {
-    "callbacks.progress", "debug", "fresh", "logger", "name", "plugins", "published", "runs", "synthetic_size", "table",
-    "tables", "task",
+    "callbacks.progress", "debug", "fresh", "logger", "name", "objective", "plugins", "published", "runs",
+    "synthetic_size", "table", "tables", "task",
     "data._target_", "data.folder", "data.require_real", "test.folder",
     "paths.lifters", "paths.outputs", "paths.synthetic",
     "trainer._target_", "trainer.accelerator", "trainer.accumulate_grad_batches", "trainer.devices",

@@ -12,6 +12,7 @@ import errno
 import importlib.metadata
 import inspect
 import logging
+import math
 import os
 import platform
 import random
@@ -32,6 +33,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, MissingMandatoryValue
 
 from experiments.datasets import data_files
+from experiments.results.objective import check_objective, objective_of
 from experiments.results.table import add_column, check_table
 from experiments.runs.inputs import commit
 from experiments.runs.run_dir import CONFIG_FILE, owned, remove_older_results, run_folder, write_config
@@ -49,19 +51,21 @@ _REFUSALS = {
 }  # fmt: skip
 
 
-def run(cfg: DictConfig) -> Any:
-    """Run `cfg.task` in its folder; what it returns. Raises SystemExit(2) for an error in the user's input.
+def run(cfg: DictConfig) -> float | None:
+    """Run `cfg.task` in its folder; the `objective` that a sweeper may make small, None where there is none.
 
-    As a job of a sweep: skip what is finished, and write failed.json and return None instead of raising.
+    Raises SystemExit(2) for an error in the user's input. As a job of a sweep: skip what is finished, and write
+    failed.json and return NaN instead of raising.
     """
     logging.raiseExceptions = False  # a log that cannot be written, on a full disk, is no second error
     with ExitStack() as own:  # until a failure is noted
         try:
             own.enter_context(owned(run_folder(), waits=in_sweep()))
-            return _run(cfg)
+            _run(cfg)
+            return objective_of(cfg, run_folder())
         except Finished:
             log.info("finished before: %s", run_folder())
-            return None
+            return objective_of(cfg, run_folder())
         except Exception as error:
             cause = _user_error(error, cfg)
             if in_sweep():
@@ -69,14 +73,14 @@ def run(cfg: DictConfig) -> Any:
                 log.error("%s", message, exc_info=cause is None or cfg.debug)
                 with suppress(PoseError):  # of a full disk the sweep's own note will tell
                     note_failure(message)
-                return None
+                return math.nan
             if cause is None or cfg.debug:
                 raise
             log.error("%s", cause)
             raise SystemExit(2) from None
 
 
-def _run(cfg: DictConfig) -> Any:
+def _run(cfg: DictConfig) -> None:
     started, clock = time.strftime("%Y-%m-%dT%H:%M:%S%z"), time.perf_counter()
     folder = run_folder()
     log.info("%s -> %s", cfg.name, folder)
@@ -86,8 +90,9 @@ def _run(cfg: DictConfig) -> Any:
         _check_function(f"metrics.{name}.function", metric.function)
     if "table" in cfg:
         check_table(cfg.table)
+        check_objective(cfg.objective)
     check_used(HydraConfig.get().overrides.task, cfg.task._target_)
-    value = instantiate(cfg.task)(cfg)
+    instantiate(cfg.task)(cfg)
     if (folder / CONFIG_FILE).is_file():  # of a task that settles
         remove_older_results(folder)
     write_json(
@@ -104,7 +109,6 @@ def _run(cfg: DictConfig) -> Any:
         },
     )
     log.info("done in %.0f s: %s", time.perf_counter() - clock, folder)
-    return value
 
 
 def _check_function(key: str, name: str) -> None:

@@ -31,7 +31,7 @@ from omegaconf import DictConfig, OmegaConf
 from experiments.runs.hashing import deciding_settings, short_hash
 from experiments.runs.inputs import changes, inputs_of
 from experiments.runs.run_dir import run_folder
-from experiments.runs.sweep_words import sweep_words, varied
+from experiments.runs.sweep_words import experiments_of, sweep_words, varied
 from experiments.runs.used_keys import check_used
 from fileio.json_yaml import load_object, read_yaml, write_json
 from pose.errors import ConfigError, DataError, PoseError
@@ -186,9 +186,13 @@ class SweepCallback(Callback):
         for job in failed:
             log.error("failed: %s: %s (%s)", " ".join(job.overrides), job.error, job.folder / "failed.json")
         settings: Any = OmegaConf.to_container(config.table, resolve=True)
+        name = experiments_of(config)
+        if name != config.name:  # several experiments: the columns of each, under a title of their own
+            settings |= {"title": name, "kinds": "both", "columns": _all_columns(jobs)}
+            settings["figure"] = {"kind": "none", "columns": []}
         rows = [{"folder": _below(job.folder, folder), "overrides": job.overrides} for job in jobs]
         _keep_older_table(folder, rows)
-        write_json(folder / SWEEP_FILE, {"name": config.name, "table": settings, "rows": rows})
+        write_json(folder / SWEEP_FILE, {"name": name, "table": settings, "rows": rows})
         if table := sweep_table(settings, jobs):
             files = write_table(table, folder)
             log.info("table: %s", folder / "table.md")
@@ -217,6 +221,15 @@ def _time_of_metrics(folder: Path) -> int | None:
 def _below(folder: Path, root: Path) -> str:
     """Relative to `root` where it lies in it, so that the whole can be moved."""
     return str(folder.relative_to(root)) if folder.is_relative_to(root) else str(folder)
+
+
+def _all_columns(jobs: list[Any]) -> list[str]:
+    """The columns of the tables that these jobs would write each for itself."""
+    found: dict[str, None] = {}
+    for job in jobs:
+        with contextlib.suppress(DataError, KeyError, TypeError):  # failed before it wrote its configuration
+            found |= dict.fromkeys(read_yaml(job.folder / "config.yaml")["table"]["columns"])  # type: ignore[index]
+    return list(found)
 
 
 def _keep_older_table(folder: Path, rows: list[dict[str, Any]]) -> None:

@@ -76,7 +76,7 @@ def place_sweep(config: DictConfig) -> None:
 def note_command(config: DictConfig) -> None:
     """Write what the sweep is into its folder. ConfigError where that belongs to a sweep of other words or keys."""
     path = Path(config.hydra.sweep.dir) / COMMAND_FILE
-    command = {"experiment": _experiment(config), "words": _identity(config, sweep_words(config), of_file=True)}
+    command = {"experiment": experiments_of(config), "words": _identity(config, sweep_words(config), of_file=True)}
     if path.is_file() and (before := load_object(path, "remove it, or give another hydra.sweep.dir")) != command:
         raise ConfigError(
             f"hydra.sweep.dir={path.parent}: holds another sweep, experiment={before.get('experiment')} "
@@ -85,9 +85,10 @@ def note_command(config: DictConfig) -> None:
     write_json(path, command)
 
 
-def _experiment(config: DictConfig) -> str:
+def experiments_of(config: DictConfig) -> str:
+    """The experiment of a multirun, or those that it varies."""
     words = sweep_words(config)
-    return words["experiment"].get_value_string() if "experiment" in varied(words) else str(config.name)
+    return ", ".join(_values(words["experiment"])) if "experiment" in varied(words) else str(config.name)
 
 
 def _values(override: Override) -> list[str]:

@@ -87,7 +87,43 @@ def test_runs_that_differ_by_seed_alone_are_one_row_with_its_spread() -> None:
     assert "105.0 ± 5.6" in markdown_text(table)
     assert r"105.0 $\pm$ 5.6" in tex_text(table)
     assert (second.runs, second.asked, second.note) == (2, 3, "1 of 3 seeds FAILED")
-    assert "mean ± standard deviation over seed=0,1,2" in table.notes
+    assert "mean ± standard deviation over seed=0,1,2, n = 2 to 3" in table.notes
+    assert table.differences is not None
+    (row,) = table.differences.rows
+    assert row.labels == ["b"]
+    cell = row.cells["mrpe_mm"]  # -10 and -14: 12.706 is the 97.5 % point of Student's t with one degree of freedom
+    assert (cell.mean, cell.interval) == (-12.0, pytest.approx((-12 - 12.706 * 2, -12 + 12.706 * 2), abs=1e-3))
+    assert row.cells["a_pck_pct"].interval == (1.0, 1.0)
+    assert "n = 2 seeds" in table.differences.notes[0]
+
+
+def test_differences_are_within_a_seed_and_of_one_kind(tmp_path: Path) -> None:
+    """The spread between seeds, 100 mm, cancels; what only one row has is left out."""
+    jobs = [job("refinement=a", f"seed={i}", found=metrics(100.0 * i, 5.0)) for i in (1, 2, 3, 4)]
+    jobs += [job("refinement=b", f"seed={i}", found=metrics(100.0 * i + i, 5.0)) for i in (3, 2, 1)]
+    table = the_table(jobs, kinds="both")
+    files = write_table(table, tmp_path)
+    assert "differences.csv" in {path.name for path in files}
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "differences.csv").read_text())))
+    assert [(row["refinement"], row["poses"]) for row in rows] == [("b", "lifted"), ("b", "refined")]
+    assert float(rows[1]["mrpe_mm"]) == 2.0 and float(rows[0]["mrpe_mm"]) == 0.0
+    assert float(rows[1]["mrpe_mm_low"]) == pytest.approx(2 - 4.30265 / 3**0.5, abs=1e-4)
+    assert "| b          | refined | +2.0 [-0.5, +4.5]" in (tmp_path / "table.md").read_text()
+    assert the_table(jobs[:5]).differences is None, "one shared seed has no interval"
+
+
+def test_coordinates_are_not_ranked_against_each_other() -> None:
+    other = {**metrics(50.0, 40.0), "coordinates": "universal"}
+    table = the_table([*THREE[:2], job("refinement=d", "size=full", found=other)])
+    assert [table.rank(row, "mrpe_mm") for row in table.rows] == [0, 1, 0]
+
+
+def test_a_row_without_a_refinement_is_the_first_of_those_with_one() -> None:
+    lifted = {**metrics(90.0, 9.0), "metrics": {"lifted": {"mrpe_mm": 90.0}}}
+    jobs = [job("refinement=none", f"seed={i}", found=lifted) for i in (1, 2)]
+    jobs += [job("refinement=a", f"seed={i}", found=metrics(70.0 + i, 9.0)) for i in (1, 2)]
+    table = the_table(jobs).differences
+    assert table is not None and [(row.labels, row.cells["mrpe_mm"].mean) for row in table.rows] == [(["a"], -18.5)]
 
 
 def test_a_failed_row_stays_and_says_so() -> None:

@@ -292,6 +292,32 @@ def test_a_row_whose_predictions_changed_is_computed_again(sweep, predictions: P
     assert "computed again, changed since it was finished: predictions (" in stale.output
 
 
+def test_several_experiments_are_one_table_and_two_checkpoints_two_rows(sweep, golden: Path) -> None:
+    lifters = f"checkpoint=builtin:mocap_normal,{golden / 'checkpoint'}"
+    words = ["-m", "experiment=mupots_mm,mpii_3dhp", "size=tiny", "logger=csv", "refinement=none", "coordinates=normal"]
+    done = sweep(*words, lifters)
+    assert counts(done.output) == (4, 0, 4, 0), done.output
+    table = (done.folder / "table.md").read_text()
+    assert table.startswith("# mupots_mm, mpii_3dhp\n")
+    assert "A-AUC raw % ↑" in table and "experiment" in table and "builtin:mocap_normal" in table
+    mrpe = {json.loads(path.read_text())["metrics"]["lifted"]["mrpe_mm"] for path in done.folder.glob("*/metrics.json")}
+    assert len(mrpe) == 4
+
+
+def test_what_a_sweeper_gets_of_each_run(sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    from experiments.runs import runner
+
+    got, genuine = [], runner.run
+    monkeypatch.setattr(runner, "run", lambda cfg: got.append(genuine(cfg)) or got[-1])
+    words = ["-m", "experiment=mupots_mm", "size=tiny", "logger=csv", "refinement=interpolation"]
+    words += ["protocol.people=all,some", "objective=refined/mrpe_mm"]
+    done = sweep(*words)
+    sweep(*words)
+    expected = json.loads((done.folder / "protocol.people-all" / "metrics.json").read_text())
+    assert got[0] == got[2] == expected["metrics"]["refined"]["mrpe_mm"], "of a finished row too"
+    assert np.isnan(got[1]), "a failed one is no number"
+
+
 def test_a_file_may_have_a_reference_in_its_name(sweep, predictions: Path, tmp_path: Path) -> None:
     given = tmp_path / "run_${seed}_${no.such}.npz"
     given.write_bytes(predictions.read_bytes())
