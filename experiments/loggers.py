@@ -9,15 +9,19 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from experiments.runs.run_dir import run_folder
+from fileio.json_yaml import write_text
 from pose.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,16 +29,27 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: In a run's folder until its end: the wandb run that it goes on in.
+ID_FILE = "wandb_id.txt"
 #: Seconds that an unreachable server may hold up the start and the end of a run; what is not sent then is on disk.
 _PATIENCE: dict[str, Any] = {"init_timeout": 30, "finish_timeout": 120}
 
 
 def wandb_logger(
-    mode: str, project: str, group: str, save_dir: str, job_type: str | None = None, tags: Sequence[str] = ()
+    mode: str,
+    project: str,
+    group: str,
+    save_dir: str,
+    name: str | None = None,
+    entity: str | None = None,
+    id: str | None = None,
+    job_type: str | None = None,
+    tags: Sequence[str] = (),
 ) -> Any:
     """A Lightning logger of one wandb run; `mode` is offline (the default, sent later with `wandb sync`) or online.
 
-    A CSV logger where wandb cannot be had. Only the main process of a training on many devices has a run.
+    id: of a run to go on with. A CSV logger where wandb cannot be had. Only the main process of a training on many
+    devices has a run.
     """
     if mode not in ("offline", "online"):
         raise ConfigError(f"logger.mode={mode}: must be offline or online")
@@ -47,6 +62,10 @@ def wandb_logger(
             project=project,
             group=group,
             save_dir=save_dir,
+            name=name,
+            entity=entity,
+            id=id,
+            resume="allow" if id is not None and mode == "online" else None,
             job_type=job_type,
             tags=list(tags),
             mode=mode,
@@ -142,6 +161,8 @@ def logging_to(cfg: DictConfig) -> Iterator[Any]:
         logger.finalize(status)
         if _is_wandb(cfg):
             _finish(failed=status == "failed")
+            if status == "success":
+                (run_folder() / ID_FILE).unlink(missing_ok=True)
 
 
 def log_files(logger: Any, name: str, files: list[Path]) -> None:
@@ -158,7 +179,8 @@ def log_sweep(cfg: DictConfig, folder: Path, table: Table, files: list[Path]) ->
     if not _is_wandb(cfg):
         return
     options: Any = OmegaConf.to_container(cfg.logger, resolve=False)
-    options = {**options, "group": cfg.name, "save_dir": str(folder), "job_type": "table", "tags": [cfg.name]}
+    options |= {"group": cfg.name, "save_dir": str(folder), "job_type": "table", "name": "table", "id": None}
+    options["tags"] = [cfg.name, *options["tags"]]
     logger = instantiate(options)
     try:
         if _is_watching(logger):
@@ -217,10 +239,22 @@ def _finish(failed: bool) -> None:
 
 
 def _about(cfg: DictConfig) -> dict[str, Any]:
-    """Verb and tags of a run."""
-    tags = {f"data={cfg.data.name}", f"test={cfg.test.name}", str(cfg.coordinates), str(cfg.name)}
+    """Verb, name, tags and id of a run: what varies in a sweep, the experiment otherwise.
+
+    A run that did not come to its end goes on in its folder under its id, which is noted there until it does.
+    """
+    folder = run_folder()
+    tags = {f"data={cfg.data.name}", f"test={cfg.test.name}", str(cfg.coordinates), str(cfg.name), *cfg.logger.tags}
     tags.add(f"refinement={HydraConfig.get().runtime.choices.get('refinement')}")
-    return {"job_type": cfg.task._target_.rpartition(".")[2], "tags": sorted(tags)}
+    about = {"job_type": cfg.task._target_.rpartition(".")[2], "tags": sorted(tags)}
+    if cfg.logger.name is None:
+        about["name"] = folder.name if HydraConfig.get().mode == RunMode.MULTIRUN else str(cfg.name)
+    if cfg.logger.id is None and "WANDB_RUN_ID" not in os.environ:  # given by `wandb agent`
+        noted = folder / ID_FILE
+        if not noted.is_file():
+            write_text(noted, secrets.token_hex(4))
+        about["id"] = noted.read_text(encoding="utf-8").strip()
+    return about
 
 
 def _is_wandb(cfg: DictConfig) -> bool:

@@ -80,6 +80,8 @@ class LifterTraining(pl.LightningModule):
                 f"train/loss is {float(loss.detach())} in step {self.global_step} of epoch {self.current_epoch}: "
                 f"the training diverged; {_REMEDY}"
             )
+        rate = float(self.trainer.optimizers[0].param_groups[0]["lr"])
+        self.log("train/learning_rate", rate, on_step=False, on_epoch=True, batch_size=len(predicted))
         self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(predicted))
         return loss
 

@@ -106,5 +106,8 @@ def announce(cfg: Any, tables: list[Table], metrics: dict[str, Any], logger: Any
     write_text(folder / "table.md", markdown_text(*tables), show=True)
     write_json(folder / "metrics.json", metrics)  # last: its presence says that the run is finished
     flat = {f"{kind}/{key}": value for kind, scores in metrics["metrics"].items() for key, value in scores.items()}
+    for kind in metrics["metrics"]:  # the table's parts of metrics too
+        shown = {column: number(metrics, kind, column) for column in cfg.table.columns}
+        flat |= {f"{kind}/{column}": value for column, value in shown.items() if value is not None}
     logger.log_metrics(flat)
     log_files(logger, cfg.name, [folder / name for name in ("metrics.json", "table.md", "trajectory.png")])

@@ -73,7 +73,7 @@ def usable(last: Path) -> bool:
     return True
 
 
-def ended_as_asked(trainer: pl.Trainer, keep: EpochCheckpoint) -> bool:
+def ended_as_asked(trainer: Any, keep: EpochCheckpoint) -> bool:
     """Whether a training saw all its epochs or steps; False where early stopping ended it.
 
     KeyboardInterrupt after one; ConfigError after `max_time`, or where another callback ended it: it is to go on.

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from hydra import compose, initialize_config_dir
 
 
 def records(path: Path) -> Iterator[bytes]:
@@ -84,6 +86,7 @@ def test_curves_config_summary_and_table_of_a_sweep(run_here, tmp_path: Path) ->
     done = run_here(
         "experiment=table_occlusion_length", "size=tiny", "trainer.max_epochs=3", "refinement=none,interpolation",
         f"paths.lifters={tmp_path / 'lifters'}", f"hydra.sweep.dir={folder}",
+        "logger.entity=lab", "logger.tags=[draft]",
     )  # fmt: skip
     assert done.returncode == 0, done.output
 
@@ -91,9 +94,11 @@ def test_curves_config_summary_and_table_of_a_sweep(run_here, tmp_path: Path) ->
     trained = told(first)
     assert (trained.about.project, trained.about.run_group) == ("temporal-smoothing", "table_occlusion_length")
     assert trained.about.job_type == "evaluate"
-    assert {"normal", "data=synthetic", "test=synthetic", "refinement=none"} <= set(trained.about.tags)
+    assert {"normal", "data=synthetic", "test=synthetic", "refinement=none", "draft"} <= set(trained.about.tags)
+    assert (trained.about.display_name, trained.about.entity) == ("refinement-none", "lab")
     assert trained.config["size"]["batch_size"] == 64 and trained.config["seed"] == 0
     assert trained.config["paths"]["lifters"] == str(tmp_path / "lifters"), "resolved"
+    assert trained.curves["train/learning_rate"] == pytest.approx([1e-3, 0.95e-3, 0.95**2 * 1e-3])
     for key in ("train/loss", "val/mpjpe_mm"):
         assert len(trained.curves[key]) == 3, f"{key}: one value an epoch"
     assert trained.curves["train/loss"][-1] < trained.curves["train/loss"][0]
@@ -105,6 +110,9 @@ def test_curves_config_summary_and_table_of_a_sweep(run_here, tmp_path: Path) ->
     for kind in ("lifted", "refined"):
         for key, value in metrics["metrics"][kind].items():
             assert reused.summary[f"{kind}/{key}"] == pytest.approx(value), (kind, key)
+    occluded = metrics["occlusion"]["refined"]["mrpe_mm"]
+    assert reused.summary["refined/mrpe_mm/visible"] == pytest.approx(occluded["visible"])
+    assert not (second / "wandb_id.txt").exists(), "it has come to its end"
     assert reused.artifacts == [("result", {"metrics.json", "table.md"})]
 
     whole = told(folder)
@@ -169,9 +177,24 @@ def test_a_failed_run_says_so_and_the_next_has_its_own(run_here, tmp_path: Path,
     both = [told(tmp_path / "sweep" / f"seed-{seed}") for seed in (1, 2)]
     assert [found.exit_code for found in both] == [1, 1]
     assert both[0].about.run_id != both[1].about.run_id
+    noted = (tmp_path / "sweep" / "seed-1" / "wandb_id.txt").read_text()
+    assert both[0].about.run_id == noted, "the same command goes on in this run"
 
 
 def test_a_mode_that_is_not_known_is_an_error(run_here) -> None:
     done = run_here("experiment=mupots_mm", "size=tiny", "logger.mode=sometimes")
     assert done.returncode == 2
     assert "logger.mode=sometimes" in done.output
+
+
+def test_the_wandb_sweep_of_the_page_is_of_keys_that_there_are(repo: Path) -> None:
+    page = (repo / "docs" / "sweeps.md").read_text()
+    sweep = yaml.safe_load(page.split("```yaml\n# sweep.yaml\n")[1].split("```")[0])
+    first = {
+        key: value["values"][-1] if "values" in value else value["min"] for key, value in sweep["parameters"].items()
+    }
+    fixed = [word for word in sweep["command"] if "=" in word]
+    with initialize_config_dir(version_base="1.3", config_dir=str(repo / "conf")):
+        cfg = compose("config", [*fixed, *(f"{key}={value}" for key, value in first.items())])
+    assert (cfg.model.optimizer.lr, cfg.logger.mode, cfg.objective) == (1e-4, "online", sweep["metric"]["name"])
+    assert cfg.model.network.channels == cfg.size.channels // 2
