@@ -12,11 +12,13 @@ from experiments.results.table import (
     Row,
     Table,
     cells_of,
+    count_notes,
     coverage_text,
     headings,
     notes_of,
     number,
     part_title,
+    seconds_of,
 )
 from experiments.results.writers import markdown_text
 from experiments.runs.run_dir import run_folder
@@ -70,9 +72,10 @@ def run_tables(cfg: Any, metrics: Mapping[str, Any]) -> list[Table]:
             for key, heading in headings(_OCCLUSION_COLUMNS).items()
             for kind in metrics["metrics"]
         ]
-        counted = {part: f"{part_title(part)} ({count})" for part, count in frames.items()}
-        title = "Visible and occluded frames, by the length of the occlusion (and how many frames)"
-        tables.append(Table(title, ["", ""], counted, rows))
+        lasting = {part: f"{seconds}; " if (seconds := seconds_of(occlusion, part)) else "" for part in frames}
+        counted = {part: f"{part_title(part)} ({lasting[part]}{count})" for part, count in frames.items()}
+        title = "Visible and occluded frames, by the length of the occlusion in frames (and how many people in frames)"
+        tables.append(Table(title, ["", ""], counted, rows, count_notes([], ["/occluded"])))
     whole += [key for key in ("detected_pct", "frames_pct") if key not in whole]
     if counted := metrics.get("official_frames"):
         rows = [

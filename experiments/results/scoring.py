@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from pose.errors import ConfigError
 from pose.metrics.mpi_inf_3dhp import OFFICIAL, OFFICIAL_PARTS, official_scores, scored_sequences
 from pose.metrics.mupots import PAIRINGS, PEOPLE, AnnotatedScene, PredictedScene, mean_scores, score_scenes
-from pose.metrics.occlusion import occlusion_lengths, part_counts
+from pose.metrics.occlusion import PARTS, occlusion_lengths, part_counts
 from pose.metrics.scenes import predicted_scenes, scenes_from_sequences
 from pose.sequence import PoseSequence
 
@@ -152,15 +152,20 @@ def _add_official(
 
 
 def _occlusion(annotated: Mapping[str, AnnotatedScene], scores: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """`occlusion` of metrics.json: `frames`, how many annotated people in frames each part has; lifted / refined ->
-    metric -> part -> mean (pose.metrics.occlusion.errors_by_part)."""
-    lengths = [
-        occlusion_lengths(torch.from_numpy(scene.in_sight))[torch.from_numpy(scene.valid)]
-        for scene in annotated.values()
-        if scene.in_sight is not None
-    ]
-    count = sum(map(len, lengths))
-    if not count:
+    """`occlusion` of metrics.json: `frames`, how many annotated people in frames each part has; `seconds`, the shortest
+    and longest occlusion in it; lifted / refined -> metric -> part -> mean (pose.metrics.occlusion.errors_by_part)."""
+    lengths, seconds = [], []
+    for scene in annotated.values():
+        if scene.in_sight is not None:
+            lengths.append(occlusion_lengths(torch.from_numpy(scene.in_sight))[torch.from_numpy(scene.valid)])
+            seconds.append(lengths[-1] / (scene.fps or torch.nan))
+    if not sum(map(len, lengths)):
         return {"frames": {}}
-    frames = {"all": count, **part_counts(torch.cat(lengths))}
-    return {"frames": frames, **{kind: found["parts"] for kind, found in scores.items()}}
+    frames, durations = torch.cat(lengths), torch.cat(seconds)
+    ends = {}
+    for part, (shortest, longest) in PARTS.items():
+        found = durations[(frames >= max(shortest, 1)) & (frames <= (longest or frames.max()))]
+        if part != "visible" and len(found) and bool(found.isfinite().all()):
+            ends[part] = [round(float(found.min()), 3), round(float(found.max()), 3)]
+    counts = {"all": len(frames), **part_counts(frames)}
+    return {"frames": counts, "seconds": ends, **{kind: found["parts"] for kind, found in scores.items()}}

@@ -237,3 +237,31 @@ def notes_of(runs: Sequence[Mapping[str, Any]]) -> list[str]:
         {"{people} people, {pairing} pairs".format(**run["protocol"]) for run in runs if "protocol" in run}
     )
     return notes + ([f"protocol: {'; '.join(protocols)}"] if protocols else [])
+
+
+def seconds_of(occlusion: Mapping[str, Any], part: str) -> str:
+    """How long the occlusions of a part of the frames lasted; empty if not known. occlusion: of a metrics.json.
+
+    >>> seconds_of({"seconds": {"occluded_1_5": [0.017, 0.167]}}, "occluded_1_5")
+    '0.02 to 0.17 s'
+    """
+    ends = occlusion.get("seconds", {}).get(part)
+    return "{:.2f} to {:.2f} s".format(*ends) if ends else ""
+
+
+def count_notes(runs: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> list[str]:
+    """What columns of visible and occluded poses count, and how many; none where no column is of a part."""
+    parts = [column.partition("/")[2] for column in columns if "/" in column]
+    if not parts:
+        return []
+    notes = ["columns of a part are means over all its poses together, the others means of the sequences' means"]
+    if any("occluded" in part for part in parts):
+        notes.append("occluded: undetected, or with under half of the joints in sight")
+    counted = [run["occlusion"] for run in runs if run.get("occlusion", {}).get("frames")]
+    if counted and all(one["frames"] == counted[0]["frames"] for one in counted):
+        shown = [
+            f"{part_title(part)} {count}" + (f" ({seconds})" if (seconds := seconds_of(counted[0], part)) else "")
+            for part, count in counted[0]["frames"].items()
+        ]
+        notes.append(f"people in frames: {', '.join(shown)}")
+    return notes

@@ -30,8 +30,8 @@ _MARKERS = "osD^vPX*"
 
 
 def write_table(table: Table, folder: Path) -> list[Path]:
-    """Write table.md, table.csv, table.tex and, where the table has them, differences.* and figure.png; show it; the
-    files' paths."""
+    """Write table.md, table.csv, table.tex and, where there are some, differences.* and figure.png, figure.pdf; show
+    the table; the files' paths."""
     more = table.differences
     whole = markdown_text(table) if more is None else markdown_text(table, more)
     texts = {"table.md": whole, "table.csv": csv_text(table), "table.tex": tex_text(table)}
@@ -41,7 +41,7 @@ def write_table(table: Table, folder: Path) -> list[Path]:
         write_text(folder / name, text, show=name == "table.md")
     files = [folder / name for name in texts]
     if write_figure(table, folder / "figure.png"):
-        files.append(folder / "figure.png")
+        files += [folder / "figure.png", folder / "figure.pdf"]
     return files
 
 
@@ -145,7 +145,8 @@ def _tex_line(cells: Any) -> str:
 
 
 def write_figure(table: Table, path: Path) -> bool:
-    """Draw `table.figure` of the configuration; False where there is none, or no row with numbers."""
+    """Draw `table.figure` of the configuration, also as PDF beside `path`; False where there is none, or no row with
+    numbers."""
     kind, columns = table.figure["kind"], list(table.figure["columns"])
     drawers = {"bars": _bars, "lengths": _lengths}
     if kind == "none":
@@ -162,8 +163,9 @@ def write_figure(table: Table, path: Path) -> bool:
     figure.suptitle(table.title, fontsize=10)
     if SYNTHETIC in table.notes:
         figure.supxlabel("synthetic data", fontsize=8, color="#666666")
-    with atomic_path(path) as part:
-        figure.savefig(part, dpi=200, format="png")
+    for place, options in ((path, {"dpi": 200}), (path.with_suffix(".pdf"), {"metadata": {"CreationDate": None}})):
+        with atomic_path(place) as part:
+            figure.savefig(part, format=place.suffix[1:], **options)
     return True
 
 

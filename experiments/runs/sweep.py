@@ -192,6 +192,8 @@ class SweepCallback(Callback):
             settings["figure"] = {"kind": "none", "columns": []}
         rows = [{"folder": _below(job.folder, folder), "overrides": job.overrides} for job in jobs]
         _keep_older_table(folder, rows)
+        for path in _tables(folder):
+            path.unlink()
         write_json(folder / SWEEP_FILE, {"name": name, "table": settings, "rows": rows})
         if table := sweep_table(settings, jobs):
             files = write_table(table, folder)
@@ -232,6 +234,10 @@ def _all_columns(jobs: list[Any]) -> list[str]:
     return list(found)
 
 
+def _tables(folder: Path) -> list[Path]:
+    return [path for name in ("table", "figure", "differences") for path in folder.glob(f"{name}.*")]
+
+
 def _keep_older_table(folder: Path, rows: list[dict[str, Any]]) -> None:
     """Move the table of an earlier command with rows that are not in this one's to a folder of its own."""
     with contextlib.suppress(DataError, KeyError, TypeError):  # damaged, or none
@@ -243,7 +249,7 @@ def _keep_older_table(folder: Path, rows: list[dict[str, Any]]) -> None:
         for row in found["rows"]:
             row["folder"] = os.path.relpath(folder / row["folder"], kept)
         write_json(kept / SWEEP_FILE, found)
-        for path in [*folder.glob("table.*"), *folder.glob("figure.*"), *folder.glob("differences.*")]:
+        for path in _tables(folder):
             path.replace(kept / path.name)
         log.info("the table of the earlier command with other rows: %s", kept)
 

@@ -117,7 +117,7 @@ def test_curves_config_summary_and_table_of_a_sweep(run_here, tmp_path: Path) ->
 
     whole = told(folder)
     assert (whole.about.job_type, whole.about.run_group) == ("table", "table_occlusion_length")
-    assert whole.artifacts[-1] == ("result", {"table.md", "table.csv", "table.tex", "figure.png"})
+    assert whole.artifacts[-1] == ("result", {"table.md", "table.csv", "table.tex", "figure.png", "figure.pdf"})
     assert {"table", "figure"} <= {name.split("/")[0] for name in whole.curves}
     (stored,) = folder.glob("wandb/offline-run-*/files/media/table/*.json")
     table = json.loads(stored.read_text())

@@ -165,7 +165,7 @@ def test_synthetic_data_are_marked_everywhere(tmp_path: Path) -> None:
     jobs = [job("refinement=a", found=metrics(1.0, 2.0, data="synthetic")), job("refinement=b", error="no")]
     table = the_table(jobs)
     files = write_table(table, tmp_path)
-    assert [path.name for path in files] == ["table.md", "table.csv", "table.tex", "figure.png"]
+    assert [path.name for path in files] == ["table.md", "table.csv", "table.tex", "figure.png", "figure.pdf"]
     assert "**SYNTHETIC DATA" in (tmp_path / "table.md").read_text()
     assert r"\emph{SYNTHETIC DATA" in (tmp_path / "table.tex").read_text()
     assert "synthetic" in (tmp_path / "table.csv").read_text()
@@ -181,7 +181,8 @@ def test_figure(tmp_path: Path, kind: str) -> None:
     table = the_table(
         jobs, figure={"kind": kind, "columns": columns}, columns=["mrpe_mm", "a_pck_pct", "mrpe_mm/visible"]
     )
-    assert write_table(table, tmp_path)[-1].name == "figure.png"
+    assert write_table(table, tmp_path)[-1].name == "figure.pdf"
+    assert (tmp_path / "figure.pdf").read_bytes().startswith(b"%PDF-")
     with Image.open(tmp_path / "figure.png") as picture:
         assert min(picture.size) > 250
         assert len(set(picture.convert("L").getdata())) > 10, "something is drawn"
@@ -283,6 +284,11 @@ def test_errors_are_split_by_frames_in_sight_and_pooled_over_sequences() -> None
     scores = scored(one, two)["occlusion"]
     expected = {"all": 20, "visible": 7, "occluded": 13, "occluded_1_5": 3, "occluded_6_15": 10}
     assert scores["frames"] == expected
+    assert scores["seconds"] == {
+        "occluded": [0.033, 0.333],
+        "occluded_1_5": [0.033, 0.067],
+        "occluded_6_15": [0.333, 0.333],
+    }
     mrpe = scores["lifted"]["mrpe_mm"]
     assert mrpe["visible"] == pytest.approx(10.0)
     assert mrpe["occluded_1_5"] == pytest.approx((40 + 40 + 70) / 3)
@@ -294,6 +300,18 @@ def test_errors_are_split_by_frames_in_sight_and_pooled_over_sequences() -> None
     assert joints["joint:left_wrist"] == pytest.approx(mrpe["all"])
     assert joints["joints:occluded"] == pytest.approx((40 + 40 + 10 * 100) / 12), (
         "joints that are hidden, detected or not"
+    )
+
+
+def test_tables_say_what_their_parts_count() -> None:
+    found = metrics(300.0, 10.0)
+    found["occlusion"] |= {"frames": {"all": 9, "occluded_1_5": 2}, "seconds": {"occluded_1_5": [0.017, 0.167]}}
+    notes = the_table([job("refinement=a", found=found)]).notes
+    assert "occluded: undetected, or with under half of the joints in sight" in notes
+    assert "people in frames: all 9, occluded 1-5 2 (0.02 to 0.17 s)" in notes
+    assert any("means over all its poses together" in note for note in notes)
+    assert not any(
+        "people in frames" in note for note in the_table([job("a=b", found=found)], columns=["mrpe_mm"]).notes
     )
 
 
