@@ -8,6 +8,7 @@ prediction  `lift`: whole sequences in, the same sequences with predicted poses 
 checkpoint  reading published folders, our folders, `.ckpt` and `.safetensors` files; writing ours and the published
 builtin     the pretrained lifters in `weights/`, and the safetensors format
 training    `LifterTraining`: the LightningModule around a lifter: loss, optimiser, schedule, validation
+synced_norm batch normalisation over the parts of a batch on several devices
 onnx_export a network as an ONNX file, checked against PyTorch
 losses      what `model.loss` names
 

@@ -228,6 +228,7 @@ def _fit(
     from lightning_modules.checkpoint import load_lifter, save_lifter
     from lightning_modules.lifter import Lifter
     from lightning_modules.prediction import lift
+    from lightning_modules.synced_norm import synchronise
     from lightning_modules.training import LifterTraining
     from pose.metrics.mpi_inf_3dhp import mean_sequence_scores
 
@@ -275,6 +276,8 @@ def _fit(
         module.train_name, len(module.table), cfg.trainer.max_epochs,
         "" if start is None else f", from {cfg.checkpoint}", ", continued" if goes_on else "", folder,
     )  # fmt: skip
+    if split.processes > 1 and cfg.trainer.get("sync_batchnorm"):
+        synchronise(lifter.network)
     with stage("training"):
         trainer.fit(
             LifterTraining(lifter, **model),
@@ -309,6 +312,7 @@ def _trainer_kwargs(split: Plan) -> dict[str, Any]:
         "strategy": "ddp" if split.processes > 1 else "auto",
         "devices": split.processes,
         "accumulate_grad_batches": split.accumulate,
+        "sync_batchnorm": False,  # Lightning's is for CUDA alone
     }
     if split.in_processes:
         from lightning_fabric.plugins.environments.lightning import LightningEnvironment

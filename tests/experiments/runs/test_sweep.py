@@ -217,7 +217,8 @@ def test_half_a_note_of_a_killed_job_is_passed_over(tmp_path: Path, caplog: pyte
     callback.notes.mkdir(parents=True)
     (callback.notes / ".000000-0123abcd.json").write_text("{")
     table = {"title": "", "columns": [], "kinds": "both", "figure": {"kind": "none", "columns": []}}
-    cfg = OmegaConf.create({"name": "x", "table": table, "logger": {"_target_": "none"}})
+    hydra = {"sweeper": {}, "overrides": {"task": []}}
+    cfg = OmegaConf.create({"name": "x", "table": table, "logger": {"_target_": "none"}, "hydra": hydra})
     with caplog.at_level("INFO"):
         callback.on_multirun_end(cfg)
     assert "0 rows: 0 finished before" in caplog.text

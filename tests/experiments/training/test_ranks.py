@@ -59,6 +59,9 @@ def test_first_gradients_equal_those_of_two_accumulated_halves(trained) -> None:
     assert any(not torch.allclose(whole[name], one[name], rtol=0.0, atol=1e-5) for name in gradients), (
         "halves differ from the whole by their batch normalisation, so that the test can tell"
     )
+    synced = weights(trained("synced", *words, *TWO_PROCESSES, "trainer.sync_batchnorm=true")[0])
+    for name in gradients:
+        torch.testing.assert_close(synced[name], whole[name], rtol=0.0, atol=1e-5, msg=f"synced {name}")
 
 
 def test_three_epochs_end_where_accumulated_halves_end(trained) -> None:
