@@ -163,6 +163,7 @@ def write_figure(table: Table, path: Path) -> bool:
     figure.suptitle(table.title, fontsize=10)
     if SYNTHETIC in table.notes:
         figure.supxlabel("synthetic data", fontsize=8, color="#666666")
+    options: dict[str, Any]
     for place, options in ((path, {"dpi": 200}), (path.with_suffix(".pdf"), {"metadata": {"CreationDate": None}})):
         with atomic_path(place) as part:
             figure.savefig(part, format=place.suffix[1:], **options)

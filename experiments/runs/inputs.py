@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 _ROOT = Path(__file__).resolve().parents[2]
 #: The packages whose source decides numbers, and those of them that decide a lifter's weights.
@@ -41,10 +41,10 @@ def inputs_of(cfg: DictConfig, data_files: Iterable[Path] = ()) -> dict[str, str
     found = {"version": version(), "code": code_digest(_PACKAGES)}
     for key in _READ:
         named = OmegaConf.select(cfg, key)
-        if isinstance(named, str) and named != cfg.paths.synthetic and Path(named).exists():
-            path = Path(named)
-            inside = [path] if path.is_file() else [f for f in path.rglob("*") if f.suffix.lower() not in _PICTURES]
-            found[key] = _content(inside, path)
+        for name in named if isinstance(named, ListConfig) else [named]:
+            if isinstance(name, str) and name != cfg.paths.synthetic and (path := Path(name)).exists():
+                inside = [path] if path.is_file() else [f for f in path.rglob("*") if f.suffix.lower() not in _PICTURES]
+                found[key if name == named else f"{key} {name}"] = _content(inside, path)
     if files := [path for path in data_files if path.is_file()]:
         found["data sets"] = _content(files, Path(os.path.commonpath([path.parent for path in files])))
     return found | plugin_digests(OmegaConf.to_container(cfg, resolve=True), cfg.plugins)

@@ -22,6 +22,7 @@ _USED = {
     "search": _TRAINS | _TESTS | {"search", "flip_average"},
     "pretrain": _TRAINS | _TESTS | {"pretrain", "prepare", "flip_average"},
     "evaluate_predictions": _TESTS | {"predictions", "coordinates", "fps", "input_options"},
+    "compare": {"predictions", "coordinates", "fps", "input_options", "test", "protocol", "metrics", "seed"},
     "refine": {"predictions", "coordinates", "fps", "refinement"},
     "predict": {
         "predict", "input", "people", "heights", "scores", "camera", "input_options", "level", "video", "fps", "seed",

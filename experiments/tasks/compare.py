@@ -39,7 +39,7 @@ def compare(cfg: DictConfig) -> None:
         cfg.protocol.pairing = "by2d"  # for all of them
     people = {name: read_people(cfg, file) for name, file in zip(short_names(files), files, strict=True)}
     cfg = datasets.resolve(cfg, trains=False, tests=True)
-    settle(cfg)
+    settle(cfg, tests=True)
     with logging_to(cfg) as logger:
         annotated = read_test_set(cfg)
         runs = {

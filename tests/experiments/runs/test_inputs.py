@@ -62,6 +62,14 @@ def test_each_changed_file_is_named(cfg, tmp_path: Path, monkeypatch, file: str,
     assert changes(before, inputs_of(cfg, data)) == [named]
 
 
+def test_each_of_several_files_counts(cfg, tmp_path: Path) -> None:
+    files = [str(tmp_path / name) for name in ("given.npz", "test/annot.mat")]
+    cfg.predictions = files
+    before = inputs_of(cfg)
+    (tmp_path / "given.npz").write_text("other")
+    assert changes(before, inputs_of(cfg)) == [f"predictions {files[0]}"]
+
+
 def test_a_change_of_our_own_code_is_named(cfg, monkeypatch: pytest.MonkeyPatch) -> None:
     before = inputs_of(cfg)
     assert [key for key in before if "torch" in key] == []
