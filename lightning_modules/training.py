@@ -102,13 +102,18 @@ class LifterTraining(pl.LightningModule):
         return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def configure_optimizers(self) -> Any:
-        optimizer = self._optimizer(self.parameters())
-        if self._scheduler is None:
-            return optimizer
-        options = {}
-        if "total_steps" in inspect.signature(self._scheduler).parameters:
-            options["total_steps"] = int(self.trainer.estimated_stepping_batches)
-        scheduler = self._scheduler(optimizer, **options)
+        """ConfigError, before the first step, for settings that the optimiser or the scheduler does not take."""
+        part, options = "optimizer", {}
+        try:
+            optimizer = self._optimizer(self.parameters())
+            if self._scheduler is None:
+                return optimizer
+            part = "scheduler"
+            if "total_steps" in inspect.signature(self._scheduler).parameters:
+                options["total_steps"] = int(self.trainer.estimated_stepping_batches)
+            scheduler = self._scheduler(optimizer, **options)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"model.{part}: {error}; change or leave out that setting") from error
         settings = {"scheduler": scheduler, "interval": self._interval}
         if isinstance(scheduler, ReduceLROnPlateau):
             settings["monitor"] = self._monitor

@@ -232,8 +232,6 @@ def _fit(
     from lightning_modules.training import LifterTraining
     from pose.metrics.mpi_inf_3dhp import mean_sequence_scores
 
-    with stage("reading the training data"):
-        module.setup("fit")
     last = folder / "last.ckpt"
     goes_on = usable(last)
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # importing it has reset that
@@ -247,6 +245,8 @@ def _fit(
         **_trainer_kwargs(split),
         _convert_="all",
     )
+    with stage("reading the training data"):  # after what a wrong key would end
+        module.setup("fit")
     # The first weights must not depend on what this process did before.
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     settings: Any = OmegaConf.to_container(cfg.model, resolve=True)

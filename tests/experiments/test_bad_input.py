@@ -167,6 +167,14 @@ def test_missing_files_are_listed_with_their_source(run_here, datasets: Path, go
             "data.settings: data=synthetic needs this",
         ),
         (
+            ["experiment=train", "size=tiny", "data=synthetic", "+model.optimizer.speed=1"],
+            "model.optimizer: Adam.__init__() got an unexpected keyword argument 'speed'; change or leave out",
+        ),
+        (
+            ["experiment=train", "size=tiny", "data=synthetic", "+trainer.max_epoch=3"],
+            "trainer.max_epoch: trainer=auto has no such setting",
+        ),
+        (
             ["experiment=train", "size=tiny", "data=synthetic", "+data.y=1"],
             "data.y: data=synthetic has no such setting",
         ),

@@ -126,6 +126,11 @@ def test_a_row_without_a_refinement_is_the_first_of_those_with_one() -> None:
     assert table is not None and [(row.labels, row.cells["mrpe_mm"].mean) for row in table.rows] == [(["a"], -18.5)]
 
 
+def test_rows_that_differ_by_devices_are_said_to_share_a_lifter() -> None:
+    table = the_table([job(f"trainer.devices={n}", found=metrics(100.0, 5.0)) for n in (1, 2)])
+    assert "trainer.devices is not in a lifter's hash: rows that differ by it share one lifter" in table.notes
+
+
 def test_a_failed_row_stays_and_says_so() -> None:
     table = the_table([*THREE, job("refinement=d", "size=full", error="l2_cap=-1: must be > 0")])
     assert table.failed
