@@ -235,7 +235,8 @@ def _all_columns(jobs: list[Any]) -> list[str]:
 
 
 def _tables(folder: Path) -> list[Path]:
-    return [path for name in ("table", "figure", "differences") for path in folder.glob(f"{name}.*")]
+    found = [path for name in ("table", "figure", "differences") for path in folder.glob(f"{name}.*")]
+    return [path for path in found if path.is_file()]  # not a row that is named by table.title
 
 
 def _keep_older_table(folder: Path, rows: list[dict[str, Any]]) -> None:

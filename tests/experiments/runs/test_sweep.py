@@ -17,7 +17,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from experiments.results.jobs import Job, sweep_table
-from experiments.runs.sweep import SweepCallback
+from experiments.runs.sweep import SweepCallback, _keep_older_table
 from experiments.runs.sweep_words import row_name
 
 TERMS = ["experiment=table_refinement_terms", "size=tiny", "logger=csv"]
@@ -222,6 +222,21 @@ def test_half_a_note_of_a_killed_job_is_passed_over(tmp_path: Path, caplog: pyte
     with caplog.at_level("INFO"):
         callback.on_multirun_end(cfg)
     assert "0 rows: 0 finished before" in caplog.text
+
+
+def test_a_table_of_other_rows_is_set_aside_and_rows_stay(tmp_path: Path) -> None:
+    def rows(*names: str) -> list[dict]:
+        return [{"folder": name, "overrides": []} for name in names]
+
+    (tmp_path / "table.title-a").mkdir()
+    (tmp_path / "table.md").write_text("older")
+    (tmp_path / "sweep.json").write_text(json.dumps({"name": "x", "table": {}, "rows": rows("table.title-a")}))
+    _keep_older_table(tmp_path, rows("table.title-a", "table.title-b"))
+    assert (tmp_path / "table.md").exists(), "the new table holds the older's rows"
+    _keep_older_table(tmp_path, rows("table.title-b"))
+    (kept,) = (tmp_path / "earlier").iterdir()
+    assert (kept / "table.md").read_text() == "older" and not (tmp_path / "table.md").exists()
+    assert (kept / rows_of(kept)[0]["folder"]).resolve() == tmp_path / "table.title-a"
 
 
 #: For each experiment what a short sweep over both coordinates needs beside `size=tiny`; {file}: predictions.
