@@ -34,7 +34,7 @@ from pose.to_mupots import in_mupots_17
 log = logging.getLogger(__name__)
 
 #: Metrics that need absolute coordinates, and those that need millimetres.
-_ABSOLUTE = ("a_", "n_", "mrpe", "ap_root")
+_ABSOLUTE = ("a_", "n_", "w_", "wa_", "mrpe", "ap_root", "foot_slide")
 _IN_MM = ("mpjpe", "accel", "r_pck_raw", "r_auc_raw")
 
 

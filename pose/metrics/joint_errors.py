@@ -68,14 +68,19 @@ def procrustes_aligned(poses_3d: Tensor, target_3d: Tensor) -> Tensor:
     A pose whose joints all coincide is moved only.
     """
     _check_pair(poses_3d, target_3d)
-    centre = target_3d.mean(dim=-2, keepdim=True)
-    source, goal = poses_3d - poses_3d.mean(dim=-2, keepdim=True), target_3d - centre
+    return similarity_aligned(poses_3d, target_3d, poses_3d)
+
+
+def similarity_aligned(fitted: Tensor, target: Tensor, points: Tensor) -> Tensor:
+    """`points` (..., M, 3) moved, turned and scaled as brings `fitted` nearest to `target`, two (..., N, 3)."""
+    centre, middle = target.mean(dim=-2, keepdim=True), fitted.mean(dim=-2, keepdim=True)
+    source, goal = fitted - middle, target - centre
     u, singular, vh = torch.linalg.svd((source.mT @ goal).nan_to_num())  # NaN poses stay NaN by their size
     sign = torch.ones_like(singular)
     sign[..., 2] = torch.where(torch.linalg.det(u @ vh) < 0, -1.0, 1.0)
     size = source.square().sum(dim=(-2, -1)).clamp_min(torch.finfo(source.dtype).tiny)
     scale = ((singular * sign).sum(dim=-1) / size)[..., None, None]
-    return scale * source @ ((u * sign[..., None, :]) @ vh) + centre
+    return scale * (points - middle) @ ((u * sign[..., None, :]) @ vh) + centre
 
 
 def acceleration_errors(poses_3d: Tensor, target_3d: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

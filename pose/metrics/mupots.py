@@ -22,6 +22,7 @@ from pose.joint_sets import MUPOTS_17
 from pose.metrics import joint_errors as err
 from pose.metrics.joint_groups import group_scores
 from pose.metrics.occlusion import errors_by_part, occlusion_lengths
+from pose.metrics.trajectories import trajectory_errors
 
 Scores = dict[str, float]
 Coverage = dict[str, Any]
@@ -189,11 +190,12 @@ def score_scenes(
     {"metrics": {key: mean over sequences}, "per_sequence": {sequence: {key: value}}, "parts": {key: {part: value}},
     "coverage": `coverage` of the pairs}.
 
-    Keys: r_pck_pct, r_auc_pct, a_pck_pct, a_auc_pct; those of `joint_errors.sequence_errors` (no bone rescaling; the
-    valid, paired people of the sequence pooled); detected_pct (percentage of the valid people that are paired);
-    frames_pct (of the frames with a valid person, those in which anybody is paired); ap_root_25cm_pct
-    (`joint_errors.root_ap` of all predictions, whatever the pairing). A key that does not apply to a
-    sequence (no pair, no valid person) is absent there, and the mean is over the sequences that have it. parts:
+    Keys: r_pck_pct, r_auc_pct, a_pck_pct, a_auc_pct; those of `joint_errors.sequence_errors` and, with fps,
+    `trajectories.trajectory_errors` (no bone rescaling; the valid, paired people of the sequence pooled);
+    detected_pct (percentage of the valid people that are paired); frames_pct (of the frames with a valid person, those
+    in which anybody is paired); ap_root_25cm_pct (`joint_errors.root_ap` of all predictions, whatever the pairing). A
+    key that does not apply to a sequence (no pair, no valid person) is absent there, and the mean is over the sequences
+    that have it. parts:
     `occlusion.errors_by_part`, of the pairs of all sequences, and the means of `joint_groups.group_scores`.
 
     A sequence without predictions counts as undetected; MismatchError for predictions of an unknown sequence,
@@ -223,7 +225,7 @@ def score_scenes(
             results[f"{pairing}/{who}"] = {
                 "metrics": mean_scores(per_sequence.values()),
                 "per_sequence": per_sequence,
-                "parts": _with_groups(parts, annotated, {n: found[pairing][1] for n, found in paired.items()}, who),
+                "parts": _with_groups(parts, annotated, {n: f[pairing][1] for n, f in paired.items()}, who),
                 "coverage": coverage({name: found[pairing][2] for name, found in paired.items()}),
             }
     return results
@@ -337,6 +339,8 @@ def _errors_of_pairs(annotated: AnnotatedScene, predicted: PredictedScene, pairs
     poses = predicted.poses_3d[np.arange(len(pairs))[:, None], pairs]
     target, paired = torch.from_numpy(annotated.annotation_3d), torch.from_numpy(pairs >= 0)
     errors = err.sequence_errors(torch.from_numpy(poses), target, paired, fps=annotated.fps)
+    if errors and annotated.fps is not None:
+        errors |= trajectory_errors(torch.from_numpy(poses), target, paired, annotated.fps)
     if errors:
         truth = annotated.annotation_3d[pairs >= 0]
         rescaled = torch.from_numpy(rescale_bones(poses[pairs >= 0], truth))

@@ -18,7 +18,7 @@ from pose.to_mupots import to_mupots_17
 
 #: Predicted over annotated size of a pose. Between these it can be a bad prediction; units are nearly exact.
 _SIZES = (0.2, 5.0)
-_UNITS = {"metres": 1e-3, "centimetres": 1e-2, "inches": 1 / 25.4}
+_UNITS = {"metres": 1e-3, "centimetres": 0.1, "inches": 1 / 25.4}
 _UNIT_FACTOR = 1.6
 #: Mean |log| of the ratios of bones: 0.02 to 0.42 in the right order, the larger of poses of noise alone, 0.59 and more
 #: in others.

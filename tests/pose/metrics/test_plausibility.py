@@ -47,8 +47,8 @@ AS_HUMAN36M = [MUPOTS_17.index(name if name != "nose" else "head") for name in H
     [
         (lambda p: p / 1000, "poses_3d are in metres, mm are expected; multiply them by 1000"),
         (lambda p: relative(p) / 1000, "poses_3d are in metres"),
-        (lambda p: p / 10, "poses_3d are in centimetres, mm are expected; multiply them by 100"),
-        (lambda p: p * 30, "30 times the annotated size; poses_3d are expected in mm"),
+        (lambda p: p / 10, "poses_3d are in centimetres, mm are expected; multiply them by 10"),
+        (lambda p: p * 30, "30.3 times the annotated size; poses_3d are expected in mm"),
         (lambda p: p * [1, -1, 1], "people stand on their heads: y points up, down is expected; negate y"),
         (lambda p: p * [1, -1, -1], "y points up, down is expected; negate y and z"),
         (lambda p: relative(p) * [1, -1, -1], "y points up, down is expected; negate y and z"),
