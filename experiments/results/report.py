@@ -56,6 +56,12 @@ def run_tables(cfg: Any, metrics: Mapping[str, Any]) -> list[Table]:
             covered = coverage_text(metrics, kind, of_pairing)
             rows.append(Row([kind, f"{of_people}, {of_pairing}", covered], cells_of(known, keys)))
     tables = [Table(cfg.table.title, ["", "people, pairing", COVERAGE], headings(keys), rows, notes_of([metrics]))]
+    if other := metrics.get("procrustes_script"):
+        rows = [
+            Row([variant, kind], cells_of(of[variant], of[variant])) for kind, of in other.items() for variant in of
+        ]
+        title = "By the Procrustes script of GnTCN and TDBU, not to be compared with the numbers above"
+        tables.append(Table(title, ["", ""], headings(("r_pck_pct", "a_pck_pct"), " (Procrustes script)"), rows))
     for group, title in _PUBLISHED.items():
         published = [
             row for row in cfg.published.rows if row.get("group", "") == group and set(keys) & set(row["values"])

@@ -14,6 +14,7 @@ from pose.errors import ConfigError
 from pose.metrics.mpi_inf_3dhp import OFFICIAL, OFFICIAL_PARTS, official_scores, scored_sequences
 from pose.metrics.mupots import PAIRINGS, PEOPLE, AnnotatedScene, PredictedScene, mean_scores, score_scenes
 from pose.metrics.occlusion import PARTS, occlusion_lengths, part_counts
+from pose.metrics.procrustes_script import procrustes_script_scores
 from pose.metrics.scenes import predicted_scenes, scenes_from_sequences
 from pose.sequence import PoseSequence
 
@@ -50,7 +51,11 @@ def add_own_metrics(
 
 
 def score_mupots(
-    annotated: Mapping[str, AnnotatedScene], predicted: Mapping[str, Kinds], people: str, pairing: str
+    annotated: Mapping[str, AnnotatedScene],
+    predicted: Mapping[str, Kinds],
+    people: str,
+    pairing: str,
+    procrustes_script: bool = False,
 ) -> dict[str, Any]:
     """The MuPoTS-3D protocol: `protocol`, `metrics`, `protocols`, `per_sequence` and `occlusion` of metrics.json.
 
@@ -66,7 +71,14 @@ def score_mupots(
                 for protocol, scores in score_scenes(annotated, scenes, pairings=alike).items():
                     scored.setdefault(protocol, {})[kind] = scores
     chosen = scored[f"{pairing}/{people}"]
+    other = {}
+    if procrustes_script:
+        if "given" not in predicted:
+            raise ConfigError("protocol=procrustes_script: people must be numbered as annotated, these are not")
+        of_kinds = {kind: procrustes_script_scores(annotated, scenes) for kind, scenes in predicted["given"].items()}
+        other = {"procrustes_script": of_kinds}
     return {
+        **other,
         "protocol": {"people": people, "pairing": pairing},
         "metrics": {kind: scores["metrics"] for kind, scores in chosen.items()},
         "protocols": {

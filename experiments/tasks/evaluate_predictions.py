@@ -152,7 +152,7 @@ def _score_mupots(
         scenes["by2d"] = scenes.get("given") or {
             kind: predicted_scenes(_renumbered(sequences), truth) for kind, sequences in kinds.items()
         }
-    scores = score_mupots(truth, scenes, cfg.protocol.people, pairing)
+    scores = score_mupots(truth, scenes, cfg.protocol.people, pairing, cfg.protocol.procrustes_script)
     warnings += _partial(scores["coverage"][pairing], cfg.protocol.people)
     return scores
 

@@ -9,6 +9,7 @@ mpi_inf_3dhp  the MPI-INF-3DHP protocol: scores of sequences and their mean
 mupots        the MuPoTS-3D protocol: pairing people, bone rescaling, scores per sequence in all its switches
 plausibility  whether poses can be what they are taken for: unit, axes, order of joints and people
 trajectories  W-MPJPE, WA-MPJPE, root error after alignment of stretches of 100 frames; foot slide
+procrustes_script  PCK as GnTCN and TDBU measured it, which is another protocol
 scenes        `PoseSequence`s (one person each) gathered into the scenes that `mupots` scores
 
 All positions are in millimetres in camera coordinates, PCK, AUC and rates in percent; result keys carry their unit.

@@ -161,6 +161,17 @@ def test_fourteen_joints_by_count_and_others_by_name(evaluate, predicted, tmp_pa
     assert refused.returncode == 2 and "14 joints, Human3.6M-17 has 17" in refused.output
 
 
+def test_the_procrustes_script_has_a_table_of_its_own(evaluate, predicted, tmp_path: Path) -> None:
+    np.savez(tmp_path / "all.npz", **predicted)
+    done = evaluate(tmp_path / "all.npz", "protocol=procrustes_script", "protocol.people=matched")
+    assert done.returncode == 0, done.output
+    scores = done.metrics["procrustes_script"]["lifted"]["GnTCN: rotation and scale"]
+    assert scores["r_pck_pct"] > done.metrics["metrics"]["lifted"]["r_pck_pct"] + 5
+    (own,) = [part for part in table(done).split("## ") if part.startswith("By the Procrustes script")]
+    assert f"{scores['r_pck_pct']:.1f}" in own and "R-PCK % ↑ (Procrustes script)" in own
+    assert done.metrics["protocol"] == {"people": "matched", "pairing": "given"}
+
+
 # --- MPI-INF-3DHP ----------------------------------------------------------------------------------------------------
 
 
