@@ -38,7 +38,7 @@ runpy.run_path("run.py", run_name="__main__")
 
 def test_help_is_light(repo: Path) -> None:
     printed, imported = run_watched(repo, "--help")
-    assert "experiment: evaluate, " in printed and "Use --hydra-help" in printed
+    assert "experiment: compare, evaluate, " in printed and "Use --hydra-help" in printed
     assert not imported
 
 

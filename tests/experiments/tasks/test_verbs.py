@@ -192,7 +192,7 @@ def test_frame_numbers_that_cannot_be_right_are_refused(run_here, tmp_path: Path
     frame = np.append(np.arange(23), 10**12)
     np.savez(
         tmp_path / "given.npz", sequence=np.repeat("TS1", 24), frame=frame, person=np.zeros(24, int),
-        poses_3d=np.zeros((24, 17, 3)), confidence=np.ones(24),
+        poses_3d=np.ones((24, 17, 3)), confidence=np.ones(24),
     )  # fmt: skip
     done = run_here("experiment=refine", f"predictions={tmp_path / 'given.npz'}")
     assert done.returncode == 2, done.output
