@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from data.foreign_predictions import has_identities
@@ -18,6 +19,7 @@ from experiments.results.report import announce
 from experiments.results.scoring import check_protocol
 from experiments.results.table import COVERAGE, Cell, Row, Table, cells_of, coverage_text, headings, notes_of
 from experiments.runs.runner import settle
+from experiments.runs.sweep import in_sweep
 from experiments.tasks.evaluate import protocol_of, read_test_set
 from experiments.tasks.evaluate_predictions import read_people, score_people
 from pose.errors import ConfigError
@@ -31,6 +33,8 @@ def compare(cfg: DictConfig) -> None:
     files = list(map(str, given)) if isinstance(given, list) else []
     if len(set(files)) < 2 or len(set(files)) < len(files):
         raise ConfigError(f"predictions={given}: give two or more files, predictions=[FIRST,SECOND]")
+    if in_sweep() or instantiate(cfg.refinement).name != "none":
+        raise ConfigError("experiment=compare scores several files as they are, without -m and refinement=")
     if any("/" in column for column in cfg.table.columns):
         raise ConfigError("table.columns: experiment=compare has no parts of metrics; name whole ones, such as mrpe_mm")
     if protocol_of(cfg) != "mupots_3d":
