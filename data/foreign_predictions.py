@@ -28,7 +28,7 @@ from pose.errors import DataError, MismatchError
 from pose.joint_sets import MUPOTS_14, MUPOTS_15, MUPOTS_17, POSE_SETS, JointSet
 
 _USUAL = {len(joints): joints for joints in (MUPOTS_14, MUPOTS_15, MUPOTS_17)}
-_IMAGE = re.compile(r"(TS\d+)_img_(\d+)")
+_IMAGE = re.compile(r"(TS\d{1,6})_img_(\d{1,9})")
 _SCRIPT = re.compile(r"preds_[23]d_.*\.mat$")
 _READABLE = (".npy", ".npz", ".pkl")
 _REMEDY = "see docs/evaluate_your_own.md"
@@ -63,7 +63,7 @@ def read_foreign(path: Path, joint_set: str | None = None) -> dict[str, np.ndarr
         )
         if not files:
             raise DataError(f"{path}: holds no {', '.join(_READABLE)} nor preds_3d_kpt_mupots.mat; {_REMEDY}")
-        return _joined([_read_file(file, joint_set) for file in files])
+        return _joined([_read_file(file, joint_set) for file in files], path)
     return _read_file(path, joint_set)
 
 
@@ -77,7 +77,7 @@ def sequences_of(arrays: Mapping[Any, Any], path: Path, joint_set: str | None = 
                 f"array (or the file of a single one) TS1, TS2, ...; {_REMEDY}"
             )
         named = dict.fromkeys(named, sequence)
-    return _joined([_rows(arrays[key], sequence, path, joint_set) for key, sequence in named.items() if sequence])
+    return _joined([_rows(arrays[key], sequence, path, joint_set) for key, sequence in named.items() if sequence], path)
 
 
 def _frames_first(value: np.ndarray) -> np.ndarray:
@@ -99,7 +99,7 @@ def _read_file(path: Path, joint_set: str | None) -> dict[str, np.ndarray]:
 
 
 def _sequence(name: str) -> str | None:
-    found = re.fullmatch(r"(?:TS)?0*(\d+)", name)
+    found = re.fullmatch(r"(?:TS)?0*(\d{1,6})", name)
     return f"TS{found[1]}" if found else None
 
 
@@ -136,7 +136,11 @@ def _joints(count: int, joint_set: str | None, path: Path) -> JointSet:
     return joints
 
 
-def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def _joined(parts: list[dict[str, np.ndarray]], path: Path) -> dict[str, np.ndarray]:
+    counts = sorted({part["poses_3d"].shape[1] for part in parts})
+    if len(counts) != 1:
+        held = " and ".join(map(str, counts)) or "no"
+        raise DataError(f"{path}: poses of {held} joints; the same joints are expected everywhere; {_REMEDY}")
     return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
 
@@ -181,7 +185,7 @@ def _read_script_files(path: Path, joint_set: str | None) -> dict[str, np.ndarra
                 "joints_2d": np.full(count, joints.name),
             }
         )
-    return _joined(rows)
+    return _joined(rows, place)
 
 
 def _images(path: Path, axes: int) -> dict[tuple[str, int], np.ndarray]:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import scipy.io
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -25,6 +26,7 @@ from data.keypoints.keypoints_json import read_keypoints_json
 from data.mocap.asf_amc import read_amc, read_asf
 from data.mocap.bvh import read_bvh
 from data.mocap.clips import read_clips
+from data.predictions import read_predictions
 from data.prepare.sources import collect, contents
 from data.sets import writers
 from data.sets.mpi_inf_3dhp import read_cameras
@@ -37,6 +39,7 @@ from fileio.video import read_video
 from lightning_modules.checkpoint import export_safetensors, load_lifter, save_lifter
 from pose.cameras import Camera
 from pose.errors import PoseError
+from pose.sequence import PoseSequence
 
 TESTS = Path(__file__).resolve().parents[1]
 GOLDEN = TESTS / "golden" / "checkpoint"
@@ -179,6 +182,22 @@ class Target(NamedTuple):
 
 
 KEYPOINTS = ("keypoints_json", "coco_annotations", "alphapose_open", "openpose", "mmpose_inferencer")
+
+
+def make_script_files(path: Path) -> None:
+    for axes in (2, 3):
+        images = {f"TS1_img_{frame:06d}": poses(2, 17, axes) for frame in range(3)}
+        scipy.io.savemat(path.with_name(path.name.replace("3d", f"{axes}d")), images)
+
+
+def make_inference_data(path: Path) -> None:
+    scipy.io.savemat(path, {f"TS{number}": poses(3, 17, 1, 5) for number in (1, 2)})
+
+
+def read_poses(path: Path) -> list[PoseSequence]:
+    return read_predictions(path, "normal", 25.0)
+
+
 TARGETS = {
     "pickle": Target("a.pkl", make_pickle, read_pickle),
     "npz": Target("a.npz", make_npz, read_npz),
@@ -195,6 +214,10 @@ TARGETS = {
     },
     "json": Target("a.json", make_json, load_json),
     "yaml": Target("a.yaml", make_json, read_yaml),
+    "predictions npy": Target("TS1.npy", lambda path: np.save(path, poses(4, 2, 17, 3)), read_poses),
+    "predictions pkl": Target("1.pkl", lambda path: write_pickle(path, poses(4, 2, 3, 17)), read_poses),
+    "predictions mat": Target("preds_3d_kpt_mupots.mat", make_script_files, read_poses),
+    "inference_data.mat": Target("inference_data.mat", make_inference_data, read_poses),
     "keypoints.json": Target("k.json", from_formats("keypoints_json"), read_keypoints_json),
     **{name: Target("k.json", from_formats(name), read_detections) for name in KEYPOINTS},
     "keypoints npz": Target("k.npz", from_formats("npz_rows"), read_detections),
