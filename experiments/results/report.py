@@ -81,7 +81,9 @@ def run_tables(cfg: Any, metrics: Mapping[str, Any]) -> list[Table]:
         lasting = {part: f"{seconds}; " if (seconds := seconds_of(occlusion, part)) else "" for part in frames}
         counted = {part: f"{part_title(part)} ({lasting[part]}{count})" for part, count in frames.items()}
         title = "Visible and occluded frames, by the length of the occlusion in frames (and how many people in frames)"
-        tables.append(Table(title, ["", ""], counted, rows, count_notes([], ["/occluded"])))
+        covered = dict.fromkeys(filter(None, (coverage_text(metrics, kind) for kind in metrics["metrics"])))
+        notes = [*count_notes([], ["/occluded"]), *(f"{COVERAGE}: {text}" for text in covered)]
+        tables.append(Table(title, ["", ""], counted, rows, notes))
     whole += [key for key in ("detected_pct", "frames_pct") if key not in whole]
     if counted := metrics.get("official_frames"):
         rows = [

@@ -101,6 +101,8 @@ def test_some_sequences_say_over_which_the_mean_is(evaluate, predicted, tmp_path
     shown = f"{100 * covered['people'] / covered['annotated_people']:.1f} %, "
     row = next(line for line in table(done).splitlines() if "all, given" in line)
     assert f"| {shown}" in row and "2 of 20 " in row
+    (occluded,) = [part for part in table(done).split("## ") if part.startswith("Visible and occluded")]
+    assert f"- found people, frames, sequences: {shown}" in occluded
     matched = evaluate(tmp_path / "some.npz", "protocol.people=matched", folder="matched")
     assert "means over these, so are PCK and AUC" in matched.output
     assert matched.metrics["metrics"]["lifted"]["r_pck_pct"] > 5 * done.metrics["metrics"]["lifted"]["r_pck_pct"]
