@@ -9,7 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from data.foreign_predictions import has_identities
@@ -33,8 +32,8 @@ def compare(cfg: DictConfig) -> None:
     files = list(map(str, given)) if isinstance(given, list) else []
     if len(set(files)) < 2 or len(set(files)) < len(files):
         raise ConfigError(f"predictions={given}: give two or more files, predictions=[FIRST,SECOND]")
-    if in_sweep() or instantiate(cfg.refinement).name != "none":
-        raise ConfigError("experiment=compare scores several files as they are, without -m and refinement=")
+    if in_sweep():
+        raise ConfigError("experiment=compare takes all files at once, predictions=[FIRST,SECOND]; leave out -m")
     if any("/" in column for column in cfg.table.columns):
         raise ConfigError("table.columns: experiment=compare has no parts of metrics; name whole ones, such as mrpe_mm")
     if protocol_of(cfg) != "mupots_3d":

@@ -246,6 +246,7 @@ SHORT = {
     "mupots_pck": [],
     "mupots_mm": [],
     "mpii_3dhp": [],
+    "mpii_3dhp_pck": [],
     "table_interpolation": ["refinement=one_euro,occlusion"],
     "table_training_data": ["data=muco_temp"],
     "table_refinement_terms": ["refinement=published/no_relative_terms"],
@@ -255,8 +256,8 @@ SHORT = {
     "evaluate": ["predictions={file}"],
     "refine": ["predictions={file}"],
 }  # fmt: skip
-#: These are of one data set or video; tests/experiments/tasks runs them.
-ALONE = {"tables", "prepare", "predict", "pretrain_mocap", "export"}
+#: These are of one data set or video, or of several files; tests/experiments/tasks runs them.
+ALONE = {"tables", "prepare", "predict", "pretrain_mocap", "export", "compare"}
 
 
 @pytest.fixture(scope="module")
