@@ -45,10 +45,10 @@ class _Array(np.ndarray):
         super().__setstate__((version, shape, dtype.dtype, fortran_order, content))
 
 
-class _Unpickler(pickle.Unpickler):
-    def __init__(self, path: Path | str, content: bytes) -> None:
-        super().__init__(io.BytesIO(content), encoding="latin1")
-        self.path = path
+class Admitted:
+    """The classes that pickles may name, replaced: a base beside one of Python's unpicklers. path: for messages."""
+
+    path: Path | str
 
     def find_class(self, module: str, name: str) -> Any:
         admitted = {
@@ -91,6 +91,12 @@ class _Unpickler(pickle.Unpickler):
 
     def _ordered(self, pairs: Any = ()) -> OrderedDict:
         return OrderedDict(pairs)
+
+
+class _Unpickler(Admitted, pickle.Unpickler):
+    def __init__(self, path: Path | str, content: bytes) -> None:
+        super().__init__(io.BytesIO(content), encoding="latin1")
+        self.path = path
 
 
 def read_pickle(path: str | Path) -> Any:

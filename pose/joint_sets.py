@@ -189,6 +189,28 @@ MEDIAPIPE_33 = JointSet(
     ),
 )
 
+SMPL_24 = JointSet(
+    "SMPL-24",
+    _names(
+        "hip left_hip right_hip spine1 left_knee right_knee spine left_ankle right_ankle spine3 left_foot right_foot "
+        "neck left_collar right_collar head left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist "
+        "left_hand right_hand"
+    ),
+    root=0,
+    parents=(0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21),
+)
+
+#: SAM 3D Body's joints; those without a name here are of hands and feet, or skin.
+MHR_70 = JointSet(
+    "MHR-70",
+    _names(
+        "nose left_eye right_eye left_ear right_ear left_shoulder right_shoulder left_elbow right_elbow left_hip "
+        "right_hip left_knee right_knee left_ankle right_ankle"
+    )
+    + tuple({41: "right_wrist", 62: "left_wrist", 69: "neck"}.get(i, f"mhr_{i}") for i in range(15, 70)),
+)
+
+#: Joint sets of detectors, by which inputs are recognised and named.
 JOINT_SETS: dict[str, JointSet] = {
     joints.name: joints
     for joints in (

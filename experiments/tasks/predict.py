@@ -42,7 +42,6 @@ def predict(cfg: DictConfig) -> None:
     from data.keypoints import is_keypoints_input
     from inference.cameras.camera import CameraSettings
     from inference.pipeline import Pipeline
-    from inference.quality import scene_warnings
     from lightning_modules.checkpoint import load_lifter
     from pose.level import check_leveling
 
@@ -72,9 +71,19 @@ def predict(cfg: DictConfig) -> None:
     )
     with stage("predicting"):
         prediction = pipeline.run(given.input)
-        scene = dataclasses.replace(prediction.scene, level=given.level)
-        warnings = scene_warnings(scene)
-        scene = dataclasses.replace(scene, notes=[*warnings, *scene.notes])
+    leave(cfg, prediction, exporters, parts["refinement"].name, is_video)
+
+
+def leave(cfg: DictConfig, prediction: Any, exporters: dict[str, Any], refinement: str, is_video: bool = False) -> None:
+    """Leave all files of a prediction in the run's folder: the exporters', pictures and the summary."""
+    from inference.quality import CAMERA_NOTE, scene_warnings
+
+    given = cfg.predict
+    scene = dataclasses.replace(prediction.scene, level=given.level)
+    warnings = scene_warnings(scene)
+    if prediction.camera.how == "made up":  # nobody filmed with it
+        warnings = [warning for warning in warnings if warning != CAMERA_NOTE]
+    scene = dataclasses.replace(scene, notes=[*warnings, *scene.notes])
     folder, skipped, files = run_folder(), [], []
     with stage("writing files"):
         for exporter in exporters.values():
@@ -84,7 +93,7 @@ def predict(cfg: DictConfig) -> None:
             # Keypoints count the frames of their video, whatever its rate.
             seen, fps = (given.input, given.fps) if is_video else (given.video, scene.fps)
             files += _pictures(scene, seen, fps, folder, skipped)
-    summary = _summary(given.input, parts["refinement"].name, dataclasses.replace(prediction, scene=scene))
+    summary = _summary(given.input, refinement, dataclasses.replace(prediction, scene=scene))
     summary |= {"warnings": warnings, "notes": scene.notes + skipped, "files": [path.name for path in files]}
     write_json(folder / "summary.json", summary)
     write_text(folder / "summary.md", markdown_text(_table(summary)), show=True)
@@ -209,6 +218,10 @@ def _level_note(level: dict[str, Any]) -> str:
     )
 
 
+def _seconds(stages: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.1f}" for name, value in stages.items())
+
+
 def _table(summary: dict[str, Any]) -> Table:
     """The summary for people to read."""
     people, shown = summary["people"], summary["people"][:12]
@@ -220,7 +233,7 @@ def _table(summary: dict[str, Any]) -> Table:
         "out of the image, wholly or in part.",
         *summary["notes"],
         _level_note(summary["level"]),
-        f"Seconds: {', '.join(f'{name} {value:.1f}' for name, value in summary['stage_seconds'].items())}.",
+        *([f"Seconds: {_seconds(summary['stage_seconds'])}."] if summary["stage_seconds"] else []),
         f"Files: {', '.join(summary['files'])}.",
     ]
     return text_table(f"{Path(summary['input']).name}: {head}", shown, notes)

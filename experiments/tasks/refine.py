@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from pathlib import Path
 
 import torch
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from data.predictions import read_facts, read_predictions, write_predictions
 from experiments.progress import stage
@@ -32,13 +33,21 @@ MAX_FRAMES, MAX_FRAMES_TIMES = 100_000, 100
 
 
 def refine(cfg: DictConfig) -> None:
-    """Refine the tracks of `predictions=FILE.npz`; leave predictions.npz, metrics.json and table.md."""
+    """Refine the tracks of `predictions=FILE.npz`; leave predictions.npz, metrics.json and table.md.
+
+    Or those of another program's file, `input=FILE` (docs/refine_your_own.md); leave what `predict` leaves.
+    """
     if not isinstance(cfg.predictions, str | None):
         raise ConfigError(f"predictions={cfg.predictions}: give one file")
-    if cfg.predictions is None:
-        raise ConfigError("predictions=null: give the file to refine, predictions=FILE.npz (docs/formats.md)")
+    if (cfg.predictions is None) == (cfg.predict.input is None):
+        raise ConfigError(
+            f"predictions={cfg.predictions}, input={cfg.predict.input}: give one, predictions=FILE.npz (formats.md) "
+            "or input=FILE, another program's 3D poses (docs/refine_your_own.md)"
+        )
     if cfg.fps is not None:
         check_number("fps", cfg.fps, above=0, hint="frames per second")
+    if cfg.predict.input is not None:
+        return _refine_input(cfg)
     method = instantiate(cfg.refinement)
     given = read_predictions(cfg.predictions, cfg.coordinates, cfg.fps)
     settle(cfg)
@@ -56,6 +65,27 @@ def refined(people: list[PoseSequence], method: Refiner, source: str) -> tuple[l
     tracks = tracks_of(people, source)
     with stage(f"refining {len(tracks)} people, {sum(map(len, tracks))} frames, by {method.name}"):
         return tracks, method(tracks)
+
+
+def _refine_input(cfg: DictConfig) -> None:
+    from data.poses import read_poses
+    from data.poses.rows import Options
+    from experiments.tasks.predict import leave
+    from inference.cameras.camera import CameraSettings
+    from inference.imported import predict_from
+    from pose.level import check_leveling
+
+    given = cfg.predict
+    given.input, method = str(given.input), instantiate(cfg.refinement)
+    camera = CameraSettings(**OmegaConf.to_container(given.camera, resolve=True))  # type: ignore[arg-type]
+    check_leveling(given.level)
+    exporters = {name: instantiate(exporter) for name, exporter in (cfg.exporter or {}).items()}
+    tracker = instantiate(cfg.tracker)
+    settle(cfg)
+    rows = read_poses(given.input, Options(given.input_options.joint_set, camera.image_size))
+    with stage(f"refining {rows.program}'s poses by {method.name}"):
+        found = predict_from(rows, Path(given.input).name, camera, tracker, method, given.fps, given.people)
+    leave(cfg, found, exporters, method.name)
 
 
 def tracks_of(people: list[PoseSequence], source: str) -> list[PoseSequence]:

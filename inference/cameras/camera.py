@@ -19,7 +19,7 @@ from pose.errors import ConfigError, check_number
 from pose.joint_sets import MUPOTS_17
 from pose.sequence import PoseSequence
 
-How = Literal["given", "fov", "estimated", "guessed"]
+How = Literal["given", "fov", "estimated", "guessed", "file", "made up"]
 
 #: An estimate from the people is used if its standard deviation is at most this fraction of the focal length.
 USABLE_STD = 0.25

@@ -26,6 +26,8 @@ from data.keypoints.keypoints_json import read_keypoints_json
 from data.mocap.asf_amc import read_amc, read_asf
 from data.mocap.bvh import read_bvh
 from data.mocap.clips import read_clips
+from data.poses import read_poses
+from data.poses.rows import Options
 from data.predictions import read_predictions
 from data.prepare.sources import collect, contents
 from data.sets import writers
@@ -40,6 +42,7 @@ from lightning_modules.checkpoint import export_safetensors, load_lifter, save_l
 from pose.cameras import Camera
 from pose.errors import PoseError
 from pose.sequence import PoseSequence
+from tests.data.poses.writers import ALL, SIZE
 
 TESTS = Path(__file__).resolve().parents[1]
 GOLDEN = TESTS / "golden" / "checkpoint"
@@ -181,6 +184,12 @@ class Target(NamedTuple):
     read: Callable[[Path], Any]
 
 
+def from_program(name: str) -> Target:
+    """Another program's 3D poses."""
+    make, file, _ = ALL[name]
+    return Target(file, make, lambda path: read_poses(path, Options(image_size=SIZE)))
+
+
 KEYPOINTS = ("keypoints_json", "coco_annotations", "alphapose_open", "openpose", "mmpose_inferencer")
 
 
@@ -194,7 +203,7 @@ def make_inference_data(path: Path) -> None:
     scipy.io.savemat(path, {f"TS{number}": poses(3, 17, 1, 5) for number in (1, 2)})
 
 
-def read_poses(path: Path) -> list[PoseSequence]:
+def read_foreign(path: Path) -> list[PoseSequence]:
     return read_predictions(path, "normal", 25.0)
 
 
@@ -214,13 +223,14 @@ TARGETS = {
     },
     "json": Target("a.json", make_json, load_json),
     "yaml": Target("a.yaml", make_json, read_yaml),
-    "predictions npy": Target("TS1.npy", lambda path: np.save(path, poses(4, 2, 17, 3)), read_poses),
-    "predictions pkl": Target("1.pkl", lambda path: write_pickle(path, poses(4, 2, 3, 17)), read_poses),
-    "predictions mat": Target("preds_3d_kpt_mupots.mat", make_script_files, read_poses),
-    "inference_data.mat": Target("inference_data.mat", make_inference_data, read_poses),
+    "predictions npy": Target("TS1.npy", lambda path: np.save(path, poses(4, 2, 17, 3)), read_foreign),
+    "predictions pkl": Target("1.pkl", lambda path: write_pickle(path, poses(4, 2, 3, 17)), read_foreign),
+    "predictions mat": Target("preds_3d_kpt_mupots.mat", make_script_files, read_foreign),
+    "inference_data.mat": Target("inference_data.mat", make_inference_data, read_foreign),
     "keypoints.json": Target("k.json", from_formats("keypoints_json"), read_keypoints_json),
     **{name: Target("k.json", from_formats(name), read_detections) for name in KEYPOINTS},
     "keypoints npz": Target("k.npz", from_formats("npz_rows"), read_detections),
+    **{name: from_program(name) for name in ALL if name not in ("c3d", "freemocap")},
     "asf": Target("01.asf", make_asf, read_asf),
     "amc": Target("01.amc", make_amc, lambda path: read_amc(path, read_asf(path.with_suffix(".asf")))),
     "bvh": Target("walk.bvh", make_bvh, read_bvh),
