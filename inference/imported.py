@@ -59,7 +59,7 @@ def predict_from(
     bodies, made = to_mupots(rows.poses_3d, rows.joints)
     if made.any():
         names = ", ".join(name for name, is_made in zip(MUPOTS_17.names, made, strict=True) if is_made)
-        notes.append(f"Joints: {names} are not in the file and were put by proportions; they count as inferred.")
+        notes.append(f"Joints: put by proportions, since the file lacks them, and counted as inferred: {names}.")
     bodies, joints, estimate = _placed(rows, bodies, settings, notes)
     notes.append(estimate.note)
     rate = float(fps or rows.fps or DEFAULT_FPS)

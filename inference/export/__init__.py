@@ -5,6 +5,7 @@ npz         predictions.npz, which `evaluate` and `refine` read
 json_csv    predictions.json and predictions.csv
 trc         person_0.trc, ... (OpenSim)
 c3d         scene.c3d (Visual3D, Mokka); needs ezc3d
+glb         scene.glb (Blender, glTF viewers), on the skeleton of `bvh_pose`
 bvh         person_0.bvh, ... (Blender); `bvh_pose` finds its rotations
 
 To add a format: a class with the method of `base.Exporter` in a module of its own, `conf/exporter/NAME.yaml` with its

@@ -55,7 +55,7 @@ def test_places_are_those_of_the_camera(name: str, tmp_path: Path) -> None:
 
 def test_what_is_made_up_is_inferred_and_said(tmp_path: Path) -> None:
     scene = made("sam3d", tmp_path).scene
-    assert any(note.startswith("Joints: head_top, spine are not in the file") for note in scene.notes)
+    assert any(note.startswith("Joints: put by") and note.endswith(": head_top, spine.") for note in scene.notes)
     observed = scene.people[0].observed
     assert observed is not None and not observed[:, MUPOTS_17.index("head_top")].any()
     assert observed[:, MUPOTS_17.index("left_wrist")].all()

@@ -9,6 +9,7 @@ import pytest
 
 from inference.export.bvh import BvhExporter
 from inference.export.c3d import C3dExporter
+from inference.export.glb import GlbExporter
 from inference.export.json_csv import CsvExporter, JsonExporter
 from inference.export.npz import NpzExporter
 from inference.export.trc import TrcExporter
@@ -16,9 +17,9 @@ from inference.scene import Scene
 
 
 def test_exports(repo: Path, scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for library in ("ezc3d", "trc", "bvh"):
+    for library in ("ezc3d", "trc", "bvh", "trimesh"):
         pytest.importorskip(library)
-    for exporter in (NpzExporter, JsonExporter, CsvExporter, TrcExporter, C3dExporter, BvhExporter):
+    for exporter in (NpzExporter, JsonExporter, CsvExporter, TrcExporter, C3dExporter, BvhExporter, GlbExporter):
         exporter().write(scene, tmp_path)
     monkeypatch.chdir(tmp_path)
     failed, tried = doctest.testfile(

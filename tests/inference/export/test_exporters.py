@@ -21,6 +21,7 @@ FILES = {
     "trc": ["person_0.trc", "person_1.trc"],
     "c3d": ["scene.c3d"],
     "bvh": ["person_0.bvh", "person_1.bvh"],
+    "glb": ["scene.glb"],
 }
 
 
@@ -57,7 +58,7 @@ def test_scenes_that_are_refused(name: str, repo: Path, scene: Scene, tmp_path: 
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", ["npz", "bvh"])
+@pytest.mark.parametrize("name", ["npz", "bvh", "glb"])
 def test_formats_without_missing_values_refuse_nan(
     name: str, repo: Path, scene_with_nan: Scene, tmp_path: Path
 ) -> None:
