@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import itertools
 import logging
+import time
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -36,6 +39,7 @@ CONTAINERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,h264,hevc,av1,ivf,m4v,flv,live_flv,asf,ogg,gif,"
     "mxf,nut,dv,mjpeg,yuv4mpegpipe,rm,vob,wtv,apng,image2,obu"
 )
+AHEAD, TELL_S = 4, 5.0  # frames that wait for the encoder; seconds between two notes of how far it is
 MAX_MISSING = 2  # frames: streams cut out of longer ones begin or end with some that refer to what is not there
 DAMAGED = "the file is damaged or was cut short; convert or export it again"
 
@@ -52,9 +56,8 @@ class VideoFrame(NamedTuple):
 class VideoInfo:
     """What `read_video` will give: width, height after rotation, px; fps constant, None for a folder without one.
 
-    n_frames: frames that will come. rotation: degrees counterclockwise by
-    which frames are turned. variable_rate: the file's frames come at uneven times and are resampled to fps.
-    notes: what a user must know, one sentence each.
+    n_frames: frames that will come. rotation: degrees counterclockwise by which frames are turned. variable_rate: the
+    file's come at uneven times and are resampled to fps. notes: what a user must know, one sentence each.
     """
 
     source: str
@@ -96,17 +99,19 @@ class VideoWriter:
 
     Use as a context manager; the file appears under its name when the block ends without an error. The first frame
     sets the size; an odd side is made even by repeating its last row or column. quality: H.264's rate factor, smaller
-    is better and larger. Raises ConfigError for an fps that is not positive, MismatchError for frames of different
-    sizes and DataError where the file cannot be written or got no frame.
+    is better and larger. total: frames that will come, for the log to say how long it takes. Frames are encoded in a
+    thread of their own. Raises ConfigError for an fps that is not positive, MismatchError for frames of different sizes
+    and DataError where the file cannot be written or got no frame.
     """
 
-    def __init__(self, path: Path | str, fps: float, quality: int = 21):
+    def __init__(self, path: Path | str, fps: float, quality: int = 21, total: int | None = None):
         check_number("fps", fps, above=0, high=1e4, hint="frames per second")
         # MPEG-4 part 2 counts time in at most 65535 parts of a second; 1001 keeps 30000/1001 exact.
         self.rate = Fraction(fps).limit_denominator(max(1, min(1001, int(65535 // max(fps, 1)))))
-        self.path, self.quality = Path(path), quality
-        self.n_frames, self.size = 0, (0, 0)
-        self._stack, self._stream = ExitStack(), None
+        self.path, self.quality, self.n_frames, self.size = Path(path), quality, 0, (0, 0)
+        self._stack, self._total, self._waiting = ExitStack(), total, deque()
+        self._stream: Any = None
+        self._started = self._told = time.monotonic()
 
     def __enter__(self) -> VideoWriter:
         self._av = _import_av()
@@ -114,6 +119,7 @@ class VideoWriter:
             partial = stack.enter_context(atomic_path(self.path))
             options = {"movflags": "+faststart"}
             self._container = stack.enter_context(self._av.open(str(partial), "w", format="mp4", options=options))
+            self._encoder = stack.enter_context(ThreadPoolExecutor(1))
             self._stack = stack.pop_all()
         return self
 
@@ -121,24 +127,27 @@ class VideoWriter:
         """Append a frame (H, W, 3), uint8, RGB."""
         pixels = np.asarray(image)
         if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
-            raise MismatchError(
-                f"{self.path}: a frame (H, W, 3) of uint8 is expected, {pixels.dtype} {pixels.shape} given"
-            )
+            found = f"{pixels.dtype} {pixels.shape}"
+            raise MismatchError(f"{self.path}: a frame (H, W, 3) of uint8 is expected, {found} given")
         height, width = pixels.shape[:2]
         if self._stream is None:
             self.size = (width, height)
             self._stream = self._open_stream(width + width % 2, height + height % 2)
         if (width, height) != self.size:
-            given, first = f"{width}x{height}", "x".join(map(str, self.size))
-            raise MismatchError(
-                f"{self.path}: frame {self.n_frames} is {given}, the first is {first}; one size is needed"
-            )
+            sizes = f"{width}x{height}, the first is {'x'.join(map(str, self.size))}"
+            raise MismatchError(f"{self.path}: frame {self.n_frames} is {sizes}; one size is needed")
         if width % 2 or height % 2:
             pixels = np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-        frame = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+        frame = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")  # a copy
         frame.pts, frame.time_base = self.n_frames, 1 / self.rate
-        self._container.mux(self._stream.encode(frame))
+        self._waiting.append(self._encoder.submit(lambda: self._container.mux(self._stream.encode(frame))))
+        if len(self._waiting) > AHEAD:
+            self._waiting.popleft().result()
         self.n_frames += 1
+        now, left = time.monotonic(), (self._total or 0) - self.n_frames
+        if left > 0 and now - self._told >= TELL_S:
+            self._told, seconds = now, (now - self._started) * left / self.n_frames
+            logger.info("%s: %d of %d frames, %.0f s left", self.path.name, self.n_frames, self._total, seconds)
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         with self._stack:
@@ -147,6 +156,8 @@ class VideoWriter:
                 raise error.with_traceback(trace)
             if self._stream is None:
                 raise DataError(f"{self.path}: no frame to write; at least one is needed")
+            for encoded in self._waiting:
+                encoded.result()
             self._container.mux(self._stream.encode(None))
 
     def _open_stream(self, width: int, height: int) -> Any:

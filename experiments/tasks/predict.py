@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 
 #: By how much the proportions of `video=` may differ from those of the keypoints' image.
 PROPORTIONS = 0.02
+#: What `pictures=` may name, and the files.
+PICTURES = {"page": "page.html", "overlay": "overlay.mp4", "animation": "animation.mp4"}
 #: Wider videos are drawn this wide, px: a 4K overlay would take longer than everything else.
 OVERLAY_WIDTH = 960
 
@@ -54,6 +57,7 @@ def predict(cfg: DictConfig) -> None:
     camera, heights = CameraSettings(**settings), _heights(given.heights)
     _check_proportions(given.video, size, camera.image_size)
     check_leveling(given.level)
+    pictures_of(cfg)
     exporters = {name: instantiate(exporter) for name, exporter in (cfg.exporter or {}).items()}
     parts = {"refinement": instantiate(cfg.refinement), "tracker": instantiate(cfg.tracker)}
     settle(cfg)
@@ -88,15 +92,24 @@ def leave(cfg: DictConfig, prediction: Any, exporters: dict[str, Any], refinemen
     with stage("writing files"):
         for exporter in exporters.values():
             _unless_missing(lambda one=exporter: files.extend(one.write(scene, folder)), skipped)
-    if cfg.pictures:
-        with stage("drawing pictures"):
+    if wanted := pictures_of(cfg):
+        with stage(f"drawing {', '.join(wanted)}"):
             # Keypoints count the frames of their video, whatever its rate.
             seen, fps = (given.input, given.fps) if is_video else (given.video, scene.fps)
-            files += _pictures(scene, seen, fps, folder, skipped)
+            files += _pictures(wanted, scene, seen, fps, folder, skipped)
     summary = _summary(given.input, refinement, dataclasses.replace(prediction, scene=scene))
     summary |= {"warnings": warnings, "notes": scene.notes + skipped, "files": [path.name for path in files]}
     write_json(folder / "summary.json", summary)
     write_text(folder / "summary.md", markdown_text(_table(summary)), show=True)
+
+
+def pictures_of(cfg: DictConfig) -> list[str]:
+    """Which of `PICTURES` the configuration wants: `pictures=` true, false, or a list of them."""
+    given: Any = OmegaConf.to_container(OmegaConf.create({"pictures": cfg.pictures}))["pictures"]  # type: ignore[index]
+    wanted = given if isinstance(given, list) else {True: list(PICTURES), False: [], None: []}.get(given, [given])
+    if unknown := [name for name in wanted if name not in PICTURES]:
+        raise ConfigError(f"pictures={unknown[0]}: must be true, false or a list of {', '.join(PICTURES)}")
+    return [name for name in PICTURES if name in wanted]
 
 
 def _heights(heights: Any) -> dict[int, float]:
@@ -126,8 +139,10 @@ def _unless_missing(write: Callable[[], Any], skipped: list[str]) -> None:
         skipped.append(f"Left out: {error}")
 
 
-def _pictures(scene: Any, video: str | None, fps: float | None, folder: Path, skipped: list[str]) -> list[Path]:
-    """The overlay (over the frames of `video`), the animation and the page of a scene."""
+def _pictures(
+    wanted: list[str], scene: Any, video: str | None, fps: float | None, folder: Path, skipped: list[str]
+) -> list[Path]:
+    """Those of the overlay (over the frames of `video`), the animation and the page of a scene that are wanted."""
     from fileio.video import read_video
     from inference.render.animation import write_animation
     from inference.render.overlay import write_overlay
@@ -137,12 +152,17 @@ def _pictures(scene: Any, video: str | None, fps: float | None, folder: Path, sk
 
     def clips() -> None:
         frames = None if video is None else pictures.of(read_video(video, fps))
-        write_overlay(scene, frames, folder / "overlay.mp4", max_width=OVERLAY_WIDTH)
-        write_animation(scene, folder / "animation.mp4")
+        if "overlay" in wanted:
+            write_overlay(scene, frames, folder / "overlay.mp4", max_width=OVERLAY_WIDTH)
+        elif frames is not None and "page" in wanted:
+            deque(frames, maxlen=0)  # the page keeps some of them
+        if "animation" in wanted:
+            write_animation(scene, folder / "animation.mp4")
 
     _unless_missing(clips, skipped)
-    write_page(scene, folder / "page.html", pictures)
-    return [path for path in (folder / name for name in ("page.html", "overlay.mp4", "animation.mp4")) if path.exists()]
+    if "page" in wanted:
+        write_page(scene, folder / "page.html", pictures)
+    return [path for path in (folder / PICTURES[name] for name in wanted) if path.exists()]
 
 
 def _probed(video: str | None, is_video: bool, fps: float | None) -> Any:

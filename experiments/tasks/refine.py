@@ -70,7 +70,7 @@ def refined(people: list[PoseSequence], method: Refiner, source: str) -> tuple[l
 def _refine_input(cfg: DictConfig) -> None:
     from data.poses import read_poses
     from data.poses.rows import Options
-    from experiments.tasks.predict import leave
+    from experiments.tasks.predict import leave, pictures_of
     from inference.cameras.camera import CameraSettings
     from inference.imported import predict_from
     from pose.level import check_leveling
@@ -79,6 +79,7 @@ def _refine_input(cfg: DictConfig) -> None:
     given.input, method = str(given.input), instantiate(cfg.refinement)
     camera = CameraSettings(**OmegaConf.to_container(given.camera, resolve=True))  # type: ignore[arg-type]
     check_leveling(given.level)
+    pictures_of(cfg)
     exporters = {name: instantiate(exporter) for name, exporter in (cfg.exporter or {}).items()}
     tracker = instantiate(cfg.tracker)
     settle(cfg)

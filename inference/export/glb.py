@@ -1,8 +1,8 @@
 """GLB, the binary form of glTF 2.0: everybody in one file, with the camera and the floor, for Blender and any viewer.
 
 Each person is a skin on the skeleton of `bvh_pose`, whose bones are fixed and turn about their joints, y up, metres.
-One animation moves all, frame f at f / fps seconds as in the video; who is not there has no size. Source of the format: the
-Khronos specification, glTF 2.0.
+One animation moves all, frame f at f / fps seconds as in the video; who is not there has no size. Source of the
+format: the Khronos specification, glTF 2.0.
 """
 
 from __future__ import annotations

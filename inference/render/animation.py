@@ -31,7 +31,7 @@ def write_animation(scene: Scene, path: Path | str) -> None:
     Raises DataError where the file cannot be written or the scene has no frame.
     """
     animation = Animation(scene)
-    with VideoWriter(path, scene.fps) as writer:
+    with VideoWriter(path, scene.fps, total=scene.n_frames) as writer:
         for frame in range(scene.n_frames):
             writer.write(animation.frame(frame))
 

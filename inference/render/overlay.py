@@ -47,7 +47,7 @@ def write_overlay(
     """
     if max_width is not None:
         check_number("max_width", max_width, low=16, whole=True, hint="px, or leave it out for the video's own size")
-    with VideoWriter(path, scene.fps) as writer:
+    with VideoWriter(path, scene.fps, total=scene.n_frames) as writer:
         for number, picture in enumerate(_pictures(scene, frames, max_width)):
             draw_overlay(scene, number, picture)
             writer.write(picture)

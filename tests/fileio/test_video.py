@@ -295,3 +295,15 @@ def test_natural_order() -> None:
     names = ["img_10.jpg", "img_9.jpg", "IMG_1.jpg", "a2b10", "a2b9"]
     assert sorted(names, key=natural_order) == ["a2b9", "a2b10", "IMG_1.jpg", "img_9.jpg", "img_10.jpg"]
     assert sorted(["1²2", "1²1"], key=natural_order) == ["1²1", "1²2"]  # a digit, but no number
+
+
+def test_an_array_may_be_used_again_and_progress_is_told(tmp_path: Path, monkeypatch, caplog) -> None:
+    monkeypatch.setattr(video, "TELL_S", 0.0)
+    image = np.zeros((32, 32, 3), np.uint8)
+    with caplog.at_level("INFO"), VideoWriter(tmp_path / "grey.mp4", 25, total=12) as writer:
+        for number in range(12):
+            image[:] = 20 * number
+            writer.write(image)
+    found = [int(np.median(frame.image)) for frame in read_video(tmp_path / "grey.mp4")]
+    np.testing.assert_allclose(found, 20 * np.arange(12), atol=6)
+    assert "grey.mp4: 11 of 12 frames, 0 s left" in caplog.text

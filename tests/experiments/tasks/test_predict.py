@@ -67,6 +67,15 @@ def test_files_pictures_and_summary(run_here, words: list[str]) -> None:
     assert all(person.require("poses_3d").isfinite().all() for person in people)
 
 
+def test_pictures_that_are_wanted(run_here, words: list[str]) -> None:
+    done = run_here(*words, "fps=30", "exporter=csv", "refinement=none", "pictures=[page]")
+    assert done.returncode == 0, done.output
+    assert json.loads((done.folder / "summary.json").read_text())["files"] == ["predictions.csv", "page.html"]
+    assert not (done.folder / "animation.mp4").exists()
+    done = run_here(*words, "pictures=[page,film]", folder="refused")
+    assert "pictures=film: must be true, false or a list of page, overlay, animation" in the_error(done.output)
+
+
 @pytest.mark.parametrize(
     "name",
     ["my video (1).json", "a,b.json", "[x]=y.json", 'it\'s "3".json', "Übung 影片.json", "2024_01", "{a}$b#.json"],
