@@ -26,7 +26,7 @@ from inference.tracking.given import GivenTracker
 from pose.cameras import Camera
 from pose.joint_sets import MUPOTS_17
 from pose.sequence import PoseSequence
-from refinement import refine
+from refinement.gaps import filled, given_joints
 from refinement.refiner import Refiner
 
 #: A made-up camera: its image, px, its field of view across, and how far before everybody it stands, mm at least.
@@ -72,17 +72,37 @@ def predict_from(
     tracked = [
         _person(person, order[own], bodies, rows, estimate.camera) for person, own in zip(seen, numbers, strict=True)
     ]
-    inferred = torch.from_numpy(made)
+    if rows.space != "camera" and estimate.how == "made up" and hasattr(refinement, "ground"):
+        # Sizes along the rays of a camera that was not there mean nothing.
+        refinement = dataclasses.replace(refinement, ground="off")  # type: ignore[type-var]
+    given = [given_joints(person) for person in tracked]
+    result = refinement([filled(person, joints) for person, joints in zip(tracked, given, strict=True)])
+    notes += result.notes
     refined = [
         dataclasses.replace(
-            one, camera=estimate.camera, keypoints_2d=person.keypoints_2d, observed=one.require("observed") & ~inferred
+            one,
+            camera=estimate.camera,
+            keypoints_2d=person.keypoints_2d,
+            observed=one.require("observed") & joints & ~torch.from_numpy(made),
         )
-        for one, person in zip(refine(tracked, method=refinement), seen, strict=True)
+        for one, person, joints in zip(result.sequences, seen, given, strict=True)
     ]
+    ground = next((one for one in result.ground or () if one is not None), None)
     tilt, roll = settings.tilt_deg, settings.roll_deg
     if rows.space == "world":
         tilt, roll = 0.0 if tilt is None else tilt, 0.0 if roll is None else roll
-    scene = Scene(refined, rate, found.n_frames, estimate.camera, "normal", source, notes, tilt_deg=tilt, roll_deg=roll)
+    scene = Scene(
+        refined,
+        rate,
+        found.n_frames,
+        estimate.camera,
+        "normal",
+        source,
+        notes,
+        tilt_deg=tilt,
+        ground=ground,
+        roll_deg=roll,
+    )
     return Prediction(scene, estimate, {})
 
 

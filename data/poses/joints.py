@@ -1,15 +1,17 @@
-"""Any body's joints -> MuPoTS-17, in three dimensions; what a set lacks is made up from its neighbours, and says so."""
+"""Names of joints as programs write them, and their bodies as MuPoTS-17, the right way round."""
 
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 from data.keypoints.formats.points import joint_name
 from pose.errors import MismatchError
 from pose.joint_sets import HUMAN36M_17, MUPOTS_17, PANOPTIC_19, SMPL_24, JointSet
+from pose.to_mupots import to_mupots_17
 
-#: Places of joints that a set lacks, as fractions: of hip to neck, of neck to the head's top, of the trunk's length.
-SPINE, HEAD, HEAD_TOP = 0.48, 0.5, 0.45
+#: The head's top above the shoulders, in lengths of the trunk, where a set has neither it nor ears.
+HEAD_TOP = 0.55
 _LIMBS = [name for name in MUPOTS_17.names if name.startswith(("left_", "right_"))]
 
 #: What MeTRAbs and NLF call skeletons.
@@ -37,36 +39,26 @@ def named_joints(names: list[str], path: object, halpe: bool = True) -> JointSet
 
 
 def to_mupots(poses: np.ndarray, joints: JointSet) -> tuple[np.ndarray, np.ndarray]:
-    """(N, J, 3) -> MuPoTS-17 (N, 17, 3), and which of the 17 are made up (17,). MismatchError without all limbs.
+    """(N, J, 3) -> MuPoTS-17 (N, 17, 3), and which of the 17 are made up (17,): `to_mupots_17`, also without a head.
+
+    The middles of hips and shoulders are as good as they. Raises MismatchError without all limbs.
 
     >>> poses, made = to_mupots(np.zeros((1, 17, 3)), HUMAN36M_17)
     >>> [name for name, is_made in zip(MUPOTS_17.names, made) if is_made]
     ['head']
     """
-    if lacking := [name for name in _LIMBS if name not in joints.names]:
-        raise MismatchError(f"joint set {joints.name} has no {', '.join(lacking)}; it has {', '.join(joints.names)}")
-    found = {name: poses[:, place] for place, name in enumerate(joints.names) if name in MUPOTS_17.names}
-    given = set(found)
-
-    def middle(joint: str) -> np.ndarray:
-        return (poses[:, joints.index(f"left_{joint}")] + poses[:, joints.index(f"right_{joint}")]) / 2
-
-    for joint, sides in (("hip", "hip"), ("neck", "shoulder"), ("head", "ear")):  # middles are as good as given
-        if joint not in found and f"left_{sides}" in joints.names:
-            found[joint] = middle(sides)
-            given.add(joint)
-    found["neck"] = np.where(np.isfinite(found["neck"]), found["neck"], middle("shoulder"))
-    trunk = found["neck"] - found["hip"]
-    found.setdefault("spine", found["hip"] + SPINE * trunk)
-    top = found["neck"] + HEAD_TOP * trunk
-    if "head" in found:
-        toward = found["head"] - found["neck"]
-        along = toward / np.maximum(np.linalg.norm(toward, axis=-1, keepdims=True), 1e-9)
-        top = found["neck"] + HEAD_TOP * np.linalg.norm(trunk, axis=-1, keepdims=True) * along
-    found.setdefault("head_top", top)
-    found.setdefault("head", found["neck"] + HEAD * (found["head_top"] - found["neck"]))
-    stacked = np.stack([found[name] for name in MUPOTS_17.names], axis=1)
-    return stacked, np.array([name not in given for name in MUPOTS_17.names])
+    added = []
+    if not {"head_top", "left_ear"} & set(joints.names) and set(_LIMBS) <= set(joints.names):
+        added, at = ["head_top"], {name: poses[:, place] for place, name in enumerate(joints.names)}
+        neck, hip = ((at[f"left_{name}"] + at[f"right_{name}"]) / 2 for name in ("shoulder", "hip"))
+        toward = at["head"] - neck if "head" in at else neck - hip
+        toward = toward / np.maximum(np.linalg.norm(toward, axis=-1, keepdims=True), 1e-9)
+        top = neck + HEAD_TOP * np.linalg.norm(neck - hip, axis=-1, keepdims=True) * toward
+        poses = np.concatenate([poses, top[:, None]], axis=1)
+        joints = JointSet(joints.name, (*joints.names, "head_top"))
+    found, inferred = to_mupots_17(torch.from_numpy(np.ascontiguousarray(poses)), joints)
+    made = set(inferred + added) - {"hip", "neck"}
+    return found.numpy(), np.array([name in made for name in MUPOTS_17.names])
 
 
 def unmirrored(poses: np.ndarray, joints: JointSet) -> tuple[np.ndarray, bool]:

@@ -27,7 +27,7 @@ def is_sam3d(content: Any) -> bool:
 def read_sam3d(content: Any, path: Path, options: Options) -> PoseRows:
     """SAM 3D Body: MHR-70 in metres beside the camera's pred_cam_t, focal_length in px; people are in no order."""
     names = list(content) if isinstance(content, dict) else []
-    numbers = _from_zero(names, path)
+    numbers = _from_zero(names, path) if names else {}
     people = _people(content)
     keys = {"pred_keypoints_3d": (70, 3), "pred_cam_t": (3,), "focal_length": ()}
     got = {key: [_one(person, key, shape, path) for _, person in people] for key, shape in keys.items()}

@@ -23,7 +23,10 @@ _USED = {
     "pretrain": _TRAINS | _TESTS | {"pretrain", "prepare", "flip_average"},
     "evaluate_predictions": _TESTS | {"predictions", "coordinates", "fps", "input_options"},
     "compare": {"predictions", "coordinates", "fps", "input_options", "test", "protocol", "metrics", "seed"},
-    "refine": {"predictions", "coordinates", "fps", "refinement"},
+    "refine": {
+        "predictions", "coordinates", "fps", "refinement",
+        "predict", "input", "people", "camera", "input_options", "level", "video", "tracker", "exporter", "pictures",
+    },
     "predict": {
         "predict", "input", "people", "heights", "scores", "camera", "input_options", "level", "video", "fps", "seed",
         "checkpoint", "coordinates", "refinement", "tracker", "exporter", "detector", "pictures",

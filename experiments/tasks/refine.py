@@ -39,7 +39,7 @@ def refine(cfg: DictConfig) -> None:
     """
     if not isinstance(cfg.predictions, str | None):
         raise ConfigError(f"predictions={cfg.predictions}: give one file")
-    if (cfg.predictions is None) == (cfg.predict.input is None):
+    if (cfg.predictions is None) == (cfg.predict.input is None):  # none or both
         raise ConfigError(
             f"predictions={cfg.predictions}, input={cfg.predict.input}: give one, predictions=FILE.npz (formats.md) "
             "or input=FILE, another program's 3D poses (docs/refine_your_own.md)"
@@ -49,10 +49,11 @@ def refine(cfg: DictConfig) -> None:
     if cfg.predict.input is not None:
         return _refine_input(cfg)
     method = instantiate(cfg.refinement)
-    given = read_predictions(cfg.predictions, cfg.coordinates, cfg.fps)
+    predictions = str(cfg.predictions)
+    given = read_predictions(predictions, cfg.coordinates, cfg.fps)
     settle(cfg)
-    tracks, result = refined(given, method, cfg.predictions)
-    write_predictions(run_folder() / "predictions.npz", result.sequences, **read_facts(cfg.predictions))
+    tracks, result = refined(given, method, predictions)
+    write_predictions(run_folder() / "predictions.npz", result.sequences, **read_facts(predictions))
     _report(cfg, method.name, given, tracks, result)
 
 

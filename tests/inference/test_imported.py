@@ -55,7 +55,7 @@ def test_places_are_those_of_the_camera(name: str, tmp_path: Path) -> None:
 
 def test_what_is_made_up_is_inferred_and_said(tmp_path: Path) -> None:
     scene = made("sam3d", tmp_path).scene
-    assert any(note.startswith("Joints: put by") and note.endswith(": head_top, spine.") for note in scene.notes)
+    assert any(note.startswith("Joints: put by") and note.endswith(": head_top, spine, head.") for note in scene.notes)
     observed = scene.people[0].observed
     assert observed is not None and not observed[:, MUPOTS_17.index("head_top")].any()
     assert observed[:, MUPOTS_17.index("left_wrist")].all()
@@ -81,3 +81,13 @@ def test_missing_frames_are_refined_as_gaps(tmp_path: Path) -> None:
     assert surer.people[0].std_mm.mean() < person.std_mm.mean()
     truth = min(walks(), key=lambda walk: float(np.abs(walk[:, HIP] - person.root.numpy()).max()))
     assert float((person.root[5] - torch.from_numpy(truth[5, HIP])).norm()) < 100
+
+
+def test_sizes_of_a_room_stay(tmp_path: Path) -> None:
+    """There was no camera along whose rays people could grow until they stand on one floor."""
+    scene = made("freemocap", tmp_path, OcclusionRefinement()).scene
+    assert scene.ground is None
+    hip, knee = MUPOTS_17.index("left_hip"), MUPOTS_17.index("left_knee")
+    thigh = scene.people[0].require("poses_3d")[:, hip] - scene.people[0].require("poses_3d")[:, knee]
+    true = np.linalg.norm(walks()[0][:, hip] - walks()[0][:, knee], axis=-1).mean()
+    assert float(thigh.norm(dim=-1).mean()) == pytest.approx(true, rel=0.04)
