@@ -20,7 +20,7 @@ from data.foreign_predictions import is_foreign, read_foreign, sequences_of
 from fileio.arrays import read_npz, require, require_mask, write_npz
 from pose.cameras import Camera
 from pose.coordinates import COORDINATES, Coordinates
-from pose.errors import DataError, MismatchError
+from pose.errors import RATES, DataError, MismatchError
 from pose.joint_sets import COCO_19, JOINT_SETS, MUPOTS_17, POSE_SETS, JointSet, remap_index_or_last
 from pose.sequence import PoseSequence
 
@@ -43,6 +43,7 @@ _OLD_NAMES = {  # version 1 -> 2; observed (N,) became detected
 }
 _WHOLE = ("frame", "person", "n_frames", "image_size")
 _USUAL = {len(joints): joints.name for joints in (MUPOTS_17, COCO_19)}  # without joints_2d
+_LARGEST = 1e12  # mm or px
 _LONGEST = 256  # bytes of a number or a name
 _NO_CAMERA = np.full((3, 3), np.nan)
 _REMEDY = "see docs/formats.md"
@@ -250,23 +251,30 @@ class _Rows:
         self._numbers("person", ("N",), _whole(0), "whole numbers from 0 are")
         self._text("notes")
         self._numbers("n_frames", (), _whole(1), "a positive whole number is")
-        self._numbers("fps", ("N",), lambda fps: (fps > 0) & (fps < np.inf), "a positive number is")
+        self._numbers(
+            "fps",
+            ("N",),
+            lambda fps: (fps >= RATES[0]) & (fps <= RATES[1]),
+            f"a number from {RATES[0]:g} to {RATES[1]:g} is",
+        )
         self._numbers("K", ("N", 3, 3), _is_camera, "[[fx, 0, cx], [0, fy, cy], [0, 0, 1]] in pixels is")
         self._numbers("image_size", ("N", 2), _whole(1), "positive whole numbers are")
         for key, allowed in {"coordinates": COORDINATES, "joints_2d": POSE_SETS, "joints_3d": POSE_SETS}.items():
             self._text(key, tuple(allowed))
         self.sizes.update(("K", len(POSE_SETS[name])) for name in self.values.get("joints_2d", []))
         self.sizes.update(("J", len(POSE_SETS[name])) for name in self.values.get("joints_3d", [MUPOTS_17.name]))
-        finite = "numbers without NaN or infinity (leave out a row where nothing was predicted) are"
+        finite = (
+            f"numbers without NaN or infinity, below {_LARGEST:g} (leave out a row where nothing was predicted) are"
+        )
         for key, shape in {
             "poses_3d": ("J", 3),
             "lifted_3d": ("J", 3),
             "std_mm": ("J",),
             "keypoints_2d": ("K", 2),
         }.items():
-            self._numbers(key, ("N", *shape), np.isfinite, finite)
+            self._numbers(key, ("N", *shape), _is_usable, finite)
         flat = self.given.get("confidence", np.zeros((0, 0))).ndim != 2
-        self._numbers("confidence", ("N",) if flat else ("N", "K"), np.isfinite, finite)
+        self._numbers("confidence", ("N",) if flat else ("N", "K"), _is_usable, finite)
         for key, pattern in {"detected": ("N",), "observed": ("N", "J")}.items():
             if key in self.given:
                 self.values[key] = require_mask(self.given[key], path, key, pattern, self.sizes, _REMEDY)
@@ -347,7 +355,11 @@ def _whole(low: int) -> Callable[[np.ndarray], np.ndarray]:
     return lambda values: (values >= low) & (values < 2**53) & (values == np.floor(values))
 
 
+def _is_usable(values: np.ndarray) -> np.ndarray:
+    return np.abs(values) < _LARGEST  # squares of larger ones overflow
+
+
 def _is_camera(K: np.ndarray) -> np.ndarray:
     """(N,): intrinsics, or all NaN where they are not known."""
-    known = np.isfinite(K).all((1, 2)) & (K[:, 0, 0] > 0) & (K[:, 1, 1] > 0) & (K[:, 2] == (0, 0, 1)).all(1)
+    known = _is_usable(K).all((1, 2)) & (K[:, 0, 0] > 0) & (K[:, 1, 1] > 0) & (K[:, 2] == (0, 0, 1)).all(1)
     return known | np.isnan(K).all((1, 2))

@@ -26,7 +26,7 @@ from PIL import Image, ImageOps
 from fileio.atomic import atomic_path
 from fileio.limits import reading
 from fileio.text_lines import natural_order
-from pose.errors import ConfigError, DataError, MismatchError, check_number
+from pose.errors import ConfigError, DataError, MismatchError, check_number, check_rate
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ def probe(path: Path | str, fps: float | None = None) -> VideoInfo:
     that is not positive and DataError, naming the file, for what cannot be read, has no frames or no frame rate.
     """
     if fps is not None:
-        check_number("fps", fps, above=0, high=1e4, hint="frames per second")
+        check_rate(fps)
     path = Path(path)
     return _probe_folder(path, fps) if path.is_dir() else _probe_file(path, fps)
 

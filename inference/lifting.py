@@ -10,9 +10,10 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from inference.missing_joints import with_all_joints
-from inference.resampling import at_rate, poses_back, same_rate
+from inference.resampling import TIME_LAPSE_FPS, at_rate, poses_back, same_rate
 from lightning_modules.prediction import lift
 from pose.errors import MismatchError
 from pose.level import World, up_of
@@ -50,13 +51,23 @@ def _with_up(sequence: PoseSequence, up: np.ndarray) -> PoseSequence:
 
 
 def lift_tracks(lifter: Lifter, sequences: list[PoseSequence]) -> list[PoseSequence]:
-    """The same sequences, of one frame rate, with `poses_3d` for every frame, resampled if need be."""
+    """The same sequences, of one frame rate, with `poses_3d` for every frame, resampled if need be;
+    below TIME_LAPSE_FPS each frame by itself."""
     if not sequences:
         return []
     fps = sequences[0].fps
     if any(sequence.fps != fps for sequence in sequences):
         raise MismatchError(f"fps: sequences of one video are expected, rates {sorted({s.fps for s in sequences})}")
     filled = [with_all_joints(sequence) for sequence in sequences]
+    if lifter.fps is not None and fps < TIME_LAPSE_FPS:
+        single = [
+            dataclasses.replace(one.selected(slice(t, t + 1)), fps=lifter.fps)
+            for one in filled
+            for t in range(len(one))
+        ]
+        alone = torch.cat([one.require("poses_3d") for one in lift(lifter, single)])
+        split = alone.split([len(own) for own in sequences])
+        return [own.with_poses(pose, lifter.coordinates) for own, pose in zip(sequences, split, strict=True)]
     if lifter.fps is None or same_rate(fps, lifter.fps):
         poses = [one.require("poses_3d") for one in lift(lifter, filled)]
     else:

@@ -23,13 +23,13 @@ from data.keypoints.detector import Detector, detect_video
 from inference.cameras.camera import CameraEstimate, CameraSettings, KnownHeights
 from inference.detectors import load_detector
 from inference.lifting import lift_upright
-from inference.resampling import check_rate, same_rate
+from inference.resampling import TIME_LAPSE_FPS, same_rate
 from inference.scene import Scene
 from inference.score_calibration import fit_scores
 from inference.tracking import GivenTracker, OfflineTracker, Tracker, sequences
 from inference.tracking.side_swaps import without_side_swaps
 from lightning_modules.checkpoint import load_lifter
-from pose.errors import ConfigError, DataError, MismatchError, check_number
+from pose.errors import ConfigError, DataError, MismatchError, check_number, check_rate
 from pose.level import World
 from pose.sequence import PoseSequence
 from refinement import OcclusionRefinement
@@ -120,6 +120,12 @@ class Pipeline:
         seen = [dataclasses.replace(person, camera=camera.camera) for person in seen]
         if lifter.fps is None:
             notes.append("Rate: the lifter does not tell which rate it was trained at, so nothing was resampled.")
+        elif fps < TIME_LAPSE_FPS:
+            notes.append(
+                f"Rate: {fps:g} frames per second are a time lapse, which does not show how people move between two "
+                f"frames: each is lifted by itself, sides and scores are as detected; frames of {TIME_LAPSE_FPS:g} per "
+                "second and more are lifted together."
+            )
         elif not same_rate(fps, lifter.fps):
             notes.append(
                 f"Rate: resampled from {fps:g} to {lifter.fps:g} frames per second for the lifter, which was trained "
@@ -144,6 +150,8 @@ class Pipeline:
 
     def _repaired(self, seen: list[PoseSequence], notes: list[str]) -> list[PoseSequence]:
         """The tracks with left and right as they are and scores that mean what lifter and refinement take them for."""
+        if seen and seen[0].fps < TIME_LAPSE_FPS:
+            return seen
         repaired = []
         for person in seen:
             found, swaps = without_side_swaps(person)

@@ -14,9 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pose.errors import MismatchError, check_number
+from pose.errors import MismatchError, check_rate
 from pose.sequence import PoseSequence
 
+#: Below this rate the frames of a video are pictures of their own: what lies between them nobody saw.
+TIME_LAPSE_FPS = 5.0
 #: Rates that differ by less than this fraction count as the same.
 SAME_RATE = 0.04
 
@@ -88,11 +90,6 @@ def poses_back(poses_3d: Tensor, from_fps: float, to_fps: float, to_frames: int)
     before = torch.from_numpy(np.minimum(at.astype(int), len(times) - 2))
     part = (torch.from_numpy(at) - before).to(poses_3d)[:, None, None]
     return poses_3d[before] * (1 - part) + poses_3d[before + 1] * part
-
-
-def check_rate(fps: float) -> None:
-    """Raise ConfigError unless `fps` is a frame rate."""
-    check_number("fps", fps, above=0, high=10_000, hint="frames per second")
 
 
 def _times(length: int, fps: float, new_fps: float) -> np.ndarray:

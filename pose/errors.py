@@ -13,6 +13,8 @@ from typing import Any
 
 from torch import Tensor
 
+#: Frame rates that are one: a picture a day is 1.2e-5.
+RATES = (1e-5, 1e4)
 #: Messages quote what files hold; longer ones, and longer words in them, lose their middle.
 _MAX_LENGTH, _WORD = 8000, re.compile(r"\S{500,}")
 
@@ -134,6 +136,17 @@ def check_number(
     wanted = " and ".join(f"{sign} {limit:g}" for sign, limit in limits.items() if limit is not None)
     what = "a whole number" if whole else "a number"
     raise ConfigError(f"{key}={value}: must be {what} {wanted}".rstrip() + (f"; {hint}" if hint else ""))
+
+
+def check_rate(fps: Any) -> None:
+    """Raise ConfigError unless `fps` is a frame rate: from less than a picture a day to 10,000 a second.
+
+    >>> check_rate(1e-9)
+    Traceback (most recent call last):
+    ...
+    pose.errors.ConfigError: fps=1e-09: must be a number >= 1e-05 and <= 10000; frames per second
+    """
+    check_number("fps", fps, *RATES, hint="frames per second")
 
 
 def check_finite(name: str, array: Tensor, hint: str = "") -> None:

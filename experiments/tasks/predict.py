@@ -58,7 +58,9 @@ def predict(cfg: DictConfig) -> None:
     _check_proportions(given.video, size, camera.image_size)
     check_leveling(given.level)
     pictures_of(cfg)
-    exporters = {name: instantiate(exporter) for name, exporter in (cfg.exporter or {}).items()}
+    if not cfg.get("exporter"):
+        raise ConfigError("exporter=[]: give at least one of npz, json, csv, trc, c3d, bvh, such as exporter=[npz]")
+    exporters = {name: instantiate(exporter) for name, exporter in cfg.exporter.items()}
     parts = {"refinement": instantiate(cfg.refinement), "tracker": instantiate(cfg.tracker)}
     settle(cfg)
     pipeline = Pipeline(

@@ -21,7 +21,7 @@ from experiments.results.writers import markdown_text
 from experiments.runs.run_dir import run_folder
 from experiments.runs.runner import settle
 from fileio.json_yaml import write_json, write_text
-from pose.errors import ConfigError, DataError, check_number
+from pose.errors import ConfigError, DataError, check_rate
 from pose.sequence import PoseSequence
 from refinement.gaps import filled, given_joints
 from refinement.refiner import RefinementResult, Refiner
@@ -45,7 +45,7 @@ def refine(cfg: DictConfig) -> None:
             "or input=FILE, another program's 3D poses (docs/refine_your_own.md)"
         )
     if cfg.fps is not None:
-        check_number("fps", cfg.fps, above=0, hint="frames per second")
+        check_rate(cfg.fps)
     if cfg.predict.input is not None:
         return _refine_input(cfg)
     method = instantiate(cfg.refinement)

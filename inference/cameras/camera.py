@@ -28,6 +28,10 @@ ANKLE_FRACTION = 0.045
 #: An image's size is wrong if more than this fraction of joints with at least this score lies outside, by more than
 #: this fraction of the size.
 OUTSIDE_FRACTION, SEEN_SCORE, OUTSIDE_MARGIN = 0.2, 0.3, 0.1
+#: No lens of a pinhole camera is shorter than this fraction of the image's width: it would see 136 degrees.
+SHORTEST_FOCAL = 0.2
+#: No camera's centre, focal length or image's side is as long, px.
+FARTHEST_PX = 1e6
 #: Statures that a person can have, mm.
 SHORTEST_MM, TALLEST_MM = 400.0, 2600.0
 
@@ -65,8 +69,9 @@ class CameraSettings:
 
     def __post_init__(self) -> None:
         for key, above in {"fx": 0, "fy": 0, "cx": None, "cy": None}.items():
-            if getattr(self, key) is not None:
-                check_number(f"camera.{key}", getattr(self, key), above=above, hint="pixels")
+            if (value := getattr(self, key)) is not None:
+                low = None if above is not None else -FARTHEST_PX
+                check_number(f"camera.{key}", value, low, FARTHEST_PX, above=above, hint="pixels")
         if self.fov_deg is not None:
             check_number("camera.fov_deg", self.fov_deg, 1, 170, hint="degrees")
         if self.tilt_deg is not None:
@@ -80,7 +85,9 @@ class CameraSettings:
         size = self.image_size
         if size is not None:
             if not _is_size(size):
-                raise ConfigError(f"camera.image_size={size}: must be [width, height] in whole pixels above 0")
+                raise ConfigError(
+                    f"camera.image_size={size}: must be [width, height] in whole pixels, at most {FARTHEST_PX:g}"
+                )
             object.__setattr__(self, "image_size", (int(size[0]), int(size[1])))
 
     def size(self, found: tuple[int, int] | None, source: str) -> tuple[int, int]:
@@ -99,12 +106,24 @@ class CameraSettings:
         Raises ConfigError for a size that they don't fit.
         """
         check_image_size(image_size, sequences)
+        self._check_focal(image_size[0])
         width, height = image_size
         how, focal, note = self._focal(image_size, sequences)
         fy = focal if self.fy is None else self.fy
         cx = width / 2 if self.cx is None else self.cx
         cy = height / 2 if self.cy is None else self.cy
         return CameraEstimate(Camera(float(focal), float(fy), float(cx), float(cy), width, height), how, note)
+
+    def _check_focal(self, width: int) -> None:
+        """ConfigError for a focal length that no lens has: one in mm puts people behind the camera."""
+        for key in ("fx", "fy"):
+            value = getattr(self, key)
+            if value is not None and value < SHORTEST_FOCAL * width:
+                raise ConfigError(
+                    f"camera.{key}={value:g}: is no focal length in pixels of an image {width} px wide; of a lens in "
+                    f"mm it is fx_px = f_mm * width_px / sensor_width_mm, with a sensor of 36 mm {value:g} mm are "
+                    f"{value * width / 36:.0f} px; or give camera.fov_deg"
+                )
 
     def _focal(self, image_size: tuple[int, int], sequences: list[PoseSequence]) -> tuple[How, float, str]:
         """Where the focal length is from, px, and that in a sentence."""
@@ -206,5 +225,5 @@ def _is_size(size: Any) -> bool:
     return (
         isinstance(size, list | tuple)
         and len(size) == 2
-        and all(isinstance(side, int | float) and side > 0 and side == side // 1 for side in size)
+        and all(isinstance(side, int | float) and 0 < side <= FARTHEST_PX and side == side // 1 for side in size)
     )

@@ -114,7 +114,7 @@ def test_frames_without_a_pose_are_left_out(tmp_path: Path) -> None:
     write_predictions(tmp_path / "a.npz", [dataclasses.replace(person, poses_3d=poses_3d)])
     assert_same_people(read_predictions(tmp_path / "a.npz"), [person.selected(torch.tensor([0, 1, 3, 4]))])
     poses_3d[3, 4, 0] = torch.inf
-    with pytest.raises(DataError, match=r"NaN or infinity .* in row 2 \(sequence TS1, frame 3, person 0\)"):
+    with pytest.raises(DataError, match=r"NaN or infinity, .* in row 2 \(sequence TS1, frame 3, person 0\)"):
         write_predictions(tmp_path / "b.npz", [dataclasses.replace(person, poses_3d=poses_3d)])
     assert os.listdir(tmp_path) == ["a.npz"]
 
@@ -327,7 +327,7 @@ BAD = [
     (row_set("poses_3d", 3, np.nan), r"poses_3d: .* found nan in row 3 \(sequence TS1, frame 1, person 1\)"),
     (row_set("poses_3d", 0, np.inf), r"poses_3d: .* found inf in row 0 \(sequence TS1, frame 0, person 0\)"),
     (row_set("lifted_3d", 5, np.nan), "lifted_3d: .* row 5"),
-    (row_set("keypoints_2d", 5, np.nan), "keypoints_2d: numbers without NaN or infinity .* row 5"),
+    (row_set("keypoints_2d", 5, np.nan), "keypoints_2d: numbers without NaN or infinity, .* row 5"),
     (row_set("confidence", 2, np.nan), "confidence: .* row 2"),
     (row_set("std_mm", 2, np.nan), "std_mm: .* row 2"),
     (row_set("frame", 2, -1), "frame: whole numbers from 0 are expected, found -1.0 in row 2"),
@@ -343,8 +343,12 @@ BAD = [
     ({"keypoints_2d": np.ones((N, 17, 3))}, r"keypoints_2d: expected shape \(N=6, K, 2\), found \(6, 17, 3\)"),
     ({"detected": np.full(N, 2)}, r"detected: 0 or 1 is expected, found 2 at index \(0,\)"),
     ({"observed": np.ones((N, 16))}, r"observed: expected shape \(N=6, J=17\)"),
-    ({"fps": 0.0}, "fps: a positive number is expected, found 0.0"),
-    ({"fps": np.nan}, "fps: a positive number is expected, found nan"),
+    ({"fps": 0.0}, "fps: a number from 1e-05 to 10000 is expected, found 0.0"),
+    ({"fps": np.nan}, "fps: a number from 1e-05 to 10000 is expected, found nan"),
+    ({"fps": 1e-9}, "fps: a number from 1e-05 to 10000 is expected, found 1e-09"),
+    (row_set("poses_3d", 1, 1e30), r"poses_3d: numbers without NaN or infinity, below 1e\+12 .* found 1e\+30 in row 1"),
+    (row_set("keypoints_2d", 1, -1e30), r"keypoints_2d: .* found -1e\+30 in row 1"),
+    ({"K": np.array([[1e300, 0, 500], [0, 1e300, 500], [0, 0, 1]])}, r"K: \[\[fx, 0, cx\].* is expected, found"),
     ({"fps": np.ones(2)}, r"fps: expected shape \(N=6\), found \(2,\)"),
     ({"K": np.ones((4, 4))}, r"K: expected shape \(N=6, 3, 3\), found \(6, 4, 4\)"),
     ({"K": np.eye(3).T[::-1]}, r"K: \[\[fx, 0, cx\].* is expected, found"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import re
@@ -20,6 +21,7 @@ from inference.cameras.camera import CameraSettings
 from inference.lifting import lift_tracks
 from inference.pipeline import DEFAULT_LIFTER, Pipeline, predict
 from inference.scene import array_of, hip_offset_px
+from inference.tracking import OfflineTracker
 from lightning_modules.checkpoint import load_lifter
 from lightning_modules.lifter import Lifter
 from pose.cameras import Camera
@@ -104,6 +106,17 @@ def test_everybody_in_one_space(scene_file: Path, lifter: Lifter, caplog) -> Non
     assert "lifting" in caplog.text
 
 
+def test_a_time_lapse_is_lifted_frame_by_frame_with_a_note(scene_file: Path, lifter: Lifter) -> None:
+    """A picture a minute: resampled to 25 a second these are 90,000 frames for each person."""
+    scene = predict(scene_file, lifter=lifter, camera=CAMERA, fps=1 / 60, tracker=OfflineTracker(max_gap_s=300.0))
+    (note,) = [note for note in scene.notes if note.startswith("Rate:")]
+    assert "0.0166667 frames per second are a time lapse" in note
+    person = next(person for person in scene.people if person.detected.all())
+    (alone,) = lift_tracks(lifter, [dataclasses.replace(person.selected(slice(7, 8)), fps=25.0)])
+    torch.testing.assert_close(person.lifted_3d[7:8], alone.require("poses_3d"), atol=1e-2, rtol=1e-5)
+    assert all(person.poses_3d.isfinite().all() for person in scene.people)
+
+
 def test_people_keeps_those_seen_longest(scene_file: Path, lifter: Lifter) -> None:
     everybody = predict(scene_file, lifter=lifter, camera=CAMERA, fps=30)
     two = predict(scene_file, lifter=lifter, camera=CAMERA, fps=30, people=2)
@@ -186,7 +199,7 @@ def test_nobody_is_one_clear_line(lifter: Lifter) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"fps": 0}, "fps=0: must be a number <= 10000 and > 0"),
+        ({"fps": 0}, "fps=0: must be a number >= 1e-05 and <= 10000"),
         ({"fps": float("nan")}, "fps=nan"),
         ({"people": 0}, "people=0: must be a whole number >= 1"),
         ({"heights": {0: 17.0}}, r"heights\[0\]=17.0: must be a number >= 400"),

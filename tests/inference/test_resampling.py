@@ -110,7 +110,7 @@ def test_an_empty_person() -> None:
 
 def test_arguments_that_cannot_be_used() -> None:
     for fps in (0.0, -1.0, float("nan"), float("inf")):
-        with pytest.raises(ConfigError, match="must be a number <= 10000 and > 0"):
+        with pytest.raises(ConfigError, match="must be a number >= 1e-05 and <= 10000"):
             at_rate(moving(5, 30.0), fps)
     with pytest.raises(MismatchError, match="4 frames at 25 fps, 5 are expected for 5 frames at 30 fps"):
         poses_back(torch.zeros(4, 17, 3), 25.0, 30.0, 5)

@@ -202,6 +202,16 @@ def test_pictures_are_left_out_where_av_is_missing(run_here, words: list[str], m
         (["camera.image_size=[120,90]"], "camera.image_size=[120, 90]: the keypoints don't fit it"),
         (["camera.image_size=null"], "give camera.image_size=[WIDTH,HEIGHT]"),
         (["coordinates=universal"], "universal"),
+        (
+            ["camera.fx=35"],
+            "camera.fx=35: is no focal length in pixels of an image 640 px wide; of a lens in mm it is fx_px",
+        ),
+        (["camera.fx=[1500]"], "camera.fx=[1500]: must be a number <= 1e+06 and > 0"),
+        (["camera.cx=1e12"], "camera.cx=1000000000000.0: must be a number >= -1e+06 and <= 1e+06; pixels"),
+        (["camera.image_size=[1e9,480]"], "at most 1e+06"),
+        (["fps=1e-9"], "fps=1e-09: must be a number >= 1e-05 and <= 10000; frames per second"),
+        (["fps=1e300"], "fps=1e+300: must be a number >= 1e-05 and <= 10000"),
+        (["exporter=[]"], "exporter=[]: give at least one of"),
     ],
 )
 def test_mistakes_are_one_line(run_here, words: list[str], changed: list[str], said: str) -> None:
