@@ -33,7 +33,7 @@ def atomic_path(path: Path | str, sync: bool = True) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(path)
-        partial.touch()
+        partial.touch(exist_ok=False)
         yield partial
         if sync:
             with open(partial, "rb+") as file:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 from filelock import FileLock
 from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from experiments.runs.signals import end_on_sigterm
 from experiments.runs.sweep_words import note_command, place_sweep
@@ -39,6 +40,11 @@ _RESULTS = (
     "person_*.*", "summary.*", "page.html", "overlay.mp4", "animation.mp4", "trajectory.png", "scene.gif", "best.yaml",
     "lifter.onnx", "lifter.safetensors",
 )  # fmt: skip
+
+#: What they write or remove of whatever name.
+_WRITTEN = (CONFIG_FILE, *_RESULTS)
+#: Settings that name what is read.
+_READ = ("predictions", "predict.input", "predict.video", "checkpoint")
 
 _held: dict[Path, FileLock] = {}
 
@@ -82,6 +88,8 @@ class FolderCallback(Callback):
         end_on_sigterm()
         folder = Path(os.path.abspath(config.hydra.run.dir))
         with _one_line():
+            check_apart(config, folder)
+            _check_own(folder, config.hydra.job.name)
             _check_room(folder)
             _take(folder)
 
@@ -105,6 +113,34 @@ def owned(folder: Path, waits: bool) -> Iterator[None]:
         yield
 
 
+def check_apart(config: DictConfig, folder: Path) -> None:
+    """ConfigError where the run in `folder` would write over, or remove, what it reads."""
+    for key in _READ:
+        value: Any = OmegaConf.select(config, key)
+        for name in value if isinstance(value, ListConfig) else [value]:
+            path = Path(str(name)).absolute()
+            inside = path.parent.resolve() == folder.resolve() and any(path.match(one) for one in _WRITTEN)
+            if name is not None and path.exists() and (inside or path.resolve() == folder.resolve()):
+                raise ConfigError(
+                    f"hydra.run.dir={folder}: this run reads {key.rpartition('.')[2]}={name}, which it would write "
+                    "over; give another folder"
+                )
+
+
+def _check_own(folder: Path, log_name: str) -> None:
+    """ConfigError for files that no run of this program left but this one would write, and for links in their place."""
+    written = (*_WRITTEN, f"{log_name}.log", ".hydra")
+    places = [folder / LOCK, folder / f"{log_name}.log", folder / ".hydra", *folder.glob(".hydra/*")]
+    if links := [path.name for path in places if path.is_symlink()]:
+        raise ConfigError(f"hydra.run.dir={folder}: {links[0]} is a symbolic link; remove it or give another folder")
+    found = [] if (folder / ".hydra").is_dir() else sorted(path for one in written for path in folder.glob(one))
+    if found or ((folder / LOCK).exists() and (folder / LOCK).stat().st_size):
+        raise ConfigError(
+            f"hydra.run.dir={folder}: {found[0].name if found else LOCK} is not of a run of this program, which would "
+            "write over it; give another folder"
+        )
+
+
 def _take(folder: Path) -> None:
     try:
         lock = try_lock(folder / LOCK)
@@ -120,15 +156,12 @@ def _take(folder: Path) -> None:
 
 def _check_room(folder: Path) -> None:
     """DataError unless `folder` can be made and holds a small file."""
-    probe = folder / ".probe"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(bytes(_ROOM_BYTES))
+        with tempfile.TemporaryFile(dir=folder) as probe:  # of no name that could be somebody's
+            probe.write(bytes(_ROOM_BYTES))
     except OSError as error:
         raise cannot_write(folder, error) from error
-    finally:
-        with suppress(OSError):
-            probe.unlink()
 
 
 @contextmanager

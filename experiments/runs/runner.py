@@ -36,7 +36,7 @@ from experiments.datasets import data_files
 from experiments.results.objective import check_objective, objective_of
 from experiments.results.table import add_column, check_table
 from experiments.runs.inputs import commit
-from experiments.runs.run_dir import CONFIG_FILE, owned, remove_older_results, run_folder, write_config
+from experiments.runs.run_dir import CONFIG_FILE, check_apart, owned, remove_older_results, run_folder, write_config
 from experiments.runs.sweep import Finished, in_sweep, note_failure, skip_if_finished
 from experiments.runs.used_keys import check_used
 from fileio.json_yaml import write_json
@@ -126,6 +126,7 @@ def settle(cfg: DictConfig, trains: bool = False, tests: bool = False) -> None:
     by Finished if this is a job of a sweep that was finished before.
     """
     _use_plugins(cfg)
+    check_apart(cfg, run_folder())
     skip_if_finished(cfg, lambda: data_files(cfg, trains, tests))
     write_config(run_folder(), OmegaConf.to_yaml(cfg, resolve=True))
     _seed(cfg.seed)

@@ -11,10 +11,11 @@ import getpass
 import logging
 import os
 import random
+import stat
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,8 +114,18 @@ def taken(plan: Plan, folder: Path | None = None, poll_s: float = 1.0) -> Iterat
 
 
 def lock_folder() -> Path:
-    """Local to the machine, since device 0 of another machine is another device."""
-    return Path(tempfile.gettempdir(), f"lifter-devices-{getpass.getuser()}", os.environ.get("SLURM_JOB_ID", "local"))
+    """Local to the machine, since device 0 of another machine is another device; nobody else writes there.
+
+    ConfigError where somebody else has made it, or a link in its place.
+    """
+    folder = Path(tempfile.gettempdir(), f"lifter-devices-{getpass.getuser()}")
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or (hasattr(os, "getuid") and found.st_uid != os.getuid()):
+        raise ConfigError(f"{folder}: is no folder of yours; remove it, or set TMPDIR to a folder of your own")
+    folder.chmod(0o700)
+    return folder / os.environ.get("SLURM_JOB_ID", "local")
 
 
 def _take(names: Sequence[str], count: int, folder: Path) -> dict[str, FileLock]:

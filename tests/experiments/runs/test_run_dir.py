@@ -25,10 +25,10 @@ from data.synthetic.generate import ensure_synthetic
 from data.synthetic.motions import procedural_motion
 from data.synthetic.settings import SyntheticSettings
 from experiments.runs import runner, sweep
-from experiments.runs.run_dir import owned
+from experiments.runs.run_dir import check_apart, owned
 from fileio.locks import try_lock
 from fileio.torch_reader import write_tensors
-from pose.errors import DataError
+from pose.errors import ConfigError, DataError
 from tests.soak.files import check_whole, final_files, results
 
 TINY = SyntheticSettings(seed=5, mpi_frames=24, muco_frames=24, test_frames=24, mupots_frames=24, muco_videos=1)
@@ -239,6 +239,51 @@ def test_a_run_leaves_no_results_of_an_older_one(run_here, predict: list[str], t
     os.utime(first.folder / "person_7.trc", (0, 0))
     assert run_here(*predict[:-1], "exporter=[csv]").returncode == 0
     assert not (first.folder / "person_7.trc").exists()
+
+
+def test_a_run_does_not_write_over_what_it_reads(run_here, predict: list[str]) -> None:
+    first = run_here(*predict)
+    assert first.returncode == 0, first.output
+    before = {path: path.read_bytes() for path in first.folder.rglob("*") if path.is_file()}
+    predictions, points = first.folder / "predictions.npz", first.folder / "predictions.json"
+    for words, key in (
+        (["experiment=refine", f"predictions={predictions}"], f"predictions={predictions}"),
+        ([word if "input=" not in word else f"input={points}" for word in predict], f"input={points}"),
+        ([word if "input=" not in word else f"input={first.folder}" for word in predict], f"input={first.folder}"),
+    ):
+        done = run_here(*words)
+        assert done.returncode == 2, done.output
+        said(done.output, f"this run reads {key}, which it would write over; give another folder")
+        assert {path: path.read_bytes() for path in first.folder.rglob("*") if path.is_file()} == before
+
+
+def test_a_row_of_a_sweep_does_not_write_over_what_it_reads(tmp_path: Path) -> None:
+    (tmp_path / "predictions.npz").touch()
+    cfg = OmegaConf.create({"predictions": ["absent.npz", str(tmp_path / "predictions.npz")]})
+    with pytest.raises(ConfigError, match="which it would write over"):
+        check_apart(cfg, tmp_path)
+    check_apart(cfg, tmp_path / "row")
+
+
+@pytest.mark.parametrize(
+    "name", [".probe", ".lock", "run.log", ".hydra", "config.yaml", "table.csv", "predictions.json"]
+)
+@pytest.mark.parametrize("link", [True, False])
+def test_files_of_the_user_stay(run_here, predict: list[str], tmp_path: Path, name: str, link: bool) -> None:
+    """Refused or written beside: what somebody has put there, or a link from there to his own, is as it was."""
+    (tmp_path / "run").mkdir()
+    mine = tmp_path / "mine" if link else tmp_path / "run" / name
+    mine.write_text("mine")
+    if link:
+        (tmp_path / "run" / name).symlink_to(mine)
+    done = run_here(*predict[:-1], "exporter=[csv]")
+    assert mine.read_text() == "mine"
+    assert (tmp_path / "run" / name).is_symlink() == link
+    if name == ".probe":
+        assert done.returncode == 0, done.output
+    else:
+        said(done.output, f"{name} is", "give another folder")
+        assert done.returncode == 2
 
 
 def test_jobs_of_two_sweeps_wait_for_each_other(tmp_path: Path, caplog) -> None:

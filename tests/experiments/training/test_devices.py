@@ -100,6 +100,17 @@ def test_a_batch_systems_job_has_locks_of_its_own(monkeypatch: pytest.MonkeyPatc
     assert devices.lock_folder() != alone
 
 
+def test_locks_of_devices_lie_in_a_private_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
+    folder = devices.lock_folder().parent
+    assert folder.stat().st_mode & 0o077 == 0, "nobody else can put a link there"
+    folder.rmdir()
+    (tmp_path / "mine").mkdir()
+    folder.symlink_to(tmp_path / "mine")
+    with pytest.raises(ConfigError, match="is no folder of yours; remove it, or set TMPDIR"):
+        devices.lock_folder()
+
+
 def test_a_free_device_is_taken_and_given_back(gpus, tmp_path: Path) -> None:
     gpus("GPU-a", "GPU-b", "GPU-c")
     one, two = Plan("cuda", 1, 8), Plan("cuda", 2, 8)
