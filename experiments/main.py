@@ -12,6 +12,7 @@ import hydra
 from omegaconf import DictConfig
 
 from experiments.command_line import hydra_words
+from fileio.terminal import end_output, lenient_output
 
 _HERE = Path(__file__).resolve().parent
 CONF = _HERE / "conf" if (_HERE / "conf").is_dir() else _HERE.parent / "conf"
@@ -26,5 +27,9 @@ def _composed(cfg: DictConfig) -> Any:
 
 def main() -> None:
     """Run what the command line says."""
+    lenient_output()
     sys.argv = [sys.argv[0], *hydra_words(sys.argv[1:])]
-    _composed()
+    try:
+        _composed()
+    finally:
+        end_output()

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from fileio import terminal
 from fileio.atomic import atomic_path
 from fileio.limits import reading
 from pose.errors import DataError
@@ -52,4 +53,4 @@ def write_text(path: str | Path, text: str, show: bool = False) -> None:
     with atomic_path(path) as part:
         part.write_text(text, encoding="utf-8")
     if show:
-        print(text)
+        terminal.show(text)

@@ -38,7 +38,11 @@ def printable(text: str) -> str:
     """
     if len(text) > _MAX_LENGTH:
         text = f"{text[: _MAX_LENGTH - 600]} ... {text[-500:]}"
-    text = _WORD.sub(lambda word: f"{word[0][:300]}...{word[0][-100:]}", text)
+    return escaped(_WORD.sub(lambda word: f"{word[0][:300]}...{word[0][-100:]}", text))
+
+
+def escaped(text: str) -> str:
+    """`text` with everything that is not printable, line breaks too, as escapes."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

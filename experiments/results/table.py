@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pose.errors import ConfigError
+from pose.errors import ConfigError, escaped
 from pose.metrics.joint_groups import GROUP_NAMES, GROUPED
 from pose.metrics.mpi_inf_3dhp import OFFICIAL, OFFICIAL_PARTS
 from pose.metrics.occlusion import PART_NAMES
@@ -203,8 +203,8 @@ def text_table(title: str, rows: Sequence[Mapping[str, Any]], notes: Sequence[st
     def text(value: Any) -> str:
         return f"{value:.4g}" if isinstance(value, float) else str(value)
 
-    shown = [Row(list(map(text, row.values()))) for row in rows]
-    return Table(title, list(rows[0]) if rows else [], {}, shown, list(notes))
+    shown = [Row([escaped(text(value)) for value in row.values()]) for row in rows]
+    return Table(escaped(title), list(rows[0]) if rows else [], {}, shown, list(map(escaped, notes)))
 
 
 def coverage_text(metrics: Mapping[str, Any], kind: str, pairing: str = "") -> str:

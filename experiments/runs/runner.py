@@ -70,7 +70,7 @@ def run(cfg: DictConfig) -> float | None:
             cause = _user_error(error, cfg)
             if in_sweep():
                 message = str(cause) if cause is not None else f"{type(error).__name__}: {error}"
-                log.error("%s", message, exc_info=cause is None or cfg.debug)
+                log.error("%s", cause or message, exc_info=cause is None or cfg.debug)
                 with suppress(PoseError):  # of a full disk the sweep's own note will tell
                     note_failure(message)
                 return math.nan

@@ -28,6 +28,7 @@ from experiments.results.writers import markdown_text
 from experiments.runs.run_dir import run_folder
 from experiments.runs.runner import settle
 from fileio.json_yaml import write_json, write_text
+from fileio.terminal import show
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ def prepare(cfg: DictConfig) -> None:
     with _shown(name) as progress:
         report = run_steps(root, steps, jobs=jobs, progress=progress, verify=verify)
     write_json(run_folder() / "report.json", {"prepare": name, "root": str(root), **vars(report)})
-    print(
+    show(
         f"{name}: {report.done} steps done, {report.skipped} found done and verified, in {report.seconds:.0f} s; "
         f"record: {root / 'manifest.json'}"
     )
