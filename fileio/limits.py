@@ -21,6 +21,7 @@ UNPACKED_BYTES, UNPACKED_TIMES = 2**26, 100
 @contextmanager
 def reading(path: Path | str, kind: str, remedy: str = FETCH) -> Iterator[None]:
     """Turn whatever goes wrong while `path` is read as a `kind` ("a MATLAB file") into a DataError naming it."""
+    check_stored(path)
     try:
         with open(path, "rb"):
             pass
@@ -33,6 +34,13 @@ def reading(path: Path | str, kind: str, remedy: str = FETCH) -> Iterator[None]:
     except Exception as error:  # parsers of binary formats raise nearly every type on damaged input
         detail = " ".join(str(error).split())[:150]
         raise DataError(f"{path}: not {kind} or damaged ({type(error).__name__}: {detail}); {remedy}") from error
+
+
+def check_stored(path: Path | str) -> None:
+    """DataError for what is neither a file nor a folder: a pipe or a device may never end, and cannot be read twice."""
+    path = Path(path)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise DataError(f"{path}: is a pipe or a device, a file is expected; write its content to a file and give that")
 
 
 def unpacked_bound(path: Path | str) -> int:

@@ -12,6 +12,7 @@ from data.keypoints.coco19 import RawDetections, to_detections
 from data.keypoints.detections import VideoDetections
 from data.keypoints.formats import arrays, coco, loose_json, openpose, tables, yolo
 from data.keypoints.parsing import Hints, check_size, described, read_json
+from fileio.limits import check_stored
 from fileio.text_lines import natural_order
 from pose.errors import ConfigError, DataError, check_number
 
@@ -154,6 +155,7 @@ def _read(path: Path, hints: Hints, max_bytes: int) -> RawDetections:
 
 
 def _first_bytes(path: Path) -> bytes:
+    check_stored(path)
     try:
         with open(path, "rb") as file:
             return file.read(64)

@@ -21,7 +21,7 @@ import pytest
 import scipy.io
 import torch
 
-from data.keypoints import read_detections
+from data.keypoints import is_keypoints_input, read_detections
 from data.keypoints.keypoints_json import read_keypoints_json
 from data.predictions import read_predictions
 from fileio.arrays import read_hdf5, read_npz, require
@@ -29,7 +29,7 @@ from fileio.json_yaml import load_json, read_yaml, write_text
 from fileio.mat_reader import read_mat
 from fileio.pickle_reader import read_pickle
 from fileio.torch_reader import load_tensors
-from fileio.video import probe
+from fileio.video import probe, read_video
 from lightning_modules.checkpoint import load_lifter, save_lifter
 from pose.errors import PoseError
 
@@ -239,6 +239,15 @@ def test_play_lists_are_no_videos(text: str, tmp_path: Path) -> None:
     path = tmp_path / ("list.m3u8" if "EXT" in text else "list.ffconcat")
     path.write_text(text + ("file clip.mp4\n" if "ff" in text else "#EXT-X-ENDLIST\n"))
     refused(lambda: probe(path), path.name)
+
+
+def test_pipes_and_devices_are_no_input(tmp_path: Path) -> None:
+    """They would be waited for without end."""
+    os.mkfifo(tmp_path / "pipe.json")
+    for path in (tmp_path / "pipe.json", Path("/dev/zero")):
+        for read in (load_json, read_detections, is_keypoints_input, read_predictions, read_video):
+            said = refused(lambda read=read, path=path: read(path), path.name)
+            assert "is a pipe or a device, a file is expected" in said, read
 
 
 def test_names_that_break_lines_and_steer_terminals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
