@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Seconds of the past that a window holds.
 HISTORY_S = 2.0
+#: And of the past in which a foot must have come to rest to be held.
+REST_HISTORY_S = 0.5
 #: Rounds of each window; docs/refinement.md tells what they cost and lose.
 ROUNDS = 4
 #: Few frames say less about the lengths of the bones, and so about the depth that keypoints and bones give together:
@@ -48,8 +50,9 @@ def frame_of_stream(
     own = slice(frame - first, frame - first + 1)
     poses = found.poses[own]
     if foothold is not None:
-        rests = resting(found.poses, found.observed, CAMERA_UP, person.fps)[frame - first]
-        poses = foothold(poses[0], rests)[None]
+        recent = slice(max(0, frame - first - round(REST_HISTORY_S * person.fps)), None)
+        rests = resting(found.poses[recent], found.observed[recent], CAMERA_UP, person.fps)
+        poses = foothold(poses[0], rests[frame - first - recent.start])[None]
     return Solution(poses, found.observed[own], found.std[own], found.scale_std)
 
 

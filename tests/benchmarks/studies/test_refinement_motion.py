@@ -58,3 +58,32 @@ def test_stretches_and_contact() -> None:
     touch = study.contact(points, points[..., 1])
     assert touch[:, 1].all()
     assert touch[:18, 0].all() and not touch[22:, 0].any()
+
+
+def test_scores_alone_are_refined_better_than_by_the_published_energies() -> None:
+    """One of the sets; the study has 20. No camera, no keypoints, noise of another seed than the reference's."""
+    (pairs,) = study.noisy_sets(1)
+    assert all(noisy.camera is None for _, noisy in pairs)
+    own, plain = study.set_errors(pairs, option("occlusion")), study.set_errors(pairs, option("none"))
+    published = [study.set_errors(pairs, option("energy_fast", **keys)) for keys in study.PUBLISHED[:3]]
+    assert (own < np.min(published, axis=0)).all()
+    assert (own < plain).all()
+
+
+def test_other_bodies_keep_their_stature_and_their_angles(standing: np.ndarray) -> None:
+    other = study._stretched(standing, np.random.default_rng(0))
+    parents = list(study.MUPOTS_17.parents)
+    before, after = standing - standing[:, parents], other - other[:, parents]
+    lengths = np.linalg.norm(after, axis=-1) / np.maximum(np.linalg.norm(before, axis=-1), 1e-9)
+    np.testing.assert_allclose(after, before * lengths[..., None], atol=1e-6)
+    factor = dict(zip(study.MUPOTS_17.names, lengths[0], strict=True))
+    stature = 0.51 * factor["left_knee"] + 0.32 * factor["neck"] + 0.17 * factor["head_top"]
+    assert stature == pytest.approx(1)
+    assert lengths[0].std() > 0.02
+    np.testing.assert_allclose(other[:, study.ANKLES], standing[:, study.ANKLES] * factor["left_knee"], atol=1e-6)
+
+
+def test_spans_on_somebody_else_are_counted() -> None:
+    truth = sources.make_scenes(sources.procedural_motions, 3, 5, 240)
+    plain = study.wrong_mm(truth, option("none"), 1, 10)
+    assert study.wrong_mm(truth, option("occlusion"), 1, 10) < 0.6 * plain
