@@ -65,7 +65,10 @@ def refined(people: list[PoseSequence], method: Refiner, source: str) -> tuple[l
         )
     tracks = tracks_of(people, source)
     with stage(f"refining {len(tracks)} people, {sum(map(len, tracks))} frames, by {method.name}"):
-        return tracks, method(tracks)
+        result = method(tracks)
+    for note in result.notes:
+        log.info(note)
+    return tracks, result
 
 
 def _refine_input(cfg: DictConfig) -> None:

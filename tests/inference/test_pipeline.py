@@ -27,8 +27,9 @@ from lightning_modules.lifter import Lifter
 from pose.cameras import Camera
 from pose.errors import ConfigError, DataError, MismatchError
 from pose.joint_sets import COCO_19, MUPOTS_17
+from pose.level import World
 from pose.sequence import PoseSequence
-from refinement import NoRefinement
+from refinement import NoRefinement, RefinementResult
 
 CAMERA = CameraSettings(fx=1500.0, image_size=(1920, 1080))
 
@@ -139,6 +140,25 @@ def test_known_heights_move_people_along_the_line_of_sight(scene_file: Path, lif
         np.testing.assert_allclose(after.lifted_3d, before.lifted_3d * factor, rtol=1e-5)
         np.testing.assert_allclose(after.std_mm, before.std_mm * factor, rtol=1e-5)
     assert "Scale: fixed by the given stature, 1700 mm for person 1" in fixed.notes[-1]
+
+
+class Grounded(NoRefinement):
+    """People as they are, said to stand on a floor 1.3 m below a level camera."""
+
+    def __call__(self, sequences: list[PoseSequence]) -> RefinementResult:
+        floor = World.of(np.array([0.0, -1.0, 0.0]), -1300.0, "people")
+        result = super().__call__(sequences)
+        return dataclasses.replace(result, ground=(None, floor, floor)[: len(sequences)], notes=["Ground: 0 flies."])
+
+
+def test_the_floor_and_the_notes_of_the_refinement_are_the_scenes(scene_file: Path, lifter: Lifter) -> None:
+    scene = predict(scene_file, lifter=lifter, camera=CAMERA, fps=30, refinement=Grounded())
+    assert scene.world.floor_mm == -1300 and "Ground: 0 flies." in scene.notes
+    one = predict(scene_file, lifter=lifter, camera=CAMERA, fps=30, refinement=Grounded(), heights={1: 1700.0})
+    factor = float(one.people[0].poses_3d[0, 0, 2] / scene.people[0].poses_3d[0, 0, 2])
+    assert one.world.floor_mm == pytest.approx(-1300 * factor, rel=1e-4)
+    two = {0: 1600.0, 1: 1800.0}  # two scales leave no common floor
+    assert predict(scene_file, lifter=lifter, camera=CAMERA, fps=30, refinement=Grounded(), heights=two).ground is None
 
 
 def test_no_refinement_leaves_the_plain_poses(scene_file: Path, lifter: Lifter) -> None:

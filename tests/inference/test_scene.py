@@ -9,6 +9,7 @@ from inference.scene import Scene, hip_offset_px
 from pose.cameras import Camera
 from pose.errors import MismatchError
 from pose.joint_sets import COCO_19, MUPOTS_17
+from pose.level import World, up_of
 from pose.sequence import PoseSequence
 
 CAMERA = Camera(1000.0, 1000.0, 500.0, 500.0, 1000, 1000)
@@ -39,3 +40,11 @@ def test_offset_of_the_middle_of_the_hips_by_hand() -> None:
 def test_people_have_all_that_exporters_need(key: str) -> None:
     with pytest.raises(MismatchError, match=rf"clip\.mp4/0: has no {key}"):
         Scene([dataclasses.replace(make_person(), **{key: None})], 30.0, 3, CAMERA, "normal", "clip.mp4")
+
+
+def test_the_floor_of_the_refinement_is_the_scenes_but_for_a_camera_left_as_it_was_held() -> None:
+    floor = World.of(up_of(10.0, 0.0), -1300.0, "people")
+    scene = Scene([make_person()], 30.0, 3, CAMERA, "normal", "clip.mp4", ground=floor)
+    assert scene.world is floor
+    assert dataclasses.replace(scene, level="camera").world.angles_deg == (0, 0)
+    assert dataclasses.replace(scene, ground=None).world.how == "camera"
