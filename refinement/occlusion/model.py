@@ -106,13 +106,13 @@ class OcclusionRefinement:
     root_speed_std_mm_s: float = 780.0
     root_time_constant_s: float = 1.7
     root_motion_tail: float = 0.1
-    joint_std_mm: float = 25.0
+    joint_std_mm: float = 16.0
     joint_score_exponent: float = 2.1
     joint_frame_score_exponent: float = 1.85
     joint_window_score_exponent: float = 1.93
     joint_speed_std_mm_s: float = 500.0
     joint_time_constant_s: float = 0.15
-    joint_motion_tail: float = 0.1
+    joint_motion_tail: float = 0.05
     joint_outlier_scale: float = 0.42
     keypoint_root_std_mm: float = 65.0
     keypoint_root_score_exponent: float = 2.35
