@@ -104,13 +104,20 @@ def test_lengths_that_do_not_change_are_believed() -> None:
     assert own / want == pytest.approx(1, abs=0.04)
 
 
-@pytest.mark.parametrize("change", ["universal", "no camera", "no human"])
+@pytest.mark.parametrize("change", ["universal", "no camera", "no human", "other joints"])
 def test_the_prior_is_only_for_metric_people_before_a_camera(change: str) -> None:
     given = shortened(walker())
     if change == "universal":
         given = dataclasses.replace(given, coordinates="universal")
     elif change == "no camera":
         given = dataclasses.replace(given, camera=None)
+    elif change == "other joints":  # as CMU's: the root above the hips, the neck and the wrists nearer
+        poses = given.require("poses_3d").clone()
+        for name, part in (("neck", 0.5), ("left_wrist", 0.7), ("right_wrist", 0.7), ("head", 2.0)):
+            joint = MUPOTS_17.index(name)
+            poses[:, joint] = poses[:, PARENTS[joint]] + part * (poses[:, joint] - poses[:, PARENTS[joint]])
+        poses[:, 14, 1] -= 90
+        given = dataclasses.replace(given, poses_3d=poses)
     else:
         poses = given.require("poses_3d").clone()
         for arm in ("left_elbow", "right_elbow", "left_wrist", "right_wrist"):
