@@ -9,6 +9,7 @@ stream and wherever the frame is in it.
 from __future__ import annotations
 
 import dataclasses
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,12 +42,7 @@ def frame_of_stream(
     foothold: of a stream whose frames are asked for in order, so that feet keep their place.
     """
     first = max(0, frame - round(HISTORY_S * person.fps))
-    method = dataclasses.replace(
-        method,
-        keypoint_root_std_mm=KEYPOINT_ROOT_FACTOR * method.keypoint_root_std_mm,
-        bone_std_mm=BONE_FACTOR * method.bone_std_mm,
-    )
-    found = method.solve(person[first : frame + lag + 1], min(ROUNDS, method.rounds))
+    found = _for_windows(method).solve(person[first : frame + lag + 1], min(ROUNDS, method.rounds))
     own = slice(frame - first, frame - first + 1)
     poses = found.poses[own]
     if foothold is not None:
@@ -54,6 +50,15 @@ def frame_of_stream(
         rests = resting(found.poses[recent], found.observed[recent], CAMERA_UP, person.fps)
         poses = foothold(poses[0], rests[frame - first - recent.start])[None]
     return Solution(poses, found.observed[own], found.std[own], found.scale_std)
+
+
+@lru_cache(maxsize=8)
+def _for_windows(method: OcclusionRefinement) -> OcclusionRefinement:
+    return dataclasses.replace(
+        method,
+        keypoint_root_std_mm=KEYPOINT_ROOT_FACTOR * method.keypoint_root_std_mm,
+        bone_std_mm=BONE_FACTOR * method.bone_std_mm,
+    )
 
 
 def solve_fixed_lag(method: OcclusionRefinement, person: Person, lag: int) -> Solution:
