@@ -46,7 +46,7 @@ _BY_COUNT: dict[int, JointSet] = {
 
 
 def read_json(path: Path, max_bytes: int) -> Any:
-    """The content of a JSON file, of one with a value in each line (OpenPifPaf's videos) a list of them.
+    """The content of a JSON file; of one with several values, such as OpenPifPaf's lines, a list of them.
 
     DataError if it is no JSON, nested too deeply or larger than `max_bytes`.
     """
@@ -54,20 +54,24 @@ def read_json(path: Path, max_bytes: int) -> Any:
     try:
         content = load_json(path, REMEDY)
     except DataError:
-        content = _values(path.read_text("utf-8-sig", "replace").splitlines()) if path.is_file() else []
+        content = _values(path.read_text("utf-8-sig", "replace")) if path.is_file() else []
         if len(content) < 2:
             raise
     if isinstance(content, list) and content and all(isinstance(one, str) for one in content):
-        return _values(content) or content  # Ultralytics' `to_json` of each frame is text, which many store as such
+        return _values("\n".join(content)) or content  # Ultralytics' `to_json` is text, which many store as such
     return content
 
 
-def _values(texts: Sequence[str]) -> list[Any]:
-    """The JSON value of each text that is not empty; [] where one is none."""
+def _values(text: str) -> list[Any]:
+    """JSON values one after the other, in lines or not; [] where something is none."""
+    values, place, decoder = [], 0, json.JSONDecoder()
     try:
-        return [json.loads(text) for text in texts if text.strip()]
+        while (start := re.compile(r"\s*").match(text, place)) and start.end() < len(text):
+            value, place = decoder.raw_decode(text, start.end())
+            values.append(value)
     except (ValueError, RecursionError):
         return []
+    return values
 
 
 def check_size(path: Path, size: int, max_bytes: int) -> None:
@@ -243,6 +247,18 @@ def frame_numbers(names: Sequence[str], path: Path | str, from_zero: bool = Fals
             return dict(zip(names, numbers, strict=True))
     log.warning("%s: the images' names hold no frame numbers; they count in the order of their names", path)
     return {name: place for place, name in enumerate(names)}
+
+
+def check_one_video(names: Sequence[str], path: Path) -> None:
+    """Raise DataError for a folder's names that are those of several videos, whose frames have the same numbers."""
+    numbered = [match for match in (re.fullmatch(r"(.*?)(\d+)(\D*)", name) for name in names) if match]
+    videos = {match[1]: 0 for match in numbered}
+    several = 1 < len(videos) <= len(names) / 3 and len(numbered) == len(names)
+    if several and len({match[2] for match in numbered}) <= len(names) / 2:
+        raise DataError(
+            f"{path}: files of {len(videos)} videos, {', '.join(sorted(videos)[:4])}; put those of one into a folder "
+            "of their own"
+        )
 
 
 def is_numbering(numbers: Sequence[int], from_zero: bool = False) -> bool:

@@ -7,11 +7,12 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from data.keypoints.coco19 import RawDetections, to_detections
 from data.keypoints.detections import VideoDetections
 from data.keypoints.formats import arrays, coco, loose_json, openpose, tables, yolo
-from data.keypoints.parsing import Hints, check_size, described, read_json
+from data.keypoints.parsing import Hints, check_one_video, check_size, described, read_json
 from fileio.limits import check_stored
 from fileio.text_lines import natural_order
 from pose.errors import ConfigError, DataError, check_number
@@ -154,6 +155,11 @@ def _read(path: Path, hints: Hints, max_bytes: int) -> RawDetections:
     raise DataError(f"{path}: the format is not known, {described(content)} was found; known: {KNOWN}")
 
 
+def _frame(content: Any) -> Any:
+    """A file's only frame, which ComfyUI puts into a list."""
+    return content[0] if isinstance(content, list) and len(content) == 1 and openpose.is_frame(content[0]) else content
+
+
 def _first_bytes(path: Path) -> bytes:
     check_stored(path)
     try:
@@ -176,7 +182,8 @@ def _is_json(path: Path, start: bytes) -> bool:
 
 def _read_folder(path: Path, hints: Hints, max_bytes: int) -> RawDetections:
     """A folder with one JSON file for each frame, with YOLO's labels (or a folder of them), or Ultralytics' CSV."""
-    files = sorted((file for file in path.glob("*.json") if file.is_file()), key=lambda file: natural_order(file.name))
+    files = [file for file in path.glob("*.json") if file.is_file() and not file.name.startswith(".")]
+    files = sorted(files, key=lambda file: natural_order(file.name))
     if not files and any(path.glob("*.csv")):
         return tables.read_csv_folder(path, hints)
     if not files and (any(path.glob("*.txt")) or (path / "labels").is_dir()):
@@ -184,8 +191,9 @@ def _read_folder(path: Path, hints: Hints, max_bytes: int) -> RawDetections:
     if not files:
         found = ", ".join(sorted(file.name for file in path.iterdir())[:6]) or "nothing"
         raise DataError(f"{path}: no .json files in this folder, found {found}; known: {KNOWN}")
+    check_one_video([file.stem for file in files], path)
     check_size(path, sum(file.stat().st_size for file in files), max_bytes)
-    frames = {file.stem: read_json(file, max_bytes) for file in files}
+    frames = {file.stem: _frame(read_json(file, max_bytes)) for file in files}
     if any(openpose.is_frame(frame) for frame in frames.values()) or not any(frames.values()):
         return openpose.read_frames(frames, path, hints)
     if loose_json.reader_of(frames):

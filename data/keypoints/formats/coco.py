@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from data.keypoints.coco19 import RawDetections
+from data.keypoints.formats.json_facts import size_of
 from data.keypoints.formats.points import joint_name
 from data.keypoints.parsing import (
     REMEDY,
@@ -86,6 +87,8 @@ def read_annotations(content: Any, path: Path, hints: Hints) -> RawDetections:
     listed = np.array(list(number_by_name.values()), dtype=np.int64)
     entries = [{"keypoints": [], **entry} for entry in entries]
     people = _read(entries, where, np.array(number), path, hints, listed, _names_of(content))
+    sizes = {size_of(image) for image in images}
+    people = replace(people, image_size=sizes.pop() if len(sizes) == 1 else None)
     if (people.confidence == 2).any() and set(np.unique(people.confidence)) <= {0.0, 1.0, 2.0}:
         return replace(people, confidence=people.confidence / 2)
     return people

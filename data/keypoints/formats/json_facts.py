@@ -14,7 +14,8 @@ _SIZE = (("canvas_width", "canvas_height"), ("image_width", "image_height"), ("w
 
 def size_of(content: Any) -> tuple[int, int] | None:
     """(width, height) where the file or its first frame says it."""
-    for part in (content, content[0] if isinstance(content, list) and content else None):
+    frames = content.get("frames") if isinstance(content, dict) else content
+    for part in (content, frames[0] if isinstance(frames, list) and frames else None):
         if not isinstance(part, dict):
             continue
         pairs = [[part.get(width), part.get(height)] for width, height in _SIZE]

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from data.keypoints.coco19 import RawDetections
+from data.keypoints.formats.json_facts import size_of
 from data.keypoints.parsing import (
     REMEDY,
     Hints,
@@ -76,6 +77,7 @@ def read_frames(content: Mapping[str, Any], path: Path, hints: Hints) -> RawDete
         assumed=assumed,
         listed=frames.listed,
         complete=True,
+        image_size=size_of([frame for frame in content.values() if frame]),  # ComfyUI's canvas
         identity=np.array([identity_of(frames.people[index]) for index in body], dtype=np.int64),
     )
 

@@ -36,6 +36,8 @@ _FRAME = {
     "fnum", "image", "imagename", "imageid", "filename", "imgname",
 }  # fmt: skip
 _TIME = {"time", "timestamp", "timestampms", "times", "timems", "seconds", "sec", "ms", "t"}
+_JOINT = {"landmark", "landmarkname", "landmarkid", "joint", "jointname", "keypoint", "bodypart", "name", "part"}
+_AXIS_NAMES = ("x", "y", "score")
 _INDEX = {"", "index", "coords", "unnamed"}  # the first column of pandas and DeepLabCut
 _PERSON = {"person", "personid", "trackid", "track", "id", "individual", "subject", "playerid"}
 
@@ -64,6 +66,9 @@ def read_csv(path: Path, hints: Hints) -> RawDetections:
         if _column(header[-1], _FRAME) is None and len(body) > 1:
             raise DataError(f"{path}: {_NO_FRAME}")
         return loose_json.read(_people(header[-1], body, path), path, hints)
+    long = _long(header[-1], body, path)
+    if long:
+        return loose_json.read(long, path, hints)
     columns = _columns(header, path)
     width = columns[-1].index + 1
     values = np.full((len(body), len(columns)), math.nan)
@@ -95,6 +100,31 @@ def read_csv_folder(folder: Path, hints: Hints) -> RawDetections:
             )
         frames[file.stem] = _people(header, body, file)
     return loose_json.read(frames, folder, hints)
+
+
+def _long(header: list[str], body: list[list[str]], path: Path) -> list[dict[str, Any]]:
+    """The people of a table of a joint a row, each with its frame; [] for other tables."""
+    frame, joint, person = (_column(header, names) for names in (_FRAME, _JOINT, _PERSON))
+    axes = {axis: index for index, name in enumerate(header) if (axis := _AXES.get(name.strip().lower())) is not None}
+    if frame is None or joint is None or not {0, 1} <= set(axes):
+        return []
+    people: dict[tuple[str, str], dict[str, dict[str, float]]] = {}
+    for row in body:
+        key = row[frame], "" if person is None else row[person]
+        joints = people.setdefault(key, {})
+        if row[joint] in joints:
+            raise DataError(
+                f"{path}: frame {key[0]}: joint {row[joint]} is there twice; a column of people is expected"
+            )
+        joints[row[joint]] = {_AXIS_NAMES[axis]: _number(row[index]) for axis, index in axes.items()}
+    return [
+        {
+            "frame": _value(at),
+            "id": _value(who),
+            "landmarks": list(joints.values()) if _is_data(list(joints)) else joints,
+        }
+        for (at, who), joints in people.items()
+    ]
 
 
 def _rows(path: Path) -> list[list[str]]:

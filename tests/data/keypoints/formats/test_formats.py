@@ -223,7 +223,8 @@ def test_every_format(form: Callable[[Path], Path], tmp_path: Path):
     assert_the_people(found)
     score = PEOPLE[..., 2].mean(axis=1) if form in WITHOUT_BOX_SCORE else SCORE
     np.testing.assert_allclose(found.box_score, score, atol=1e-6)
-    assert (found.fps, found.image_size) == ((25.0, SIZE) if form is npz_rows else (None, None))
+    size = SIZE if form in (npz_rows, coco_annotations) else None
+    assert (found.fps, found.image_size) == (25.0 if form is npz_rows else None, size)
     assert read_detections(path, fps=50, image_size=(640, 480), n_frames=N_FRAMES).fps == 50
 
 

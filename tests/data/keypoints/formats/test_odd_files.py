@@ -11,7 +11,7 @@ import pytest
 
 from data.keypoints import read_detections
 from pose.errors import DataError
-from pose.joint_sets import BODY_25, COCO_17
+from pose.joint_sets import BODY_25, COCO_17, OPENPOSE_18
 from tests.data.keypoints.formats.writers import SIZE, as_csv, dump, in_order, ultralytics_person
 
 NO_FRAME = r"a row is a person, and no column says in which frame; add one called 'frame'"
@@ -77,6 +77,44 @@ def test_the_number_that_differs_is_the_frames(name: str, source, tmp_path: Path
     assert read_detections(dump(content)(tmp_path)).frame.tolist() == [0, 1, 23]
 
 
+@pytest.mark.parametrize("wrap", [lambda frame: frame, lambda frame: [frame]])
+def test_a_folder_of_frames_says_its_size(wrap, source, tmp_path: Path):
+    """ComfyUI's canvas; and hidden files that a Mac leaves."""
+    (tmp_path / "._f_0000.json").write_bytes(b"\0\5")
+    for number, frame in enumerate(source[0]):
+        people = [{"pose_keypoints_2d": (p / [*SIZE, 1]).ravel().tolist()} for p in in_order(frame, OPENPOSE_18)]
+        content = wrap({"people": people, "canvas_width": SIZE[0], "canvas_height": SIZE[1]})
+        (tmp_path / f"f_{number:04d}.json").write_text(json.dumps(content))
+    found = read_detections(tmp_path)
+    assert found.image_size == SIZE
+    np.testing.assert_allclose(found.keypoints_2d, source[1].keypoints_2d, atol=2e-3)
+
+
+def test_annotations_say_the_size_if_all_images_have_one(source, tmp_path: Path):
+    entries = [{"id": i, "image_id": i, "keypoints": f[0].ravel().tolist()} for i, f in enumerate(source[0])]
+    images = [{"id": i, "file_name": f"{i}.png", "width": 640, "height": 480} for i in range(10)]
+    assert read_detections(dump({"images": images, "annotations": entries})(tmp_path)).image_size == (640, 480)
+    images[3]["width"] = 320
+    assert read_detections(dump({"images": images, "annotations": entries})(tmp_path)).image_size is None
+
+
+def test_texts_of_json_one_after_the_other(source, tmp_path: Path):
+    """`file.write(result.to_json())` for each frame."""
+    texts = [json.dumps([ultralytics_person(p) for p in frame], indent=2) for frame in source[0]]
+    found = read_detections(dump("".join(texts))(tmp_path))
+    np.testing.assert_allclose(found.keypoints_2d, source[1].keypoints_2d, atol=2e-3)
+    with pytest.raises(DataError, match=r"not a JSON file or damaged"):
+        read_detections(dump("".join(texts)[:-5])(tmp_path))
+
+
+def test_files_of_several_videos_are_refused(tmp_path: Path):
+    for name in ("A", "B"):
+        for number in range(4):
+            (tmp_path / f"{name}_{number:012d}_keypoints.json").write_text('{"people": []}')
+    with pytest.raises(DataError, match=r"files of 2 videos, A_, B_; put those of one into a folder of their own"):
+        read_detections(tmp_path)
+
+
 # --- tables -----------------------------------------------------------------------------------------------------------
 
 
@@ -106,6 +144,21 @@ def test_a_frame_that_is_no_number_among_numbers_is_refused(tmp_path: Path):
     rows = [[frame, *(100.0 + j for j in range(34))] for frame in (0, "x", 2)]
     with pytest.raises(DataError, match=r"data row 2: frame: a number is expected, found .x."):
         read_detections(as_csv([["frame", *(f"{n}_{a}" for n in COCO_17.names for a in "xy")], *rows])(tmp_path))
+
+
+@pytest.mark.parametrize("names", [COCO_17.names, range(17)])
+def test_a_joint_a_row(names, source, tmp_path: Path):
+    rows = [
+        [number, i, name, *joint]
+        for number, frame in enumerate(source[0])
+        for i, p in enumerate(frame)
+        for name, joint in zip(names, p, strict=True)
+    ]
+    found = read_detections(as_csv([["frame", "person", "landmark", "x", "y", "score"], *rows])(tmp_path))
+    np.testing.assert_allclose(found.keypoints_2d, source[1].keypoints_2d, atol=2e-3)
+    assert found.identity is not None and found.identity.tolist() == [0, 1, 2] * 10
+    with pytest.raises(DataError, match=r"frame 0: joint \w+ is there twice; a column of people is expected"):
+        read_detections(as_csv([["frame", "landmark", "x", "y"], *([r[0], *r[2:5]] for r in rows)])(tmp_path))
 
 
 def test_decimal_commas(source, tmp_path: Path):
