@@ -2,7 +2,7 @@
 
     sets         readers and writers of the genuine data sets
     keypoints    2D formats of every tool -> detections; the `Detector` protocol
-    predictions  predictions.npz <-> `PoseSequence`s
+    predictions  predictions.npz <-> `PoseSequence`s; foreign_predictions: what other programs write
     training     windows and LightningDataModules
     synthetic    all data sets, generated, where there are none
     mocap        motion capture -> training and test scenes

@@ -21,6 +21,13 @@ from pose.sequence import PoseSequence
 #: Scores after bone rescaling, which the MPI-INF-3DHP protocol has not.
 _RESCALED = ("r_pck_pct", "r_auc_pct", "a_pck_pct", "a_auc_pct")
 
+#: What a result of MPI-INF-3DHP says of its frames; the second in universal coordinates.
+_FRAMES = (
+    "valid and detected, as the 2020 code; the official protocol's are all valid ones of univ_annot3, in "
+    "coordinates=universal",
+    "valid and detected, as the 2020 code; of the columns marked official all valid ones",
+)
+
 #: lifted / refined -> sequence name -> scene
 Kinds = Mapping[str, Mapping[str, PredictedScene]]
 
@@ -133,7 +140,7 @@ def score_mpi_inf_3dhp(
         if name in counted
     }
     scores = {
-        "protocol": {"people": "all", "pairing": "given"},
+        "protocol": {"people": "all", "pairing": "given", "frames": _FRAMES[annotated[0].coordinates == "universal"]},
         "metrics": {kind: mean_scores(scores[kind] for scores in per_sequence.values()) for kind in predicted},
         "protocols": {},
         "per_sequence": per_sequence,

@@ -240,7 +240,9 @@ def notes_of(runs: Sequence[Mapping[str, Any]]) -> list[str]:
     protocols = sorted(
         {"{people} people, {pairing} pairs".format(**run["protocol"]) for run in runs if "protocol" in run}
     )
-    return notes + ([f"protocol: {'; '.join(protocols)}"] if protocols else [])
+    notes += [f"protocol: {'; '.join(protocols)}"] if protocols else []
+    frames = dict.fromkeys(run["protocol"]["frames"] for run in runs if "frames" in run.get("protocol", {}))
+    return notes + [f"frames: {text}" for text in frames]
 
 
 def seconds_of(occlusion: Mapping[str, Any], part: str) -> str:

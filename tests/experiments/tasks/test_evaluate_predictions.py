@@ -213,5 +213,6 @@ def test_files_by_both_protocols_of_mpi_inf_3dhp(run_here, mpi, tmp_path: Path, 
     assert parts["activity:sitting"] == 100 and parts["activity:standing_walking"] < 100
     assert not any(key.startswith(("a_", "mrpe")) for key in scores)
     text = table(done)
+    assert "- frames: valid and detected, as the 2020 code; of the columns marked official all valid ones" in text
     assert "every valid frame of univ_annot3, pooled" in text and "sitting (16)" in text and "outdoor (24)" in text
     assert ("as many poses as valid frames in TS1, TS5: taken as of these" in text) == valid_only
