@@ -51,7 +51,9 @@ def run_tables(cfg: Any, metrics: Mapping[str, Any]) -> list[Table]:
     for protocol, kinds in (metrics["protocols"] or {f"{pairing}/{people}": metrics["metrics"]}).items():
         of_pairing, _, of_people = protocol.partition("/")
         for kind, scores in kinds.items():
-            parts = {key: number(metrics, kind, key) for key in keys if "/" in key and of_pairing == pairing}
+            own = [key for key in keys if "/" in key and of_pairing == pairing]
+            own = [key for key in own if of_people == people or "/group:" not in key]  # groups follow `people`
+            parts = {key: number(metrics, kind, key) for key in own}
             known = {**scores, **{key: value for key, value in parts.items() if value is not None}}
             covered = coverage_text(metrics, kind, of_pairing)
             rows.append(Row([kind, f"{of_people}, {of_pairing}", covered], cells_of(known, keys)))

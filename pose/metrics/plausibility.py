@@ -6,10 +6,11 @@ with its remedy. What can only be a mistake is refused; what could be a bad meth
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from itertools import permutations
 
 import numpy as np
+import torch
 
 from pose.errors import DataError
 from pose.joint_sets import MUPOTS_17, POSE_SETS, JointSet
@@ -150,8 +151,6 @@ def other_order(
 
 
 def _mupots(poses_3d: np.ndarray, joints: JointSet) -> np.ndarray:
-    import torch
-
     return to_mupots_17(torch.from_numpy(np.asarray(poses_3d, np.float64)), joints)[0].numpy()
 
 
@@ -187,8 +186,3 @@ def _knees_forward(poses: np.ndarray) -> float:
         thigh = np.maximum(np.linalg.norm(knee - hip, axis=1), 1e-9)
         parts.append(((knee - (hip + ankle) / 2) * front).sum(1) / thigh)
     return float(np.mean(parts))
-
-
-def mentioned(warnings: Iterable[str], start: str) -> bool:
-    """Whether one of the warnings starts so."""
-    return any(warning.startswith(start) for warning in warnings)

@@ -149,6 +149,8 @@ def test_groups_of_joints_are_columns(evaluate, predicted, tmp_path: Path) -> No
     cells = [f"{parts['r_pck_pct']['group:wrists']:.1f}", f"{parts['a_auc_pct']['group:occluded_joints']:.1f}"]
     assert all(cell in table(done) for cell in cells)
     assert "R-PCK %, wrists ↑" in table(done)
+    matched = next(line for line in table(done).splitlines() if "matched, given" in line).split("|")
+    assert not matched[4].strip() and matched[6].strip(), "of groups only what follows the chosen people"
     refused = evaluate(tmp_path / "all.npz", "table.columns=[mpjpe_mm/group:wrists]", folder="refused")
     assert refused.returncode == 2 and "mpjpe_mm/group:wrists is not known" in refused.output
 
