@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import io
 import logging
 import os
 import sys
@@ -47,15 +48,16 @@ def show(text: str) -> None:
 def lenient_output() -> None:
     """From here on a character that stdout or stderr lacks is no error."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="plain")
 
 
 def end_output() -> None:
     """At the very end: a pipe that nobody reads any more does not change the exit code."""
     for stream in (sys.stdout, sys.stderr):
+        if stream is None:
+            continue
         try:
-            if stream is not None:
-                stream.flush()
+            stream.flush()
         except OSError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

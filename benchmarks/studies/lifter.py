@@ -6,7 +6,7 @@
 FOLDER holds motion of people that it was not trained on, as `prepare=mocap` reads it. Each clip, on the spot, turned
 about the vertical at random, stands before a SIMULATED level camera (focal length 1500 px, 2048 x 2048 px, at the hip's
 height) and HR-Net-like detector, alone, lifted as `predict` does. Below that, a REAL person: the four cameras of
-tests/golden/multiview with detected and with true 2D keypoints.
+examples/multiview with detected and with true 2D keypoints.
 """
 
 from __future__ import annotations
