@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 
 from inference.cameras.camera import stature
 from inference.scene import Scene, array_of, hip_offset_px
+from pose.coordinates import Coordinates
 from pose.features import MIN_SCORE
 from pose.joint_sets import COCO_19, MUPOTS_17
 from pose.sequence import PoseSequence
@@ -50,10 +52,16 @@ def figures_of(person: PoseSequence, scene: Scene) -> PersonFigures:
     return PersonFigures(
         observed_pct=round(100 * float(observed.mean()), 1),
         distance_m=round(float(np.median(poses[:, MUPOTS_17.index("hip"), 2])) / 1000, 2),
-        stature_m=round(stature(poses, observed) / 1000, 2) if scene.coordinates == "normal" else None,
+        stature_m=stature_m(person, scene.coordinates),
         hips_off_pct=None if np.isnan(offset).all() else round(100 * float(np.nanmax(offset)) / scene.camera.width, 2),
         outside_frames=_frames_outside(person, scene),
     )
+
+
+def stature_m(person: PoseSequence, coordinates: Coordinates) -> float | None:
+    """Metres, to the centimetre; None in universal coordinates and without a whole pose."""
+    metres = stature(array_of(person, "poses_3d"), array_of(person, "observed")) / 1000
+    return round(metres, 2) if coordinates == "normal" and math.isfinite(metres) else None
 
 
 def scene_warnings(scene: Scene) -> list[str]:

@@ -24,7 +24,7 @@ from PIL import Image
 
 from fileio.atomic import atomic_path
 from fileio.video import VideoFrame
-from inference.cameras.camera import stature
+from inference.quality import stature_m
 from inference.render.drawing import BALL_BONES, COCO_BONES, HEAD, HEAD_TOP, HIP, LINE_BONES, colour_of
 from inference.render.view import extent
 from inference.scene import Scene, array_of
@@ -120,13 +120,12 @@ def _person(person: PoseSequence, stride: int, coordinates: Coordinates) -> dict
     rows = np.flatnonzero(array_of(person, "frame") % stride == 0)
     refined, lifted = array_of(person, "poses_3d"), array_of(person, "lifted_3d")
     same = np.array_equal(refined, lifted, equal_nan=True)
-    stature_mm = stature(refined, array_of(person, "observed"))
     return {
         "number": person.person,
         "colour": colour_of(person.person),
         "start": math.ceil(int(person.frame[0]) / stride),
         "length": len(rows),
-        "stature_m": round(stature_mm / 1000, 2) if coordinates == "normal" and math.isfinite(stature_mm) else None,
+        "stature_m": stature_m(person, coordinates),
         "refined": _packed(refined[rows], finest=1.0),
         "lifted": None if same else _packed(lifted[rows], finest=1.0),
         "keypoints_2d": _packed(array_of(person, "keypoints_2d")[rows], finest=0.25),
