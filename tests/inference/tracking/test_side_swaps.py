@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from benchmarks.studies.side_swaps import ARMS, FACE, LEGS, exchanged, figures
 from data.keypoints import read_detections
 from inference.tracking import OfflineTracker, sequences
 from inference.tracking.side_swaps import without_side_swaps
-from pose.joint_sets import COCO_17
 from pose.sequence import PoseSequence
-
-ARMS, LEGS = range(5, 11), range(11, 17)
 
 
 def people(path: Path, fps: float, size: tuple[int, int], count: int | None = None) -> list[PoseSequence]:
@@ -26,15 +23,6 @@ def people(path: Path, fps: float, size: tuple[int, int], count: int | None = No
 @pytest.fixture(scope="module")
 def ts1(golden: Path) -> list[PoseSequence]:
     return people(golden / "detections" / "ts1_keypoints.json", 30.0, (2048, 2048), 3)
-
-
-def exchanged(person: PoseSequence, first: int, last: int, joints: list[int]) -> PoseSequence:
-    """Left and right of `joints` exchanged in the frames first..last."""
-    keypoints, confidence = person.keypoints_2d.clone(), person.confidence.clone()
-    other = [COCO_17.flip[joint] for joint in joints]
-    keypoints[first : last + 1, joints] = person.keypoints_2d[first : last + 1, other]
-    confidence[first : last + 1, joints] = person.confidence[first : last + 1, other]
-    return dataclasses.replace(person, keypoints_2d=keypoints, confidence=confidence)
 
 
 def test_detections_without_an_exchange_keep_their_sides(ts1: list[PoseSequence]) -> None:
@@ -50,7 +38,7 @@ def test_detections_without_an_exchange_keep_their_sides(ts1: list[PoseSequence]
 def test_seeded_exchanges_are_undone(ts1: list[PoseSequence], seed: int) -> None:
     rng = np.random.default_rng(seed)
     person = ts1[rng.integers(3)]
-    joints = [[*ARMS], [*LEGS], [*ARMS, *LEGS]][rng.integers(3)]
+    joints = [ARMS, LEGS, ARMS + LEGS][rng.integers(3)]
     length = int(rng.integers(3, 60))
     first = int(rng.integers(0, len(person) - length))
     found, swaps = without_side_swaps(exchanged(person, first, first + length - 1, joints))
@@ -58,6 +46,26 @@ def test_seeded_exchanges_are_undone(ts1: list[PoseSequence], seed: int) -> None
     seen = found.confidence[:, 5:17] > 0
     off = (found.keypoints_2d - person.keypoints_2d)[:, 5:17].norm(dim=-1)[seen]
     assert float((off > 1).float().mean()) < 0.01
+
+
+@pytest.mark.parametrize("joints", [ARMS, LEGS, ARMS + LEGS])
+def test_ears_tell_sides_that_are_exchanged_in_most_of_a_track(
+    ts1: list[PoseSequence], joints: tuple[int, ...]
+) -> None:
+    before, after, unsure, lost = figures(ts1, joints, (0.6, 0.95), range(300, 306))
+    assert before > 30
+    assert max(after, unsure) < 5
+    assert lost == 0
+
+
+def test_people_do_not_walk_backward(multiview: Path) -> None:
+    """Walking toward a camera and away from another, with body and face exchanged in most of the track."""
+    for camera in (3, 4):
+        (person,) = people(multiview / f"cam{camera}_keypoints.json", 60.0, (1088, 1920), 1)
+        found, _ = without_side_swaps(exchanged(person, 15, 94, FACE + ARMS + LEGS))
+        seen = found.confidence[:, 5:17] > 0
+        off = (found.keypoints_2d - person.keypoints_2d)[:, 5:17].norm(dim=-1)[seen]
+        assert float((off > 1).float().mean()) < 0.05
 
 
 def test_a_real_exchange_is_found_where_the_truth_says(golden: Path) -> None:
