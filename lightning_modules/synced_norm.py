@@ -18,16 +18,16 @@ class SyncedBatchNorm1d(nn.BatchNorm1d):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        """(B, C, T) -> (B, C, T)."""
+        """(B, C, T) or (B, C) -> the same."""
         if not (self.training and dist.is_available() and dist.is_initialized()):
             return super().forward(input)
-        values = input.float()
-        moments = torch.stack([values.mean((0, 2)), values.square().mean((0, 2))])
-        mean, square = all_reduce(moments) / dist.get_world_size()
+        rows = input.float().movedim(1, -1)
+        flat = rows.flatten(0, -2)  # (N, C)
+        mean, square = all_reduce(torch.stack([flat.mean(0), flat.square().mean(0)])) / dist.get_world_size()
         variance = (square - mean.square()).clamp(min=0)
-        self._note(mean.detach(), variance.detach(), values.shape[0] * values.shape[2] * dist.get_world_size())
+        self._note(mean.detach(), variance.detach(), len(flat) * dist.get_world_size())
         scale = self.weight * (variance + self.eps).rsqrt()
-        return (values * scale[:, None] + (self.bias - mean * scale)[:, None]).to(input.dtype)
+        return (rows * scale + (self.bias - mean * scale)).movedim(-1, 1).to(input.dtype)
 
     def _note(self, mean: Tensor, variance: Tensor, count: int) -> None:
         assert self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None

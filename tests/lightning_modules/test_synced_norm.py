@@ -34,9 +34,14 @@ def two_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.distributed.get_world_size", lambda: 2)
 
 
-def test_two_halves_equal_the_whole(two_ranks) -> None:
+@pytest.mark.parametrize("windows", [False, True])
+def test_two_halves_equal_the_whole(two_ranks, windows: bool) -> None:
+    """Of sequences (B, C, T), and of single frames of windows (B, C), without the convolutions."""
     batch = torch.randn(8, 3, 5, generator=torch.Generator().manual_seed(1)) * torch.arange(1, 9)[:, None, None]
     whole, ranks = layers(), [layers(), layers()]
+    if windows:
+        batch = batch[:, :, 0]
+        whole, *ranks = (nn.Sequential(nn.BatchNorm1d(3), nn.ReLU()) for _ in range(3))
     for rank in ranks:
         synchronise(rank)
     with ThreadPoolExecutor(2) as pool:
