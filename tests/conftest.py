@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import runpy
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -114,7 +115,7 @@ def run_here(workdir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cap
         out = tmp_path / folder
         monkeypatch.chdir(cwd)
         monkeypatch.setattr(sys, "argv", ["run.py", *words, f"hydra.run.dir={out}"])
-        handlers = logging.getLogger().handlers[:]
+        handlers, on_sigterm = logging.getLogger().handlers[:], signal.getsignal(signal.SIGTERM)
         capfd.readouterr()
         code = 0
         try:
@@ -123,6 +124,7 @@ def run_here(workdir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cap
             code = stop.code if isinstance(stop.code, int) else 1
         finally:
             logging.getLogger().handlers[:] = handlers
+            signal.signal(signal.SIGTERM, on_sigterm)
         captured = capfd.readouterr()
         return Run(code, captured.out + captured.err, out)
 

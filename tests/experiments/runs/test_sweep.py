@@ -254,6 +254,7 @@ SHORT = {
     "table_occlusion_length": ["refinement=paper"],
     "search_refinement": ["search.trials=1"],
     "evaluate": ["predictions={file}"],
+    "compare": ["predictions=[{file},{other}]"],
     "refine": ["predictions={file}"],
 }  # fmt: skip
 #: These are of one data set or video, or of several files; tests/experiments/tasks runs them.
@@ -264,12 +265,13 @@ ALONE = {"tables", "prepare", "predict", "pretrain_mocap", "export", "compare"}
 def predictions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two people of one sequence for 30 frames."""
     frames, path = 30, tmp_path_factory.mktemp("given") / "predictions.npz"
+    rng = np.random.default_rng(0)
     np.savez(
         path,
         sequence=np.repeat("TS1", 2 * frames),
         frame=np.tile(np.arange(frames), 2),
         person=np.repeat([0, 1], frames),
-        poses_3d=np.random.default_rng(0).normal(0, 100, (2 * frames, 17, 3)) + [0, 0, 4000],
+        poses_3d=rng.normal(0, 300, (17, 3)) + rng.normal(0, 30, (2 * frames, 17, 3)) + [0, 0, 4000],
         confidence=np.ones(2 * frames),
     )
     return path
@@ -282,10 +284,12 @@ def test_no_experiment_is_left_out(repo: Path) -> None:
 
 @pytest.mark.parametrize("experiment", SHORT)
 def test_both_coordinates_of_every_experiment(sweep, predictions: Path, experiment: str) -> None:
-    words = [word.format(file=predictions) for word in SHORT[experiment]]
+    other = predictions.with_name("other.npz")
+    other.write_bytes(predictions.read_bytes())
+    words = [word.format(file=predictions, other=other) for word in SHORT[experiment]]
     done = sweep("-m", f"experiment={experiment}", "coordinates=normal,universal", "size=tiny", "logger=csv", *words)
     assert done.returncode == 0, done.output
-    expected = 4 if any("," in word for word in words) else 2
+    expected = 4 if any("," in word for word in words if "[" not in word) else 2
     assert counts(done.output) == (expected, 0, expected, 0)
     if experiment == "refine":  # leaves nothing that a table could show
         return
