@@ -63,7 +63,8 @@ def refine(
         detections, NaN where none; joints_2d: what they and score (T, K) are. If absent: `joints` if K is J, COCO-19
         if 19 beside MuPoTS-17.
 
-    Of a list of people score and keypoints_2d are lists, one entry for each; fps and camera may be.
+    Of a list of people score and keypoints_2d are lists, one entry for each; fps and camera may be. Arrays are refined
+    each alone; PoseSequences of one `sequence` and camera may share a floor (docs/refinement.md).
 
     Returns for each a PoseSequence: `poses_3d` (T, J, 3) mm float32, NaN in joints that were NaN in every frame;
     `observed` (T, J), false where a joint was not given or not seen in that frame and so is inferred; `std_mm` (T, J),
@@ -159,7 +160,7 @@ def _sequence(
         lost = points.isnan().any(-1)
         points, confidence = points.masked_fill(lost[..., None], 0.0), confidence.masked_fill(lost, 0.0)
     return PoseSequence(
-        sequence="array",
+        sequence="array" if number == 0 else f"array{number}",  # each a scene of its own
         person=number,
         camera=lens,
         fps=DEFAULT_FPS if fps is None else float(fps),

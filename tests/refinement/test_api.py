@@ -191,6 +191,11 @@ class TestSeveralPeople:
             alone = refine(person, score, unit="m", method=method)
             np.testing.assert_allclose(alone.poses_3d, result.poses_3d, atol=2e-2)
 
+    def test_arrays_are_scenes_of_their_own(self) -> None:
+        method = Recorder()
+        refine([walk_m(3, 17), walk_m(3, 17)], unit="m", method=method)
+        assert [person.name for person in method.sequences] == ["array/0", "array1/1"]
+
     def test_no_person(self) -> None:
         assert refine([]) == []
 
