@@ -27,6 +27,7 @@ from inference.resampling import TIME_LAPSE_FPS, same_rate
 from inference.scene import Scene
 from inference.score_calibration import fit_scores
 from inference.tracking import GivenTracker, OfflineTracker, Tracker, sequences
+from inference.tracking.duplicates import excess, excess_note
 from inference.tracking.side_swaps import without_side_swaps
 from lightning_modules.checkpoint import load_lifter
 from pose.errors import ConfigError, DataError, MismatchError, check_number, check_rate
@@ -104,6 +105,8 @@ class Pipeline:
         elif detections.identity is not None and (detections.identity < 0).any():
             unknown = int((detections.identity < 0).sum())
             notes.append(f"Identities: {unknown} of {len(detections)} detections have none and are not used.")
+        if isinstance(self.tracker, OfflineTracker) and (beyond := excess(detections)).any():
+            notes.append(excess_note(beyond))
         with clock("tracking"):
             tracks = self.tracker(detections)
             seen = self._repaired(sequences(detections, tracks, None, fps, self.people), notes)

@@ -81,7 +81,7 @@ def estimate_focal(sequences: list[PoseSequence], image_size: tuple[int, int]) -
     principal point and whose pixels as square; of many, the longest MAX_PEOPLE are used. A prior of usual lenses is
     part of the estimate: `relative_std` is about LENS_STD where the people say nothing.
     """
-    places = standing_places(sorted(sequences, key=len, reverse=True)[:MAX_PEOPLE])
+    places = standing_places(sorted(sequences, key=_own_order)[:MAX_PEOPLE])
     if len(places.person) < MIN_PLACES:
         return None
     scene = _Scene(places, image_size)
@@ -98,6 +98,11 @@ def estimate_focal(sequences: list[PoseSequence], image_size: tuple[int, int]) -
     _, (pitch, *_) = fits[int(np.abs(np.log(focals) - mean).argmin())]
     pitch_deg = (math.degrees(pitch) + 180) % 360 - 180
     return FocalEstimate(math.exp(mean), relative_std, pitch_deg, len(places.person))
+
+
+def _own_order(person: PoseSequence) -> tuple[float, ...]:
+    """Longest first, and then by what was seen: the order of the input decides nothing."""
+    return -len(person), *person.frame[:1].tolist(), float(person.keypoints_2d.double().sum())
 
 
 def standing_places(sequences: list[PoseSequence]) -> Places:

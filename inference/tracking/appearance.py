@@ -26,7 +26,11 @@ _TORSO, _LEG = 0.29, 0.485
 #: Exponent of the mean of part lengths; parts with a lower score say nothing about the height.
 _LENGTH_EXPONENT, _MIN_PART_SCORE = 4, 0.1
 #: A joint counts as no farther away than this, in heights.
-_MAX_DISTANCE = 0.3
+MAX_DISTANCE = 0.3
+#: Frames of at most so many people are compared together.
+_FEW = 32
+#: Beyond every picture, px.
+_FAR = 1e9
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,12 +76,43 @@ class Appearance:
     def __len__(self) -> int:
         return len(self.frame)
 
-    def pairs(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Every pair of rows of one frame, once: (M,) and (M,), and the larger height (M,); neighbouring rows first."""
-        step = 1
-        while len(a := np.flatnonzero(self.frame[step:] == self.frame[:-step])):  # rows are sorted by frame
-            yield a, a + step, np.maximum(self.height[a], self.height[a + step])
+    def boxes(
+        self, rows: np.ndarray, moved: np.ndarray | float = 0.0, wider: np.ndarray | float = 0.0
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Lower and upper corners (n, 2) px of the boxes of these rows' joints, moved and wider to each side by px."""
+        there, aside = self.weight[rows][..., None] > 0, np.reshape(wider, (-1, 1))
+        joints = self.joints[rows]
+        low, high = (np.where(there, joints, end) for end in (_FAR, -_FAR))
+        return low.min(1) + moved - aside, high.max(1) + moved + aside
+
+    def pairs(self, place: tuple[np.ndarray, np.ndarray], reach: float) -> Iterator[tuple[np.ndarray, ...]]:
+        """Pairs of rows of one frame that are near, once: (M,) and (M,), and the larger height (M,).
+
+        place: corners (N, 2) and (N, 2) of each row's box. reach: boxes farther apart than that many of the larger
+        height are not near.
+        """
+        low, high, wider = *place, (reach * self.height)[:, None]
+        crowd = np.bincount(self.frame)[self.frame] > _FEW
+        few, step = np.flatnonzero(~crowd), 1
+        while len(first := np.flatnonzero(self.frame[few[step:]] == self.frame[few[:-step]])):  # sorted by frame
+            a, b = few[first], few[first + step]
+            far = np.maximum(wider[a], wider[b])
+            near = ((low[a] - far <= high[b]) & (low[b] - far <= high[a])).all(1)
+            yield self._with_height(a[near], b[near])
             step += 1
+        rows = np.flatnonzero(crowd)
+        for here in np.split(rows, np.flatnonzero(np.diff(self.frame[rows])) + 1) if len(rows) else ():
+            near = overlapping(low[here] - wider[here], high[here] + wider[here], low[here], high[here])
+            a, b = np.nonzero(np.triu(near | near.T, 1))
+            yield self._with_height(here[a], here[b])
+
+    def _with_height(self, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, ...]:
+        return a, b, np.maximum(self.height[a], self.height[b])
+
+
+def overlapping(low: np.ndarray, high: np.ndarray, other_low: np.ndarray, other_high: np.ndarray) -> np.ndarray:
+    """(n, m) bool: which boxes of n overlap which of m, by their corners (n, 2) and (m, 2)."""
+    return ((low[:, None] <= other_high[None]) & (other_low[None] <= high[:, None])).all(-1)
 
 
 def _pair(joints: np.ndarray, score: np.ndarray, part: str) -> tuple[np.ndarray, np.ndarray]:
@@ -130,8 +165,8 @@ def pose_distance(
     distance = np.sqrt(difference[..., 0] ** 2 + difference[..., 1] ** 2) / height[..., None]
     weight = np.sqrt(weight_a * weight_b)
     total = weight.sum(-1)
-    mean = (weight * np.minimum(distance, _MAX_DISTANCE)).sum(-1) / np.maximum(total, 1e-9)
-    return np.where(total > 0.2, mean, _MAX_DISTANCE)
+    mean = (weight * np.minimum(distance, MAX_DISTANCE)).sum(-1) / np.maximum(total, 1e-9)
+    return np.where(total > 0.2, mean, MAX_DISTANCE)
 
 
 #: Left and right exchanged, and what that costs beside the distance of the joints, in heights.

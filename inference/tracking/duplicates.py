@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from data.keypoints.detections import VideoDetections
 from inference.tracking.appearance import Appearance, pose_distance
 
 #: The torso of a duplicate track is nearer than this to that of a longer track, in heights, ...
@@ -14,12 +15,31 @@ _MIN_FRACTION = 0.5
 _LENGTH_RATIO = 5
 #: ... and has at most so many rows, a second of video at the usual rate.
 _MAX_ROWS = 30
+#: In a frame; of more, those of the highest scores are tracked.
+MAX_PEOPLE = 1000
+
+
+def excess(detections: VideoDetections) -> np.ndarray:
+    """(N,) bool: the rows of lowest score in frames of more than MAX_PEOPLE, which no detector means."""
+    order = np.lexsort((-detections.box_score, detections.frame))
+    frame = detections.frame[order]
+    beyond = np.zeros(len(detections), dtype=bool)
+    beyond[order] = np.arange(len(order)) - np.searchsorted(frame, frame) >= MAX_PEOPLE
+    return beyond
+
+
+def excess_note(beyond: np.ndarray) -> str:
+    """What a user must know of the rows that `excess` finds."""
+    return (
+        f"Crowds: {int(beyond.sum())} detections of the lowest scores are not used, in frames of more than "
+        f"{MAX_PEOPLE} people; does the detector take more than people for people?"
+    )
 
 
 def duplicate_boxes(people: Appearance, max_distance: float) -> np.ndarray:
     """(N,) bool: a box of higher score in the same frame has a pose closer than `max_distance` heights."""
     duplicate = np.zeros(len(people), dtype=bool)
-    for a, b, height in people.pairs():
+    for a, b, height in people.pairs(people.boxes(np.arange(len(people))), max_distance):
         distance = pose_distance(people.joints[a], people.weight[a], people.joints[b], people.weight[b], height)
         lower = np.where(people.score[a] < people.score[b], a, b)
         duplicate[lower[distance < max_distance]] = True
@@ -32,7 +52,7 @@ def without_duplicates(people: Appearance, tracks: list[np.ndarray]) -> list[np.
     for rows in tracks:
         length[rows] = len(rows)
     near_longer = np.zeros(len(people), dtype=bool)
-    for a, b, height in people.pairs():
+    for a, b, height in people.pairs((people.centre, people.centre), _MAX_DISTANCE):
         near = np.linalg.norm(people.centre[a] - people.centre[b], axis=1) / height < _MAX_DISTANCE
         near_longer[a[near & (length[b] >= _LENGTH_RATIO * length[a])]] = True
         near_longer[b[near & (length[a] >= _LENGTH_RATIO * length[b])]] = True

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ import numpy as np
 
 from data.keypoints.detections import VideoDetections
 from inference.tracking.appearance import Appearance
-from inference.tracking.duplicates import duplicate_boxes, without_duplicates
+from inference.tracking.duplicates import duplicate_boxes, excess, excess_note, without_duplicates
 from inference.tracking.gap_filling import fill_gaps
 from inference.tracking.linking import link
 from inference.tracking.tracklets import find_tracklets
@@ -74,6 +75,13 @@ class OfflineTracker:
         if not len(detections):
             return Tracks.numbered(label)
         fps = detections.fps or _FPS
+        beyond = excess(detections)
+        if beyond.any():
+            logger.warning("%s: %s", detections.source, excess_note(beyond))
+            rows = {key: getattr(detections, key) for key in ("frame", "keypoints_2d", "confidence", "box_score")}
+            kept = {key: value[~beyond] for key, value in rows.items()}
+            label[~beyond] = self(dataclasses.replace(detections, identity=None, **kept)).identity
+            return Tracks.numbered(label)
         people = Appearance.of(detections)
         used = ~duplicate_boxes(people, self.duplicate_distance)
         gate = self.gate * max(1.0, _FPS / fps) ** 0.5

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from inference.tracking.appearance import Appearance, pose_distance_either_side
+from inference.tracking.appearance import MAX_DISTANCE, Appearance, overlapping, pose_distance_either_side
 
 #: Weight of the newest displacement in a tracklet's velocity, and of the newest height.
 _SMOOTHING = 0.35
@@ -38,8 +38,8 @@ def find_tracklets(
         here = rows[start:end]
         passed = people.frame[here[0]] - people.frame[last[active]]
         active = active[passed <= np.minimum(max_step, length[active])]
-        cost = _costs(people, last[active], velocity[active], height[active], here, gate)
-        index, chosen, ended = _clear_pairs(cost, ambiguity_margin)
+        pairs = _possible(people, last[active], velocity[active], height[active], here, gate)
+        index, chosen, ended = _clear_pairs(*pairs, len(active), len(here), ambiguity_margin)
         going, following = active[index], here[chosen]
         passed = people.frame[following] - people.frame[last[going]]
         moved = (people.centre[following] - people.centre[last[going]]) / passed[:, None]
@@ -57,25 +57,58 @@ def find_tracklets(
     return np.split(order, np.flatnonzero(np.diff(label[order])) + 1) if len(order) else []
 
 
-def _costs(
+def _possible(
     people: Appearance, last: np.ndarray, velocity: np.ndarray, height: np.ndarray, rows: np.ndarray, gate: float
-) -> np.ndarray:
-    """(tracklets, rows): distance from the expected pose, _IMPOSSIBLE beyond the gate."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pairs (tracklets, rows) within the gate, and each one's distance from the expected pose."""
     passed = people.frame[rows[0]] - people.frame[last]
-    expected = people.joints[last] + (velocity * passed[:, None])[:, None]
+    moved = velocity * passed[:, None]
+    limit = gate * (1 + _WIDER_PER_FRAME * (passed - 1))
+    # Where a mean distance is within the gate some joint is, unless the gate takes poses without a common joint.
+    near = overlapping(*people.boxes(last, moved, limit * height), *people.boxes(rows))
+    near |= (limit > MAX_DISTANCE)[:, None]
+    near &= np.abs(np.log(people.height[rows][None] / height[:, None])) < _MAX_LOG_SIZE_CHANGE
+    a, b = np.nonzero(near)
     cost = pose_distance_either_side(
-        expected[:, None],
-        people.weight[last][:, None],
-        people.joints[rows][None],
-        people.weight[rows][None],
-        np.repeat(height[:, None], len(rows), axis=1),
+        people.joints[last[a]] + moved[a][:, None],
+        people.weight[last[a]],
+        people.joints[rows[b]],
+        people.weight[rows[b]],
+        height[a],
     )
-    size_change = np.abs(np.log(people.height[rows][None] / height[:, None]))
-    limit = gate * (1 + _WIDER_PER_FRAME * (passed - 1))[:, None]
-    return np.where((size_change < _MAX_LOG_SIZE_CHANGE) & (cost < limit), cost, _IMPOSSIBLE)
+    good = cost < limit[a]
+    return a[good], b[good], cost[good]
 
 
-def _clear_pairs(cost: np.ndarray, margin: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _clear_pairs(
+    a: np.ndarray, b: np.ndarray, cost: np.ndarray, tracklets: int, rows: int, margin: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Those of the possible pairs (a, b) that the best assignment makes clearly, and (tracklets,) bool: ended by
+    ambiguity. People who have no possible pair in common are looked at apart: time is that of the crowds."""
+    ended = np.zeros(tracklets, dtype=bool)
+    alone = (np.bincount(a, minlength=tracklets)[a] == 1) & (np.bincount(b, minlength=rows)[b] == 1)
+    index, chosen = [a[alone]], [b[alone]]
+    a, b, cost = a[~alone], b[~alone], cost[~alone]
+    if len(a):
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
+        graph = coo_array((np.ones(len(a)), (a, tracklets + b)), shape=(tracklets + rows,) * 2)
+        group = connected_components(graph, directed=False)[1][a]
+        order = np.argsort(group, kind="stable")
+        for one in np.split(order, np.flatnonzero(np.diff(group[order])) + 1):
+            own_a, row = np.unique(a[one], return_inverse=True)
+            own_b, column = np.unique(b[one], return_inverse=True)
+            table = np.full((len(own_a), len(own_b)), _IMPOSSIBLE)
+            table[row, column] = cost[one]
+            made, partner, over = _clear(table, margin)
+            index.append(own_a[made])
+            chosen.append(own_b[partner])
+            ended[own_a[over]] = True
+    return np.concatenate(index), np.concatenate(chosen), ended
+
+
+def _clear(cost: np.ndarray, margin: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pairs (tracklets, rows) of the best assignment that are clear, and (tracklets,) bool: ended by ambiguity.
 
     A pair is ambiguous if exchanging partners with another pair, or taking a row or tracklet that is left over, costs

@@ -14,8 +14,9 @@ from data.keypoints import read_detections
 from data.keypoints.detections import VideoDetections
 from inference.tracking import OfflineTracker, Tracks, sequences
 from inference.tracking.appearance import Appearance, pose_distance
-from inference.tracking.duplicates import duplicate_boxes
+from inference.tracking.duplicates import duplicate_boxes, excess
 from inference.tracking.linking import assign
+from inference.tracking.tracklets import _clear, _clear_pairs
 from pose.errors import ConfigError
 from pose.features import with_derived_joints
 
@@ -51,6 +52,52 @@ def tracked(known: Known) -> tuple[Tracks, bool]:
 def crossing(frames: int = 120) -> np.ndarray:
     way = np.linspace(-300, 300, frames)
     return 960 + np.stack([way, -way], axis=1)
+
+
+def crowd(people: int, frames: int = 30) -> VideoDetections:
+    """As dense, however many, each moving a little and missed now and then."""
+    rng, side = np.random.default_rng(0), 250 * people**0.5
+    x = rng.uniform(0, side, people) + np.outer(np.arange(frames), rng.normal(0, 1, people))
+    known = scene(x, rng.random((frames, people)) < 0.95, tuple(rng.uniform(0.3, 0.5, people)))
+    points = known.detections.keypoints_2d.copy()
+    points[..., 1] += rng.uniform(0, side, people)[known.person][:, None]
+    return dataclasses.replace(known.detections, keypoints_2d=points)
+
+
+def test_time_grows_about_as_people_in_a_frame() -> None:
+    """5 times the people: 25 times the pairs, nearly all of them far apart."""
+    seconds = []
+    for people in (50, 250):
+        detections, times = crowd(people), []
+        for _ in range(2):
+            start = time.process_time()
+            tracks = OfflineTracker()(detections)
+            times.append(time.process_time() - start)
+        assert len(tracks) == people
+        seconds.append(min(times))
+    assert seconds[1] < 9 * seconds[0], seconds
+
+
+def test_more_people_than_there_can_be_are_bounded_and_said(caplog: pytest.LogCaptureFixture) -> None:
+    points = np.random.default_rng(0).uniform(0, 9000, (1300, 1, 2)) + np.ones((1, 19, 1)) * BODY.mean(0)
+    score = np.linspace(0, 1, 1300)
+    frame = np.repeat([0, 1], [1200, 100])
+    detections = VideoDetections(frame, points, np.full((1300, 19), 0.5), score, 2, FPS, (9000, 9000))
+    assert np.flatnonzero(excess(detections)).tolist() == list(range(200)), "those of the lowest scores"
+    identity = OfflineTracker()(detections).identity
+    assert (identity[:200] == -1).all()
+    assert "200 detections of the lowest scores are not used, in frames of more than 1000 people" in caplog.text
+
+
+def test_people_apart_are_assigned_as_all_together() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        table = np.where(rng.random((12, 10)) < 0.15, rng.uniform(0, 0.1, (12, 10)), 1e3)
+        a, b = np.nonzero(table < 1)
+        index, chosen, ended = _clear_pairs(a, b, table[a, b], 12, 10, 0.03)
+        expected = _clear(table, 0.03)
+        assert sorted(zip(index, chosen, strict=True)) == sorted(zip(*expected[:2], strict=True))
+        np.testing.assert_array_equal(ended, expected[2])
 
 
 def test_a_crossing_in_plain_sight() -> None:
