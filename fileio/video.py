@@ -2,7 +2,7 @@
 
 Frames are decoded one at a time, turned as the file's rotation says and given at a constant rate, because everything
 after this counts in frames. A video whose frames come at uneven times (phones, screen recordings) is resampled to its
-average rate: each moment of the regular grid shows the frame nearest in time, and a note says so. Needs PyAV.
+average rate (frame_times.py), and a note says so. Needs PyAV.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from fileio.atomic import atomic_path
+from fileio.frame_times import at_even_times, frame_rate, without_pauses
 from fileio.limits import reading
 from fileio.text_lines import natural_order
 from pose.errors import ConfigError, DataError, MismatchError, check_number, check_rate
@@ -57,7 +58,8 @@ class VideoInfo:
     """What `read_video` will give: width, height after rotation, px; fps constant, None for a folder without one.
 
     n_frames: frames that will come. rotation: degrees counterclockwise by which frames are turned. variable_rate: the
-    file's come at uneven times and are resampled to fps. notes: what a user must know, one sentence each.
+    file's come at uneven times and are resampled to fps. notes: what a user must know, one sentence each. pause_s:
+    longer intervals between frames count as one frame.
     """
 
     source: str
@@ -68,6 +70,7 @@ class VideoInfo:
     rotation: int = 0
     variable_rate: bool = False
     notes: list[str] = field(default_factory=list)
+    pause_s: float = float("inf")
 
 
 def probe(path: Path | str, fps: float | None = None) -> VideoInfo:
@@ -225,15 +228,19 @@ def _probe_file(path: Path, fps: float | None) -> VideoInfo:
         rotation = round(first.rotation / 90) % 4 * 90
         width, height = (first.height, first.width) if rotation in (90, 270) else (first.width, first.height)
     _check_size(path, width, height)
-    rate, variable = (fps, False) if fps is not None else _frame_rate(path, times, rates)
-    notes = []
+    notes, pause_s = [], np.inf
+    rate, variable = fps, False
+    if fps is None:
+        times, pause_s, said = without_pauses(times)
+        notes += [f"{path.name}: {said}"] if said else []
+        rate, variable = frame_rate(path, times, rates)
     if variable:
         notes.append(
             f"{path.name}: frames come at uneven times; resampled to the average of {rate:.2f} frames per second."
         )
     if aspect and aspect != 1:
         notes.append(f"{path.name}: pixels are not square ({aspect}); bodies are stretched, scale the video first.")
-    return VideoInfo(str(path), width, height, rate, len(times), rotation, variable, notes)
+    return VideoInfo(str(path), width, height, rate, len(times), rotation, variable, notes, pause_s)
 
 
 def _packet_times(container: Any, stream: Any) -> tuple[np.ndarray, int]:
@@ -247,29 +254,11 @@ def _packet_times(container: Any, stream: Any) -> tuple[np.ndarray, int]:
     return np.sort(np.array(shown, dtype=float)) * float(stream.time_base or 1), len(packets)
 
 
-def _frame_rate(path: Path, times: np.ndarray, rates: list[float]) -> tuple[float, bool]:
-    """Frames per second and whether they vary: even is a video that resampling at that rate would leave as it is."""
-    rates = [rate for rate in rates if 0 < rate < 1e4]
-    remedy = "give fps="
-    if len(times) < 2 or not np.isfinite(times).all():
-        if not rates:
-            raise DataError(f"{path}: no frame rate is stored and {len(times)} frame(s) tell none; {remedy}")
-        return rates[0], False
-    span = float(times[-1] - times[0])
-    if span <= 0:
-        raise DataError(f"{path}: a frame rate of zero: all {len(times)} frames have the same time; {remedy}")
-    average = (len(times) - 1) / span
-    for rate in (*rates, average):
-        if np.abs((times - times[0]) * rate - np.arange(len(times))).max() < 0.5:
-            return rate, False
-    return average, True
-
-
 def _file_images(path: Path, info: VideoInfo) -> Iterator[np.ndarray]:
     """As many images as `probe` promised; where a few cannot be decoded the last one is repeated."""
     frames = _decoded(path, info)
     if info.variable_rate and info.fps is not None:
-        pictures = _at_even_times(frames, info.fps, info.n_frames)
+        pictures = at_even_times(frames, info.fps, info.n_frames, info.pause_s)
     else:
         pictures = (image for _, image in frames)
     given, image = 0, None
@@ -295,25 +284,6 @@ def _decoded(path: Path, info: VideoInfo) -> Iterator[tuple[float | None, np.nda
                     f"{path}: frame {number} is {found}, the first is {info.width}x{info.height}; one size is expected"
                 )
             yield frame.time, np.ascontiguousarray(image)
-
-
-def _at_even_times(
-    frames: Iterator[tuple[float | None, np.ndarray]], fps: float, n_frames: int
-) -> Iterator[np.ndarray]:
-    """For each moment of the regular grid the frame nearest in time; holds two frames."""
-    seconds, held = next(frames, (None, None))
-    if held is None:
-        return
-    start, before, moment = seconds or 0.0, seconds or 0.0, 0
-    for seconds, image in frames:
-        now = before + 1 / fps if seconds is None else seconds
-        while start + moment / fps <= (before + now) / 2:
-            yield held
-            moment += 1
-        before, held = now, image
-    while moment < n_frames:
-        yield held
-        moment += 1
 
 
 # --- videos of known size, while data sets are prepared --------------------------------------------------------------

@@ -82,6 +82,7 @@ def predict(cfg: DictConfig) -> None:
 
 def leave(cfg: DictConfig, prediction: Any, exporters: dict[str, Any], refinement: str, is_video: bool = False) -> None:
     """Leave all files of a prediction in the run's folder: the exporters', pictures and the summary."""
+    from inference.export.base import LimitError
     from inference.quality import CAMERA_NOTE, scene_warnings
 
     given = cfg.predict
@@ -93,7 +94,7 @@ def leave(cfg: DictConfig, prediction: Any, exporters: dict[str, Any], refinemen
     folder, skipped, files = run_folder(), [], []
     with stage("writing files"):
         for exporter in exporters.values():
-            _unless_missing(lambda one=exporter: files.extend(one.write(scene, folder)), skipped)
+            _unless_missing(lambda one=exporter: files.extend(one.write(scene, folder)), skipped, LimitError)
     if wanted := pictures_of(cfg):
         with stage(f"drawing {', '.join(wanted)}"):
             # Keypoints count the frames of their video, whatever its rate.
@@ -130,12 +131,13 @@ def _heights(heights: Any) -> dict[int, float]:
         ) from None
 
 
-def _unless_missing(write: Callable[[], Any], skipped: list[str]) -> None:
-    """Call `write`; where its library is not installed, keep the message instead: the other files are worth having."""
+def _unless_missing(write: Callable[[], Any], skipped: list[str], *limits: type[DataError]) -> None:
+    """Call `write`; where its library is not installed, or its format too small, keep the message instead: the other
+    files are worth having."""
     try:
         write()
-    except ConfigError as error:
-        if not isinstance(error.__cause__ or error.__context__, ImportError):
+    except (ConfigError, *limits) as error:
+        if not isinstance(error, limits) and not isinstance(error.__cause__ or error.__context__, ImportError):
             raise
         log.warning("%s", error)
         skipped.append(f"Left out: {error}")

@@ -42,6 +42,10 @@ class Exporter(Protocol):
         ...
 
 
+class LimitError(DataError):
+    """A scene that this format cannot hold, and others can."""
+
+
 def check_scene(scene: Scene) -> None:
     """Raise DataError without people, ConfigError for a frame rate that is not positive."""
     if not scene.people or not all(len(person) for person in scene.people):

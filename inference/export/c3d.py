@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from fileio.atomic import atomic_path
-from inference.export.base import check_scene, y_up
+from inference.export.base import LimitError, check_scene, y_up
 from inference.scene import Scene, array_of
-from pose.errors import ConfigError, DataError
+from pose.errors import ConfigError
 from pose.joint_sets import MUPOTS_17
 
 MISSING, INFERRED, OBSERVED = -1.0, 0.0, 1.0
@@ -28,7 +28,7 @@ class C3dExporter:
 
     A point's residual tells what it rests on, as the format has it: -1 missing (its coordinates are NaN), 0 with an
     empty camera mask inferred, 1 with the first camera set observed. The 1 is a flag, not an error in mm.
-    observed_only: write inferred joints as missing. Raises ConfigError where ezc3d is not installed and DataError for
+    observed_only: write inferred joints as missing. Raises ConfigError where ezc3d is not installed and LimitError for
     a scene of more than MAX_FRAMES frames.
     """
 
@@ -38,7 +38,7 @@ class C3dExporter:
     def write(self, scene: Scene, folder: Path) -> list[Path]:
         check_scene(scene)
         if scene.n_frames > MAX_FRAMES:
-            raise DataError(
+            raise LimitError(
                 f"{scene.source}: {scene.n_frames} frames, a C3D file holds {MAX_FRAMES} at most; cut the video, or "
                 "leave c3d out of the exporters"
             )

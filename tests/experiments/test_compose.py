@@ -77,6 +77,12 @@ def test_option_names_a_callable_with_its_keys_as_arguments(group: str, option: 
         assert partial or required <= keys | added, f"{group}={option}: {target} also needs {required - keys - added}"
 
 
+def test_default_folders_of_runs_that_start_together_differ() -> None:
+    with initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
+        runs = [compose("config", ["experiment=predict"], return_hydra_config=True) for _ in range(4)]
+    assert len({run.hydra.run.dir for run in runs}) == 4
+
+
 def test_published_defaults_are_those_of_the_method() -> None:
     cfg = composed("experiment=train")
     assert cfg.data.name == "both"

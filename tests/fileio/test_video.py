@@ -157,6 +157,19 @@ def test_uneven_times_are_resampled(tmp_path: Path, ending: str) -> None:
     assert [frame.seconds for frame in read_video(path)] == pytest.approx(grid / 1000, rel=0.01)
 
 
+@pytest.mark.parametrize("uneven", [False, True])
+def test_a_pause_is_left_out_and_said(tmp_path: Path, uneven: bool) -> None:
+    """At the average rate these would be a handful of pictures, and 90,000 frames for the lifter."""
+    steps = [50 if uneven and i > 18 else 33 for i in range(29)]
+    steps[14] = 3 * 3600 * 1000
+    path = write_at(tmp_path / "a.mp4", np.cumsum([0, *steps]).tolist())
+    info = probe(path)
+    assert info.n_frames == 30 and 25 < info.fps < 31 and info.variable_rate == uneven
+    assert "1 pause in the frames' times, 10800 s in all, the first after frame 14: left out" in info.notes[0]
+    shown = [number_of(frame.image) for frame in read_video(path)]
+    assert len(set(shown)) >= (24 if uneven else 30) and shown == sorted(shown) and len(shown) == 30
+
+
 def test_a_little_jitter_is_an_even_rate(tmp_path: Path) -> None:
     path = write_at(tmp_path / "a.mkv", [round(i * 1000 / 30) + (3 if i % 3 == 1 else 0) for i in range(20)])
     info = probe(path)

@@ -164,6 +164,16 @@ def test_chosen_exporters_and_no_pictures(run_here, words: list[str]) -> None:
     assert not list(done.folder.glob("*.mp4"))
 
 
+def test_what_a_format_cannot_hold_leaves_the_others(run_here, words: list[str], monkeypatch) -> None:
+    pytest.importorskip("ezc3d")
+    monkeypatch.setattr("inference.export.c3d.MAX_FRAMES", 10)
+    done = run_here(*words, "fps=30", "exporter=[csv,c3d,trc]", "refinement=none", "pictures=false")
+    assert done.returncode == 0, done.output
+    summary = json.loads((done.folder / "summary.json").read_text())
+    assert summary["files"] == ["predictions.csv", "person_0.trc", "person_1.trc"]
+    assert "Left out: clip.json: 12 frames, a C3D file holds 10 at most" in summary["notes"][-1]
+
+
 def test_pictures_are_left_out_where_av_is_missing(run_here, words: list[str], monkeypatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "av", None)
     done = run_here(*words, "fps=30", "exporter=npz")

@@ -56,13 +56,11 @@ def test_focal_length_of_a_tilted_camera(focal: float, pitch: float) -> None:
 
 
 def test_the_order_of_people_does_not_matter() -> None:
-    """From 60 places on some are chosen: 10 people in 5 orders were 1220 to 1306 px."""
-    people = [*standing_people(1400.0, 12.0), *standing_people(1300.0, 14.0)]
-    found = [
-        estimate_focal([people[i] for i in np.random.default_rng(seed).permutation(16)], SIZE) for seed in range(3)
-    ]
+    """From 60 places on some are chosen."""
+    people = [*standing_people(1400.0, 12.0), *standing_people(1300.0, 14.0)[:4]]
+    found = [estimate_focal([people[i] for i in np.random.default_rng(s).permutation(12)], SIZE) for s in range(2)]
     assert found[0] is not None and found[0].places == 60
-    assert found[0] == found[1] == found[2]
+    assert found[0] == found[1]
 
 
 def test_a_level_camera_does_not_tell_its_focal_length() -> None:
