@@ -92,19 +92,28 @@ def _detected_rows(rows: _Rows) -> list[np.ndarray]:
 
 
 def read_facts(path: Path | str) -> dict[str, Any]:
-    """What a file says of itself as a whole, as `write_predictions` takes it: `notes` and `n_frames`."""
+    """What a file says of itself as a whole, as `write_predictions` takes it: `notes`, `n_frames`, and `image_size`
+    where no camera holds it."""
     values = _Rows(str(path), _load(path)).values
     notes, n_frames = values.get("notes", np.array([])), values.get("n_frames")
-    return {"notes": notes.tolist(), "n_frames": None if n_frames is None else int(n_frames)}
+    facts = {"notes": notes.tolist(), "n_frames": None if n_frames is None else int(n_frames)}
+    if "image_size" in values and "K" not in values:
+        facts["image_size"] = values["image_size"][0].tolist()
+    return facts
 
 
 def write_predictions(
-    path: Path | str, people: Sequence[PoseSequence], notes: Sequence[str] = (), n_frames: int | None = None
+    path: Path | str,
+    people: Sequence[PoseSequence],
+    notes: Sequence[str] = (),
+    n_frames: int | None = None,
+    image_size: Sequence[int] | None = None,
 ) -> None:
     """Write all people as an uncompressed npz, which appears only when complete. Annotations are not written.
 
-    notes: what a user must know, one sentence each. n_frames: of the video. Frames without a pose (all NaN) are left
-    out, and so are lifted_3d, observed and std_mm unless every person has them.
+    notes: what a user must know, one sentence each. n_frames: of the video. image_size: where nobody has a camera.
+    Frames without a pose (all NaN) are left out, and so are lifted_3d, observed and std_mm unless every person has
+    them.
 
     Raises DataError without a pose, for one that is partly NaN, for a frame given twice; MismatchError for joint sets
     that are not in `pose.joint_sets`, or of different sizes.
@@ -127,6 +136,8 @@ def write_predictions(
     if cameras := [person.camera for person in people if person.camera is not None]:
         facts["K"] = [_NO_CAMERA if person.camera is None else person.camera.K.numpy() for person in people]
         facts["image_size"] = [((c := person.camera or cameras[0]).width, c.height) for person in people]
+    elif image_size is not None:
+        facts["image_size"] = [tuple(image_size)] * len(people)
     for key, values in facts.items():
         same = all(np.array_equal(value, values[0]) for value in values)
         content[key] = values[0] if same else np.repeat(np.array(values), lengths, axis=0)

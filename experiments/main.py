@@ -31,5 +31,9 @@ def main() -> None:
     sys.argv = [sys.argv[0], *hydra_words(sys.argv[1:])]
     try:
         _composed()
+    except KeyboardInterrupt:  # before the run has begun
+        from experiments.runs.signals import end
+
+        end()
     finally:
         end_output()

@@ -21,7 +21,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from experiments.runs.signals import end_on_sigterm
+from experiments.runs.signals import end_on_signals
 from experiments.runs.sweep_words import note_command, place_sweep
 from fileio.atomic import cannot_write
 from fileio.json_yaml import load_object, write_text
@@ -85,7 +85,7 @@ class FolderCallback(Callback):
     """`hydra.callbacks.folder`: nothing starts in a folder that another run holds or that cannot be written."""
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        end_on_sigterm()
+        end_on_signals()
         folder = Path(os.path.abspath(config.hydra.run.dir))
         with _one_line():
             check_apart(config, folder)
@@ -94,7 +94,7 @@ class FolderCallback(Callback):
             _take(folder)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        end_on_sigterm()
+        end_on_signals()
         place_sweep(config)
         with _one_line():
             _check_room(Path(config.hydra.sweep.dir))

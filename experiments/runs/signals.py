@@ -1,30 +1,36 @@
-"""SIGTERM, from a batch system or `kill`: the run ends with one line that says how to go on, and exit code 143."""
+"""SIGTERM, from a batch system or `kill`, and Ctrl-C: the run ends with one line that says how to go on, and exit code
+143 or 130. A second signal ends the process at once."""
 
 from __future__ import annotations
 
 import logging
 import signal
 import threading
-from typing import Any
+from typing import Any, NoReturn
 
 log = logging.getLogger(__name__)
 
-EXIT_CODE = 128 + signal.SIGTERM
+_SIGNALS = {signal.SIGTERM: ("SIGTERM", signal.SIG_DFL), signal.SIGINT: ("Ctrl-C", signal.default_int_handler)}
+EXIT_CODES = [128 + number for number in _SIGNALS]
 
 
-def end_on_sigterm() -> None:
-    """From here on, unless somebody else handles SIGTERM, as the launcher of a batch system does in its jobs.
+def end_on_signals() -> None:
+    """From here on, unless somebody else handles them, as the launcher of a batch system does SIGTERM in its jobs.
 
-    What ends is not recorded as finished or failed. A second signal ends the process at once.
+    What ends is not recorded as finished or failed.
     """
-    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, _end)
+    if threading.current_thread() is threading.main_thread():
+        for number, (_, default) in _SIGNALS.items():
+            if signal.getsignal(number) is default:
+                signal.signal(number, end)
 
 
-def _end(*_: Any) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+def end(number: int = signal.SIGINT, *_: Any) -> NoReturn:
+    """The line and the end."""
+    signal.signal(number, signal.SIG_DFL)
     log.error(
-        "SIGTERM: ended before the end; the same command goes on: a training from its last whole epoch, a sweep from "
-        "its finished rows"
+        "%s: ended before the end; the same command goes on: a training from its last whole epoch, a sweep from "
+        "its finished rows",
+        _SIGNALS[signal.Signals(number)][0],
     )
-    raise SystemExit(EXIT_CODE)
+    raise SystemExit(128 + number)

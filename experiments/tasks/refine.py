@@ -22,6 +22,7 @@ from experiments.runs.run_dir import run_folder
 from experiments.runs.runner import settle
 from fileio.json_yaml import write_json, write_text
 from pose.errors import ConfigError, DataError, check_rate
+from pose.metrics.plausibility import check_unit
 from pose.sequence import PoseSequence
 from refinement.gaps import filled, given_joints
 from refinement.refiner import RefinementResult, Refiner
@@ -51,6 +52,7 @@ def refine(cfg: DictConfig) -> None:
     method = instantiate(cfg.refinement)
     predictions = str(cfg.predictions)
     given = read_predictions(predictions, cfg.coordinates, cfg.fps)
+    check_unit(torch.cat([person.require("poses_3d") for person in given]).numpy(), predictions)
     settle(cfg)
     tracks, result = refined(given, method, predictions)
     write_predictions(run_folder() / "predictions.npz", result.sequences, **read_facts(predictions))
@@ -61,7 +63,8 @@ def refined(people: list[PoseSequence], method: Refiner, source: str) -> tuple[l
     """The tracks of these people, and `method` on them. DataError, naming `source`, where it says not who was seen."""
     if not any(bool(person.confidence.any()) for person in people):
         raise DataError(
-            f"{source}: has no confidence, which tells where a person was seen; add confidence (N,) or (N, K) in 0..1"
+            f"{source}: has no confidence, or nothing but zeros, which tells where a person was seen; add confidence "
+            "(N,) or (N, K) in 0..1"
         )
     tracks = tracks_of(people, source)
     with stage(f"refining {len(tracks)} people, {sum(map(len, tracks))} frames, by {method.name}"):

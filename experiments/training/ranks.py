@@ -26,7 +26,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments.command_line import quoted_value
 from experiments.runs.run_dir import run_folder
-from experiments.runs.signals import EXIT_CODE
+from experiments.runs.signals import EXIT_CODES
 from experiments.training.devices import Plan, taken
 from fileio.json_yaml import write_text
 from pose.errors import ConfigError, DataError
@@ -139,7 +139,7 @@ def _failure(place: Path, failed: list[int], started: list[subprocess.Popen]) ->
             return ConfigError(said.read_text(encoding="utf-8"))
     rank = failed[0]
     code = started[rank].returncode
-    if code < 0 or code == EXIT_CODE:
+    if code < 0 or code in EXIT_CODES:
         why = f"was ended by {signal.Signals(-code if code < 0 else code - 128).name}"
         more = "; for want of memory? give a smaller data.batch_size or trainer.accumulate_grad_batches" * (code == -9)
         return DataError(f"training process {rank} of {len(started)} {why}{more}; the same command goes on")

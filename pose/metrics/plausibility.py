@@ -21,6 +21,8 @@ from pose.to_mupots import to_mupots_17
 _SIZES = (0.2, 5.0)
 _UNITS = {"metres": 1e-3, "centimetres": 0.1, "inches": 1 / 25.4}
 _UNIT_FACTOR = 1.6
+#: Size of an adult who walks.
+_PERSON_MM = 460.0
 #: Mean |log| of the ratios of bones: 0.02 to 0.42 in the right order, the larger of poses of noise alone, 0.59 and more
 #: in others.
 _BONES_DIFFER = 0.5
@@ -63,6 +65,13 @@ def check_poses(
     return found
 
 
+def check_unit(poses_3d: np.ndarray, source: str) -> None:
+    """DataError naming `source` for poses (N, J, 3) of people whose size is in metres or another unit, not in mm."""
+    size = _size(poses_3d) / _PERSON_MM
+    if not _SIZES[0] < size < _SIZES[1]:
+        _refuse_unit(size, source)
+
+
 #: The warning after which absolute errors mean nothing.
 ROOT_RELATIVE = (
     "every hip is at 0: these are root-relative poses; absolute errors, MRPE and AP are left out; add each hip's place "
@@ -73,12 +82,16 @@ OTHER_UNIT = "poses are "
 
 
 def _of_size(size: float, relative: bool, source: str) -> list[str]:
-    for unit, per_mm in _UNITS.items():
-        if 1 / _UNIT_FACTOR < size / per_mm < _UNIT_FACTOR:
-            raise DataError(f"{source}: poses_3d are in {unit}, mm are expected; multiply them by {1 / per_mm:g}")
+    _refuse_unit(size, source)
     if relative:  # normalised poses, which bone rescaling brings to size
         return [f"{OTHER_UNIT}{size:.3g} times the annotated size: errors without bone rescaling are left out"]
     raise DataError(f"{source}: {OTHER_UNIT}{size:.3g} times the annotated size; poses_3d are expected in mm")
+
+
+def _refuse_unit(size: float, source: str) -> None:
+    for unit, per_mm in _UNITS.items():
+        if 1 / _UNIT_FACTOR < size / per_mm < _UNIT_FACTOR:
+            raise DataError(f"{source}: poses_3d are in {unit}, mm are expected; multiply them by {1 / per_mm:g}")
 
 
 def _of_joints(given: np.ndarray, poses: np.ndarray, truth: np.ndarray, source: str, joints: JointSet) -> list[str]:

@@ -58,7 +58,10 @@ def test_early_stopping_is_said(train) -> None:
     assert (found["finished"], found["epochs"], found["max_epochs"]) == (False, 1, 4)
 
 
-def test_sigterm_ends_with_143_and_a_line(repo: Path, workdir: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "name", "code"), [(signal.SIGTERM, "SIGTERM", 143), (signal.SIGINT, "Ctrl-C", 130)])
+def test_a_signal_ends_with_its_code_and_a_line(
+    repo: Path, workdir: Path, tmp_path: Path, number: signal.Signals, name: str, code: int
+) -> None:
     words = [*TINY, "trainer.max_epochs=100000", f"paths.lifters={tmp_path}/lifters", f"hydra.run.dir={tmp_path}/run"]
     process = subprocess.Popen(
         [sys.executable, str(repo / "run.py"), *words], cwd=workdir, env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -68,9 +71,9 @@ def test_sigterm_ends_with_143_and_a_line(repo: Path, workdir: Path, tmp_path: P
     while not (checkpoints := list(tmp_path.glob("lifters/*/last.ckpt"))):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     output, _ = process.communicate(timeout=60)
-    assert process.returncode == 143, output
-    assert output.count("SIGTERM: ended before the end; the same command goes on") == 1 and "Traceback" not in output
+    assert process.returncode == code, output
+    assert output.count(f"{name}: ended before the end; the same command goes on") == 1 and "Traceback" not in output
     assert 1 <= record_of(checkpoints[0])["epochs"] < 100000
     assert not list(tmp_path.glob("lifters/*/done.json")) and not (tmp_path / "run" / "metrics.json").exists()
