@@ -3,7 +3,8 @@
 Decided once, before anything is read or hashed:
 - What a run needs is what its training set (unless it takes a `checkpoint` or reads predictions) and its test set need.
 - Nothing of it found, and `paths.datasets` left at its default: both fall back together to synthetic data of
-  a small size. A warning says so, and every result is marked.
+  a small size. A warning says so, and every result is marked. But not over rows that were finished on real data, nor
+  where `./datasets` is a dangling link, a file or holds folders of other case: these are errors.
 - Anything else that is missing is an error that lists each file and where it comes from; with `data.require_real=true`
   so is synthetic data.
 """
@@ -16,9 +17,11 @@ from typing import Any
 
 from hydra import compose
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from fileio.json_yaml import load_object
 from pose.errors import ConfigError, DataError
 
 log = logging.getLogger(__name__)
@@ -48,6 +51,8 @@ def resolve(cfg: DictConfig, trains: bool, tests: bool) -> DictConfig:
         raise DataError(f"paths.datasets={root}: no such folder; give the one that holds MuPoTS/, Mpi3DHP/, MucoTemp/")
     found = any((root / folder).is_dir() for folder in folders)
     if not found and cfg.paths.datasets is None and not cfg.data.require_real:
+        _check_absent(root, folders)
+        _check_no_real_rows(root)
         return _on_synthetic_data(cfg, sorted(folders))
     missing: dict[str, list[Path]] = {}
     if trains:
@@ -60,6 +65,34 @@ def resolve(cfg: DictConfig, trains: bool, tests: bool) -> DictConfig:
     if any(missing.values()):
         raise DataError(_list_missing(missing))
     return cfg
+
+
+def _check_absent(root: Path, folders: set[str]) -> None:
+    """DataError where data sets are meant to be in `root` and cannot be used: synthetic ones would be a surprise."""
+    if root.is_symlink() and not root.exists():
+        raise DataError(f"{root}: a link to {root.readlink()}, which is not there; mount it, or remove the link")
+    if root.exists() and not root.is_dir():
+        raise DataError(f"{root}: is a file; a folder with the data sets is expected")
+    for entry in root.iterdir() if root.is_dir() else ():
+        for folder in folders:
+            if entry.name.lower() == folder.lower() and (entry.name != folder or not entry.is_dir()):
+                raise DataError(f"{entry}: a folder {folder} is expected; rename or mount it")
+
+
+def _check_no_real_rows(root: Path) -> None:
+    """DataError where this run, or a row of its sweep, was finished on real data: these are gone, or not mounted."""
+    hydra = HydraConfig.get()
+    place = Path(hydra.runtime.output_dir)
+    for path in place.parent.glob("*/metrics.json") if hydra.mode == RunMode.MULTIRUN else [place / "metrics.json"]:
+        try:
+            data = load_object(path).get("data", "synthetic")
+        except DataError:  # none, or damaged
+            continue
+        if data != "synthetic":
+            raise DataError(
+                f"{path.parent}: was finished on {data}, and {root} holds no data sets now; mount them, set "
+                "paths.datasets, or take another folder for synthetic data"
+            )
 
 
 def data_files(cfg: DictConfig, trains: bool, tests: bool) -> list[Path]:
