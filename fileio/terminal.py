@@ -55,7 +55,7 @@ def lenient_output() -> None:
 def end_output() -> None:
     """At the very end: a pipe that nobody reads any more does not change the exit code."""
     for stream in (sys.stdout, sys.stderr):
-        if stream is None:
+        if stream is None:  # closed from the start
             continue
         try:
             stream.flush()

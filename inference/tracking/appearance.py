@@ -112,8 +112,7 @@ class Appearance:
 
 def overlapping(low: np.ndarray, high: np.ndarray, other_low: np.ndarray, other_high: np.ndarray) -> np.ndarray:
     """(n, m) bool: which boxes of n overlap which of m, by their corners (n, 2) and (m, 2)."""
-    inside: np.ndarray = (low[:, None] <= other_high[None]) & (other_low[None] <= high[:, None])
-    return inside.all(axis=-1)
+    return np.all((low[:, None] <= other_high[None]) & (other_low[None] <= high[:, None]), axis=-1)
 
 
 def _pair(joints: np.ndarray, score: np.ndarray, part: str) -> tuple[np.ndarray, np.ndarray]:
