@@ -10,6 +10,8 @@
     text_lines      text formats, with errors that name the line; natural order of names
     images          JPEG pictures in and out
     video           videos and folders of images as streams of frames; mp4 files
+    frame_times     when a video's frames are shown: rate, pauses
+    terminal        what a terminal and a log line can show
     locks           one process at a time (filelock)
 
 To add a reader: a function `read_KIND(path)` in a module of its own that reads inside `limits.reading`, checks with
