@@ -25,7 +25,7 @@ def test_one_job_trains_by_two_ranks_and_the_other_waits_for_its_lifter(run, tmp
     jobs = sorted(path.parent for path in (tmp_path / "sweep").glob("*/metrics.json"))
     assert len(jobs) == 2, "one set of outputs a job"
     (digest,) = {json.loads((job / "lifter.json").read_text())["hash"] for job in jobs}
-    ranks = [log for job in jobs for log in sorted(job.glob("training/rank_*/run.log"))]
+    ranks = [log for job in jobs for log in sorted(job.glob("training/rank_*/main.log"))]
     assert len(ranks) == 2, "one training"
     for rank, log in enumerate(ranks):
         assert f"rank {rank} of 2 trains the lifter {digest}" in log.read_text()
