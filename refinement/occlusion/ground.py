@@ -165,9 +165,11 @@ def fit_floor(people: Sequence[Feet], up: Array, given: bool, everybody: bool = 
             off = seconds[np.abs(points @ normal * np.exp(scale[i]) - height) > LEAVE_MM].sum() / seconds.sum()
             size = abs(scale[i]) / people[i].scale_std
             faults.append((off / (1 - LEAST_FRACTION), size / MOST_STD))
-        worst = int(np.argmax([max(fault) for fault in faults]))
-        if everybody or max(faults[worst]) <= 1:
+        if everybody or max(map(max, faults)) <= 1:
             break
+        # Of people whose sizes contradict each other, any may be wrong: those far away are left out first.
+        far = [float(np.median(np.linalg.norm(rests[i][0], axis=1))) for i in chosen.tolist()]
+        worst = int(np.argmax([max(fault) * d if max(fault) > 1 else 0.0 for fault, d in zip(faults, far, strict=True)]))
         i, (off, size) = int(chosen[worst]), faults[worst]
         why_not[i] = (
             "the feet rest at several heights"
