@@ -9,9 +9,10 @@ import re
 from collections.abc import Sequence
 from math import isfinite
 from numbers import Integral, Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: Frame rates that are one: a picture a day is 1.2e-5.
 RATES = (1e-5, 1e4)

@@ -113,10 +113,14 @@ def _run(cfg: DictConfig) -> None:
 
 def _check_function(key: str, name: str) -> None:
     """ConfigError, before anything trains, for a function that cannot be imported."""
+    own_log = logging.getLogger("hydra.utils")  # which would say it too, in several lines
+    disabled, own_log.disabled = own_log.disabled, True
     try:
         get_method(name)
     except Exception as error:  # whatever its module raises
         raise ConfigError(f"{key}={name}: cannot be used ({' '.join(str(error).split())[:200]})") from error
+    finally:
+        own_log.disabled = disabled
 
 
 def settle(cfg: DictConfig, trains: bool = False, tests: bool = False) -> None:

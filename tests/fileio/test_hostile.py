@@ -252,7 +252,7 @@ def test_pipes_and_devices_are_no_input(tmp_path: Path) -> None:
 
 def test_names_that_break_lines_and_steer_terminals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name = "a\nERROR: all is lost\x1b[2J\ud800.jpg"
-    for content in ({name: [{"keypoints": [1]}]}, {name: 5}, {"b.jpg": [], name: {}}):
+    for content in ({name: [{"keypoints": [1]}]}, {name: 5}):
         (tmp_path / "k.json").write_text(json.dumps(content))
         assert r"\nERROR" in refused(lambda: read_keypoints_json(tmp_path / "k.json"), "k.json")
     write_text(tmp_path / "table.md", json.loads('"data \\ud800"'), show=True)

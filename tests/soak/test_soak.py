@@ -12,7 +12,7 @@ from tests.soak.files import HalfFile, check_whole, results
 
 
 def test_killed_and_started_again_it_ends_the_same(tmp_path: Path) -> None:
-    soak = Soak("train", tmp_path, 4, ["pictures=false"])  # the one with most to lose
+    soak = Soak("train", tmp_path, 4)  # the one with most to lose
     for number in range(5):  # until it is hit: the machine may be quicker than it was just now
         soak.kill_and_resume(number)
         assert soak.losses == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -314,7 +315,7 @@ def test_a_failure_is_noted_while_the_row_is_held_and_goes_when_another_takes_it
         monkeypatch.setattr(module, "in_sweep", lambda: True)
     monkeypatch.setattr(runner, "_run", fail)
     monkeypatch.setattr(runner, "note_failure", note)
-    assert runner.run(OmegaConf.create({"debug": False})) is None
+    assert math.isnan(runner.run(OmegaConf.create({"debug": False})))
     assert held == [True]
     assert try_lock(tmp_path / ".lock") is not None
     sweep.skip_if_finished(OmegaConf.create({"fresh": False, "plugins": []}))

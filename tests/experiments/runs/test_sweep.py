@@ -254,7 +254,6 @@ SHORT = {
     "table_occlusion_length": ["refinement=paper"],
     "search_refinement": ["search.trials=1"],
     "evaluate": ["predictions={file}"],
-    "compare": ["predictions=[{file},{other}]"],
     "refine": ["predictions={file}"],
 }  # fmt: skip
 #: These are of one data set or video, or of several files; tests/experiments/tasks runs them.
@@ -284,12 +283,10 @@ def test_no_experiment_is_left_out(repo: Path) -> None:
 
 @pytest.mark.parametrize("experiment", SHORT)
 def test_both_coordinates_of_every_experiment(sweep, predictions: Path, experiment: str) -> None:
-    other = predictions.with_name("other.npz")
-    other.write_bytes(predictions.read_bytes())
-    words = [word.format(file=predictions, other=other) for word in SHORT[experiment]]
+    words = [word.format(file=predictions) for word in SHORT[experiment]]
     done = sweep("-m", f"experiment={experiment}", "coordinates=normal,universal", "size=tiny", "logger=csv", *words)
     assert done.returncode == 0, done.output
-    expected = 4 if any("," in word for word in words if "[" not in word) else 2
+    expected = 4 if any("," in word for word in words) else 2
     assert counts(done.output) == (expected, 0, expected, 0)
     if experiment == "refine":  # leaves nothing that a table could show
         return

@@ -66,6 +66,7 @@ def test_a_signal_ends_with_its_code_and_a_line(
     process = subprocess.Popen(
         [sys.executable, str(repo / "run.py"), *words], cwd=workdir, env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )  # fmt: skip
     deadline = time.monotonic() + 120
     while not (checkpoints := list(tmp_path.glob("lifters/*/last.ckpt"))):

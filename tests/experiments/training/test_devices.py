@@ -160,7 +160,7 @@ def test_a_training_sees_the_free_device_only(gpus, run_here, tmp_path: Path, mo
     )
     assert done.returncode == 0, done.output
     assert "training on the device made-up-1" in done.output
-    log = (done.folder / "training" / "rank_0" / "run.log").read_text()
+    log = (done.folder / "training" / "rank_0" / "main.log").read_text()
     assert "rank 0 of 1 trains the lifter" in log
     assert "on the devices made-up-1" in log
     curves = (done.folder / "curves" / "metrics.csv").read_text()
