@@ -73,7 +73,8 @@ def score_people(
     truth = scenes_from_sequences(annotated)
     people, warnings = in_mupots_17(given)
     for joints in {person.joints_3d for person in given}:
-        poses = torch.cat([person.require("poses_3d") for person in given if person.joints_3d == joints])
+        own = [person for person in given if person.joints_3d == joints]
+        poses = torch.cat([one.require("poses_3d") if one.lifted_3d is None else one.lifted_3d for one in own])
         warnings += check_poses(poses.numpy(), truth, path, joints)
     kinds = {"lifted": people}
     if all(person.lifted_3d is not None for person in people):
