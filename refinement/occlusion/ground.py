@@ -111,7 +111,8 @@ def on_the_ground(
         # Without a prior of the size (bones.py) there is no camera, no common scale or no human.
         if solutions[number].scale_std > 0 and person.joints == MUPOTS_17:
             scenes.setdefault((sequence.sequence, sequence.camera), []).append(number)
-    for (_, camera), numbers in scenes.items():
+    for key, numbers in scenes.items():
+        camera = key[1]
         floor, how = _floor_of([people[i] for i in numbers], [solutions[i] for i in numbers], camera, method.ground)
         if floor is None:
             notes.append(f"Ground: {how}, so no floor is assumed.")
@@ -131,6 +132,11 @@ def on_the_ground(
             contact = Contact.of(floor.touch[k], people[i].fps, floor.up, floor.height_mm)
             footing = Footing(contact, float(floor.scale[k]), float(floor.scale_std[k]), solutions[i].poses)
             solutions[i] = method.solve(people[i], ROUNDS, footing)
+        notes += [
+            f"Ground: person {one.person} is not held to the floor: its bones are no adult's, its size is unknown."
+            for number, one in enumerate(sequences)
+            if (one.sequence, one.camera) == key and number not in numbers
+        ]
     return solutions, tuple(worlds), notes
 
 

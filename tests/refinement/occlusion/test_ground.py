@@ -139,6 +139,15 @@ def test_people_who_do_not_stand_on_the_floor_are_left_free(why: str) -> None:
     assert torch.equal(result.sequences[2].require("poses_3d"), alone.require("poses_3d"))
 
 
+def test_bodies_that_are_no_humans_are_left_free_and_said() -> None:
+    odd, _ = walker(3, 0, 4500)
+    poses = odd.require("poses_3d")
+    odd = dataclasses.replace(odd, poses_3d=odd.root[:, None] + 2.5 * (poses - odd.root[:, None]))
+    result = refine([*two_people()[0], odd])
+    assert result.ground is not None and [world is None for world in result.ground] == [False, False, True]
+    assert [note for note in result.notes if "person 3 is not held to the floor: its bones are no adult's" in note]
+
+
 def test_plane_holds_everybody_whose_feet_rest() -> None:
     odd, _ = walker(3, 0, 4500, rising_mm=300.0)
     result = refine([*two_people()[0], odd], ground="plane")
