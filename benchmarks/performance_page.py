@@ -35,7 +35,8 @@ processes read ahead during a step, and may be waited for as little. The size of
     "lifting": """\
 Whole sequences, plain and mirrored, 1024 channels, receptive field 81. The peak is the best rate of a float32
 matrix product on the same threads, measured just before and after each round, since a machine's speed changes;
-a row's own peak follows from its reference. The network's operations count once per frame, padding not at all.""",
+a row's own peak follows from its reference. The network's operations count once per frame, padding not at all.
+Where the machine's convolutions are faster than its matrix products, the fraction exceeds 1.""",
     "refinement": """\
 The published energy, solved, on one thread, against the published way, Adam.""",
     "protocol": """\
