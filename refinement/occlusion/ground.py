@@ -10,8 +10,7 @@ with tilt and roll of n against the up of people who stand (pose/level.py) or th
 higher a person's feet are than others'. A larger person stands farther away: e^s moves along the viewing rays. So one
 floor ties the distances of all people, and how it lies follows from where they walk. Rests that don't fit lose weight
 as under Student's t. A person whose rests lie at several heights, or who would need an unlikely size, climbs, jumps or
-stands on something: such people are left out and left free, one after the other, the worst first. But nobody stands
-below the floor: who would then need to be smaller than an adult is, perhaps a child, down to SMALLEST.
+stands on something: such people are left out and left free, one after the other, the worst first.
 """
 
 from __future__ import annotations
@@ -47,8 +46,6 @@ TOUCH_MM, LEAVE_MM = 90.0, 150.0
 #: Who stands on the floor rests for so many seconds, at least this fraction of them within LEAVE_MM, and needs a size
 #: that is off by at most so many standard deviations.
 LEAST_S, LEAST_FRACTION, MOST_STD = 0.3, 0.8, 1.5
-#: The smallest person that the floor may tell of, as a fraction of an adult.
-SMALLEST = 0.6
 #: A rest of so many seconds counts once, a longer one for each second again.
 FULL_S = 0.2
 #: Rounds of the solve that starts from the solution without a floor.
@@ -67,13 +64,12 @@ class Feet:
 
 @dataclass(frozen=True, eq=False)
 class Floor:
-    """up (3,) and height_mm of the floor n p = h. Of each person: used, whether it stands on it, else why not; small,
-    it does as it is no adult; scale, the logarithm of its size, and scale_std; touch (T, 2): the feet that touch it."""
+    """up (3,) and height_mm of the floor n p = h. Of each person: used, whether it stands on it, else why not; scale,
+    the logarithm of its size, and scale_std; touch (T, 2): the feet that touch it."""
 
     up: Array
     height_mm: float
     used: Array
-    small: Array
     why_not: list[str]
     scale: Array
     scale_std: Array
@@ -122,12 +118,6 @@ def on_the_ground(
             if not floor.used[k]:
                 notes.append(f"Ground: person {sequences[i].person} is not held to the floor: {floor.why_not[k]}.")
                 continue
-            if floor.small[k]:
-                size = 100 * -np.expm1(floor.scale[k])
-                notes.append(
-                    f"Ground: person {sequences[i].person} is taken to be {size:.0f} % smaller, which puts it on the "
-                    "floor of the others; heights= tells a known stature."
-                )
             worlds[i] = world
             contact = Contact.of(floor.touch[k], people[i].fps, floor.up, floor.height_mm)
             footing = Footing(contact, float(floor.scale[k]), float(floor.scale_std[k]), solutions[i].poses)
@@ -197,26 +187,12 @@ def fit_floor(people: Sequence[Feet], up: Array, given: bool, everybody: bool = 
         used[i], scale[i], scale_std[i] = False, 0.0, people[i].scale_std
     if not used.any():
         return None
-    small = np.zeros(len(people), dtype=bool)
-    for i in np.flatnonzero(~used).tolist():
-        s = _onto(*rests[i], normal, height)
-        if s is not None and np.log(SMALLEST) < s < -MOST_STD * people[i].scale_std:
-            used[i], small[i], scale[i] = True, True, s
     touch = []
     for person, grown, stands in zip(people, np.exp(scale), used, strict=True):
         above = np.abs(person.places @ normal * grown - height)
         near = [hysteresis(above[:, foot] < TOUCH_MM, above[:, foot] < LEAVE_MM) for foot in range(2)]
         touch.append(person.rest & stands & (everybody | np.stack(near, axis=1)))
-    return Floor(normal, float(height), used, small, why_not, scale, scale_std, touch)
-
-
-def _onto(points: Array, seconds: Array, normal: Array, height: float) -> float | None:
-    """The logarithm of the size that puts rests (N, 3) on the floor; None where none does."""
-    if seconds.sum() < LEAST_S or np.median(points @ normal) * height <= 0:
-        return None
-    s = float(np.log(height / np.median(points @ normal)))
-    off = seconds[np.abs(points @ normal * np.exp(s) - height) > LEAVE_MM].sum() / seconds.sum()
-    return s if off <= 1 - LEAST_FRACTION else None
+    return Floor(normal, float(height), used, why_not, scale, scale_std, touch)
 
 
 def _rests(person: Feet) -> tuple[Array, Array]:

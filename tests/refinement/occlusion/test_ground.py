@@ -112,17 +112,6 @@ def test_one_floor_ties_the_sizes_of_all_people() -> None:
     assert refine(people).scale_std_pct[0] < refine(people, ground="off").scale_std_pct[0]  # type: ignore[index]
 
 
-def test_a_child_beside_adults_gets_its_size_from_their_floor() -> None:
-    """By itself it would be an adult farther away, whose feet are below the floor."""
-    pairs = [walker(1, -700, 3800), walker(2, 900, 5200, 0.72)]
-    result = refine([sequence for sequence, _ in pairs])
-    assert any("person 2 is taken to be" in note and "smaller" in note for note in result.notes), result.notes
-    for person, (_, truth) in zip(result.sequences, pairs, strict=True):
-        assert np.median(person.root[:, 2].double().numpy() / truth[:, 14, 2]) == pytest.approx(1, abs=0.08)
-    free = refine([sequence for sequence, _ in pairs], ground="off").sequences[1]
-    assert np.median(free.root[:, 2].double().numpy() / pairs[1][1][:, 14, 2]) > 1.2
-
-
 @pytest.mark.parametrize("why", ["rises", "unseen"])
 def test_people_who_do_not_stand_on_the_floor_are_left_free(why: str) -> None:
     people, _ = two_people()
