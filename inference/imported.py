@@ -26,6 +26,7 @@ from inference.tracking.given import GivenTracker
 from pose.cameras import Camera
 from pose.joint_sets import MUPOTS_17
 from pose.sequence import PoseSequence
+from refinement import OcclusionRefinement
 from refinement.gaps import filled, given_joints
 from refinement.refiner import Refiner
 
@@ -72,9 +73,9 @@ def predict_from(
     tracked = [
         _person(person, order[own], bodies, rows, estimate.camera) for person, own in zip(seen, numbers, strict=True)
     ]
-    if rows.space != "camera" and estimate.how == "made up" and hasattr(refinement, "ground"):
+    if rows.space != "camera" and estimate.how == "made up" and isinstance(refinement, OcclusionRefinement):
         # Sizes along the rays of a camera that was not there mean nothing.
-        refinement = dataclasses.replace(refinement, ground="off")  # type: ignore[type-var]
+        refinement = dataclasses.replace(refinement, ground="off")
     given = [given_joints(person) for person in tracked]
     result = refinement([filled(person, joints) for person, joints in zip(tracked, given, strict=True)])
     notes += result.notes

@@ -34,7 +34,7 @@ FORMATS = (
 )
 
 
-def read_poses(path: Path | str, options: Options = Options()) -> PoseRows:  # noqa: B008  # immutable
+def read_poses(path: Path | str, options: Options | None = None) -> PoseRows:
     """Everybody's 3D poses of a file of any known program. DataError, MismatchError or ConfigError for all else.
 
     >>> import numpy as np
@@ -46,7 +46,7 @@ def read_poses(path: Path | str, options: Options = Options()) -> PoseRows:  # n
     ('FreeMoCap', 'world', (60, 33, 3))
     """
     try:
-        return _read(Path(path), options)
+        return _read(Path(path), options or Options())
     except PoseError as error:
         if str(path) in str(error):
             raise

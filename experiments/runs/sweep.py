@@ -230,7 +230,7 @@ def _all_columns(jobs: list[Any]) -> list[str]:
     found: dict[str, None] = {}
     for job in jobs:
         with contextlib.suppress(DataError, KeyError, TypeError):  # failed before it wrote its configuration
-            found |= dict.fromkeys(read_yaml(job.folder / "config.yaml")["table"]["columns"])  # type: ignore[index]
+            found |= dict.fromkeys(read_yaml(job.folder / "config.yaml")["table"]["columns"])
     return list(found)
 
 

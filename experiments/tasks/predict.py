@@ -58,9 +58,7 @@ def predict(cfg: DictConfig) -> None:
     _check_proportions(given.video, size, camera.image_size)
     check_leveling(given.level)
     pictures_of(cfg)
-    if not cfg.get("exporter"):
-        raise ConfigError("exporter=[]: give at least one of npz, json, csv, trc, c3d, bvh, such as exporter=[npz]")
-    exporters = {name: instantiate(exporter) for name, exporter in cfg.exporter.items()}
+    exporters = exporters_of(cfg)
     parts = {"refinement": instantiate(cfg.refinement), "tracker": instantiate(cfg.tracker)}
     settle(cfg)
     pipeline = Pipeline(
@@ -108,16 +106,30 @@ def leave(cfg: DictConfig, prediction: Any, exporters: dict[str, Any], refinemen
 
 def pictures_of(cfg: DictConfig) -> list[str]:
     """Which of `PICTURES` the configuration wants: `pictures=` true, false, or a list of them."""
-    given: Any = OmegaConf.to_container(OmegaConf.create({"pictures": cfg.pictures}))["pictures"]  # type: ignore[index]
+    given = _plain(cfg.pictures)
     wanted = given if isinstance(given, list) else {True: list(PICTURES), False: [], None: []}.get(given, [given])
     if unknown := [name for name in wanted if name not in PICTURES]:
         raise ConfigError(f"pictures={unknown[0]}: must be true, false or a list of {', '.join(PICTURES)}")
     return [name for name in PICTURES if name in wanted]
 
 
+def exporters_of(cfg: DictConfig) -> dict[str, Any]:
+    """The writers of `exporter=`, by name; ConfigError without any."""
+    if not cfg.get("exporter"):
+        raise ConfigError(
+            "exporter=[]: give at least one of npz, json, csv, trc, c3d, bvh, glb, such as exporter=[npz]"
+        )
+    return {name: instantiate(exporter) for name, exporter in cfg.exporter.items()}
+
+
+def _plain(value: Any) -> Any:
+    """A value of a configuration as plain lists, dicts and scalars."""
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+
+
 def _heights(heights: Any) -> dict[int, float]:
     """`heights=[1750,null,1620]` or `heights={0:1750,2:1620}` by person number."""
-    value: Any = OmegaConf.to_container(OmegaConf.create({"heights": heights}))["heights"]  # type: ignore[index]
+    value = _plain(heights)
     pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
     if value is None:
         return {}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from pathlib import Path
+from typing import Any
 
 import torch
 from hydra.utils import instantiate
@@ -77,17 +78,18 @@ def refined(people: list[PoseSequence], method: Refiner, source: str) -> tuple[l
 def _refine_input(cfg: DictConfig) -> None:
     from data.poses import read_poses
     from data.poses.rows import Options
-    from experiments.tasks.predict import leave, pictures_of
+    from experiments.tasks.predict import exporters_of, leave, pictures_of
     from inference.cameras.camera import CameraSettings
     from inference.imported import predict_from
     from pose.level import check_leveling
 
     given = cfg.predict
     given.input, method = str(given.input), instantiate(cfg.refinement)
-    camera = CameraSettings(**OmegaConf.to_container(given.camera, resolve=True))  # type: ignore[arg-type]
+    settings: Any = OmegaConf.to_container(given.camera, resolve=True)
+    camera = CameraSettings(**settings)
     check_leveling(given.level)
     pictures_of(cfg)
-    exporters = {name: instantiate(exporter) for name, exporter in (cfg.exporter or {}).items()}
+    exporters = exporters_of(cfg)
     tracker = instantiate(cfg.tracker)
     settle(cfg)
     rows = read_poses(given.input, Options(given.input_options.joint_set, camera.image_size))

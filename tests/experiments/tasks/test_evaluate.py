@@ -21,4 +21,5 @@ def test_mirrored_detections_are_a_setting(flip_average: bool, monkeypatch: pyte
 
     monkeypatch.setattr(prediction, "lift", lift)
     with pytest.raises(Lifted, match=str(flip_average)):
-        lift_and_score(OmegaConf.create({"flip_average": flip_average}), Any, [], Any)  # type: ignore[arg-type]
+        unused: Any = None
+        lift_and_score(OmegaConf.create({"flip_average": flip_average}), unused, [], unused)

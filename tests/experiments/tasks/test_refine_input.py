@@ -43,3 +43,9 @@ def test_one_of_both(run_here) -> None:
         assert done.returncode == 2
         (line,) = [line for line in done.output.splitlines() if "[ERROR]" in line]
         assert "give one, predictions=FILE.npz" in line and "or input=FILE" in line
+
+
+def test_without_an_exporter_nothing_would_be_left(run_here, tmp_path: Path) -> None:
+    (tmp_path / "poses.npy").write_bytes(b"")
+    done = run_here("experiment=refine", f"input={tmp_path / 'poses.npy'}", "exporter=[]")
+    assert done.returncode == 2 and "exporter=[]: give at least one of" in done.output, done.output

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -63,8 +64,8 @@ def lengths(poses: torch.Tensor) -> np.ndarray:
     return np.delete(np.linalg.norm((poses - poses[:, PARENTS]).double().numpy(), axis=-1), 14, axis=1)
 
 
-def refined(person: PoseSequence, **keys: float) -> PoseSequence:
-    return OcclusionRefinement(**keys)([person]).sequences[0]  # type: ignore[arg-type]
+def refined(person: PoseSequence, **keys: Any) -> PoseSequence:
+    return OcclusionRefinement(**keys)([person]).sequences[0]
 
 
 def test_bones_are_constant_and_every_file_holds_the_same_joints(tmp_path: Path) -> None:
