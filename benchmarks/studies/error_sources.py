@@ -1,28 +1,21 @@
 """Scenes with known truth and predictions with known kinds of errors: what refinements are tuned and judged on.
 
-    clips = mocap_clips("report")                       # or procedural_motions, which need no files
+    clips = motion_clips("test")                        # or procedural_motions, which need no files
     scenes = make_scenes(clips, count=12, seed=0)       # list of scenes, each a list of PoseSequence with the truth
-    lifter = trained_lifter(mocap_clips("train"))       # cached in outputs/benchmark_lifters
-    predicted = lifter_errors(scenes, lifter)           # the same people with predicted poses_3d
+    predicted = lifter_errors(scenes)                   # the same people with predicted poses_3d
     predicted = simulated_errors(scenes, "scale", seed=0)
 
-A scene is made by data/synthetic: several people placed so that they pass in front of
-each other, their detections and what hides them. Everything follows from the seeds. The truth is in the scenes and the
-prediction in the same place of the list that comes back, so the two are compared pairwise.
+A scene is made by data/synthetic: several people placed so that they pass in front of each other, their detections and
+what hides them. Everything follows from the seeds. The truth is in the scenes and the prediction in the same place of
+the list that comes back, so the two are compared pairwise.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
-import logging
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -34,23 +27,19 @@ from data.synthetic.detections import autoregressive
 from data.synthetic.motions import procedural_motion
 from data.synthetic.scenes import SeenPerson, View, compose_scene, look_at, render_scene
 from pose.cameras import Camera
+from pose.errors import DataError
 from pose.joint_sets import MUPOTS_17
 from pose.sequence import PoseSequence
 
-if TYPE_CHECKING:
-    from lightning_modules.lifter import Lifter
-
-log = logging.getLogger(__name__)
-
 REPO = Path(__file__).resolve().parents[2]
-MOCAP = REPO.parent / "shared" / "mocap" / "cmu_30fps.npz"
-LIFTERS = REPO / "outputs" / "benchmark_lifters"
+MOTION = REPO.parent / "shared" / "motion"
+LIFTER = "builtin:mocap_normal"
 
 FPS = 30.0
 ROOT = MUPOTS_17.index("hip")
 
-#: Raise it with every change here that alters scenes or lifters: trained lifters are found by it.
-VERSION = 1
+#: Shorter clips are left out.
+LEAST_FRAMES = 150
 
 #: (people, frames, generator) -> that many motions of one common length, each (T, 17, 3) mm, world, y up.
 Motions = Callable[[int, int, np.random.Generator], list[np.ndarray]]
@@ -58,15 +47,6 @@ Scene = list[PoseSequence]
 
 
 # --- motions ---------------------------------------------------------------------------------------------------------
-
-
-def split_clips(names: Sequence[str]) -> dict[str, list[str]]:
-    """Which clips train the lifter, tune weights and are reported on.
-
-    In sorted order every other clip trains the lifter; the rest alternates between tuning and the report.
-    """
-    names = sorted(names)
-    return {"train": names[0::2], "tune": names[1::4], "report": names[3::4]}
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,26 +72,15 @@ class Clips:
             parts.append(part * rng.uniform(0.92, 1.08))
         return parts
 
-    @property
-    def fingerprint(self) -> str:
-        digest = hashlib.sha256()
-        for name, clip in sorted(self.clips.items()):
-            digest.update(name.encode() + np.ascontiguousarray(clip).tobytes())
-        return digest.hexdigest()[:12]
 
-
-def mocap_split() -> dict[str, list[str]]:
-    """`split_clips` of the CMU clips beside the checkout; empty parts where there are none."""
-    if not MOCAP.is_file():
-        return split_clips([])
-    with np.load(MOCAP) as file:
-        return split_clips(list(file))
-
-
-def mocap_clips(part: str) -> Clips:
-    """The CMU clips beside the checkout that are for `train`, `tune` or `report`."""
-    with np.load(MOCAP) as file:
-        return Clips({name: file[name] for name in split_clips(list(file))[part]})
+def motion_clips(part: str) -> Clips:
+    """The clips beside the checkout of the people that the pretrained lifter is trained on, `train`, or of others,
+    `test`; DataError where they are not there."""
+    source = MOTION / f"{part}.npz"
+    if not source.is_file():
+        raise DataError(f"{source}: no such file; put the motion beside the checkout")
+    with np.load(source) as clips:
+        return Clips({name: clips[name] for name in clips.files if name != "fps" and len(clips[name]) >= LEAST_FRAMES})
 
 
 def procedural_motions(people: int, frames: int, rng: np.random.Generator) -> list[np.ndarray]:
@@ -244,78 +213,10 @@ def _confused(scene: Scene, person: int, rng: np.random.Generator) -> PoseSequen
 # --- a real lifter's errors ------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class LifterSettings:
-    """How a lifter is trained: on `scenes` scenes of `frames` frames drawn with `seed`."""
+def lifter_errors(scenes: list[Scene], lifter: str = LIFTER) -> list[Scene]:
+    """The scenes with what a lifter predicts from their detections."""
+    from inference.lifting import lift_upright
+    from lightning_modules.checkpoint import load_lifter
 
-    scenes: int = 100
-    frames: int = 300
-    channels: int = 128
-    filter_widths: tuple[int, ...] = (3, 3, 3, 3)
-    epochs: int = 6
-    batch_size: int = 512
-    seed: int = 1000
-
-
-def trained_lifter(motions: Motions, settings: LifterSettings | None = None, cache: Path = LIFTERS) -> Lifter:
-    """A lifter trained as the product's are, on scenes of these motions; found again in `cache` by its settings."""
-    from experiments.runs.inputs import code_digest
-    from lightning_modules.checkpoint import load_lifter, save_lifter
-
-    settings = settings or LifterSettings()
-    source = motions.fingerprint if isinstance(motions, Clips) else "procedural"
-    versions = [VERSION, code_digest()]
-    spec = json.dumps([dataclasses.asdict(settings), source, versions], sort_keys=True)
-    file = cache / f"{hashlib.sha256(spec.encode()).hexdigest()[:12]}.ckpt"
-    if not file.exists():
-        log.info("training a lifter: %s", file)
-        lifter = _train(motions, settings)
-        cache.mkdir(parents=True, exist_ok=True)
-        save_lifter(file, lifter)
-    return load_lifter(file)
-
-
-def _train(motions: Motions, settings: LifterSettings) -> Lifter:
-    import pytorch_lightning as pl
-
-    from data.training.windows import EpochSampler, FrameTable, training_loader
-    from lightning_modules.lifter import Lifter
-    from lightning_modules.training import LifterTraining
-
-    scenes = make_scenes(motions, settings.scenes, settings.seed, settings.frames)
-    people = [person for scene in scenes for person in scene]
-    table = FrameTable(people, int(np.prod(settings.filter_widths)), augment_depth=True, seed=settings.seed)
-    lifter = Lifter(
-        {"channels": settings.channels, "filter_widths": list(settings.filter_widths)},
-        coordinates="normal",
-        fps=FPS,
-        seed=settings.seed,
-        feature_standardiser=table.feature_standardiser,
-        target_standardiser=table.target_standardiser,
-    )
-    # The published decay over 80 epochs, fitted into these few.
-    scheduler = partial(torch.optim.lr_scheduler.ExponentialLR, gamma=0.95 ** (80 / settings.epochs))
-    batches = training_loader(table, EpochSampler(table, settings.batch_size, settings.seed))
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    trainer = pl.Trainer(
-        max_epochs=settings.epochs,
-        accelerator="cpu",
-        devices=1,
-        enable_model_summary=False,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.manual_seed(settings.seed)
-        trainer.fit(LifterTraining(lifter, scheduler=scheduler), batches)
-    return lifter.eval()
-
-
-def lifter_errors(scenes: list[Scene], lifter: Lifter) -> list[Scene]:
-    """The scenes with what the lifter predicts from their detections."""
-    from lightning_modules.prediction import lift
-
-    predicted = iter(lift(lifter, [person for scene in scenes for person in scene]))
-    return [[next(predicted) for _ in scene] for scene in scenes]
+    loaded = load_lifter(lifter)
+    return [lift_upright(loaded, scene) for scene in scenes]

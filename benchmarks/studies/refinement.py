@@ -1,29 +1,27 @@
 """Accuracy and time of every option of `refinement=`, in one run:
 
-    python -m benchmarks.studies.refinement                  # four minutes on one core, the first time eleven
+    python -m benchmarks.studies.refinement                  # minutes on one core
     python -m benchmarks.studies.refinement --quick          # seconds; the numbers mean nothing
     python -m benchmarks.studies.refinement --json FILE      # all numbers
     python -m benchmarks.studies.refinement --write-docs     # writes docs/refinement_results.md
     python -m benchmarks.studies.refinement --retune         # searches the settings of the baselines again
-    python -m benchmarks.studies.refinement --checkpoint PATH --trained-on train  # another lifter
 
-Data: `procedural`, the motions of the synthetic data, and, where ../shared/mocap is beside the checkout, `cmu`, real
-motion capture. Detections, occlusion and cameras are simulated in both. Errors: of a lifter that was trained on other
-motions (`lifter`; the one that counts) and three kinds of simulated noise (benchmarks/studies/error_sources.py).
+Data: `motion`, real motion of people that neither the lifter nor any setting was trained on, where ../shared/motion is
+beside the checkout, and `procedural`, the motions of the synthetic data. Detections, occlusion and cameras are
+simulated in both. Errors: the pretrained lifter's (`lifter`; the one that counts) and three kinds of simulated noise
+(benchmarks/studies/error_sources.py). What else is seen of motion is in benchmarks/studies/refinement_motion.py.
 
 A frame is occluded where the person is not detected or less than half of the joints are in sight; the length of an
-occlusion is counted in such frames. Intervals: 95%, bootstrap over the scenes of all seeds; `cmu` rests on six clips of
-three people, so they tell how sure the numbers are for these clips, not for people at large.
+occlusion is counted in such frames. Intervals: 95%, bootstrap over the scenes of all seeds.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +31,9 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from benchmarks.studies import error_sources as sources
-from benchmarks.studies.error_sources import MOCAP, REPO, LifterSettings, Motions, Scene, frame_visible
+from benchmarks.studies.error_sources import MOTION, REPO, Motions, Scene, frame_visible
 from benchmarks.studies.refinement_coverage import coverage_counts
-from benchmarks.studies.refinement_page import ABOUT, DATA, ERRORS, METRICS, tables, time_table
-from pose.errors import ConfigError, PoseError
+from benchmarks.studies.refinement_page import ABOUT, DATA, ERRORS, METRICS, motion_table, tables, time_table
 from pose.metrics.occlusion import PARTS, occlusion_lengths
 from refinement.refiner import Refiner
 
@@ -50,6 +47,7 @@ OPTIONS = (
 )  # fmt: skip
 COLUMNS = ("all", *PARTS)
 BOOTSTRAPS = 1000
+PARTS_OF_MOTION = {"tune": "train", "report": "test"}
 
 
 @dataclass(frozen=True)
@@ -59,10 +57,9 @@ class Size:
     seeds: int = 3
     scenes: int = 16
     frames: int = 300
-    lifter: LifterSettings = field(default_factory=LifterSettings)
 
 
-QUICK = Size(seeds=1, scenes=2, frames=60, lifter=LifterSettings(2, 60, 16, (3, 3), 1, 64))
+QUICK = Size(seeds=1, scenes=2, frames=60)
 
 
 def options() -> dict[str, Refiner]:
@@ -76,8 +73,8 @@ def option(name: str, **changes: Any) -> Refiner:
 
 
 def motions(data: str, part: str) -> Motions:
-    """Motions of a set of DATA for `train`, `tune` or `report`."""
-    return sources.mocap_clips(part) if data == "cmu" else sources.procedural_motions
+    """Motions of a set of DATA for `tune` or `report`."""
+    return sources.motion_clips(PARTS_OF_MOTION[part]) if data == "motion" else sources.procedural_motions
 
 
 # --- measuring -------------------------------------------------------------------------------------------------------
@@ -107,13 +104,13 @@ def refined_scenes(method: Refiner, predicted: list[Scene]) -> tuple[list[Scene]
     return [[next(refined) for _ in scene] for scene in predicted], 1e6 * result.seconds / sum(map(len, people))
 
 
-def predictions(data: str, error: str, seed: int, size: Size, lifter: Any, part: str = "report") -> tuple:
+def predictions(data: str, error: str, seed: int, size: Size, part: str = "report") -> tuple:
     """Scenes and their predictions with one kind of errors."""
     # Seeds of the parts are far apart, so that procedural scenes, which are not split by clip, differ too.
     seed += {"report": 0, "tune": 500}[part]
     scenes = sources.make_scenes(motions(data, part), size.scenes, seed, size.frames)
     if error == "lifter":
-        return scenes, sources.lifter_errors(scenes, lifter)
+        return scenes, sources.lifter_errors(scenes)
     return scenes, sources.simulated_errors(scenes, error, seed)
 
 
@@ -126,9 +123,8 @@ class Measured:
     coverage: dict[str, np.ndarray]
 
 
-def measure(data: str, size: Size, cache: Path, checkpoint: Path | None = None) -> Iterator[tuple[str, Measured]]:
+def measure(data: str, size: Size) -> Iterator[tuple[str, Measured]]:
     """For each kind of errors its name and what was measured."""
-    lifter = the_lifter(data, size, cache, checkpoint)
     methods = options()
     warm = sources.make_scenes(sources.procedural_motions, 1, 1, 60)
     for method in methods.values():  # what is compiled is compiled now
@@ -138,7 +134,7 @@ def measure(data: str, size: Size, cache: Path, checkpoint: Path | None = None) 
         times: dict[str, list[float]] = {name: [] for name in methods}
         coverage: dict[str, np.ndarray] = {}
         for seed in range(size.seeds):
-            scenes, predicted = predictions(data, error, seed, size, lifter)
+            scenes, predicted = predictions(data, error, seed, size)
             for name, method in methods.items():
                 refined, microseconds = refined_scenes(method, predicted)
                 truth, people = ([person for scene in part for person in scene] for part in (scenes, refined))
@@ -157,28 +153,12 @@ def measure(data: str, size: Size, cache: Path, checkpoint: Path | None = None) 
         )
 
 
-def the_lifter(data: str, size: Size, cache: Path, checkpoint: Path | None) -> Any:
-    """The lifter of `checkpoint`, else a small one trained on the motions for training, which is kept in `cache`."""
-    if checkpoint is None:
-        return sources.trained_lifter(motions(data, "train"), size.lifter, cache)
-    from lightning_modules.checkpoint import load_lifter
+def motion_figures() -> dict[str, dict[str, float]]:
+    """By option: what refinement_motion.py prints, of test subjects."""
+    from benchmarks.studies import refinement_motion as motion
 
-    return load_lifter(checkpoint, coordinates="normal")
-
-
-def check_unseen(trained_on: list[str], split: dict[str, list[str]]) -> None:
-    """ConfigError where a lifter trained on these clips, or parts of the split, or `none`, knows clips of the report.
-
-    Clips for tuning may be among them: no figure of the report rests on those.
-    """
-    clips = {name for part in split.values() for name in part}
-    seen: set[str] = set()
-    for word in trained_on:
-        if word not in clips and word not in split and word != "none":
-            raise ConfigError(f"--trained-on {word}: must be none, {', '.join(split)} or clips of ../shared/mocap")
-        seen |= set(split.get(word, [word]))
-    if known := sorted(seen & set(split["report"])):
-        raise ConfigError(f"--trained-on: {', '.join(known)} are in the report; take a lifter that was trained without")
+    made = motion.material("test", sources.LIFTER)
+    return {name: motion.all_figures(made, option(name)) for name in ("none", "paper", "occlusion")}
 
 
 # --- statistics ------------------------------------------------------------------------------------------------------
@@ -230,52 +210,36 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--json", type=Path, help="write all numbers to this file")
     parser.add_argument("--write-docs", action="store_true", help=f"write {DOCS.relative_to(REPO)}")
     parser.add_argument("--retune", action="store_true", help="search settings and write them to conf/refinement")
-    parser.add_argument("--cache", type=Path, default=sources.LIFTERS, help="where trained lifters are kept")
     parser.add_argument("--seeds", type=int, help="how many seeds")
-    parser.add_argument("--lifter-scenes", type=int, help="scenes that the lifter is trained on")
-    parser.add_argument("--lifter-epochs", type=int, help="epochs that it is trained for")
-    parser.add_argument("--checkpoint", type=Path, help="errors of this lifter instead of a small one trained here")
-    parser.add_argument("--trained-on", nargs="+", help="its clips of ../shared/mocap: names, train, tune or none")
     arguments = parser.parse_args(words)
-    lifter_text = "a small one, trained for minutes"
-    if arguments.checkpoint is not None:
-        if not arguments.trained_on or arguments.retune:
-            parser.error("--checkpoint: say with --trained-on which clips it knows; not together with --retune")
-        try:
-            check_unseen(arguments.trained_on, sources.mocap_split())
-        except PoseError as error:
-            parser.error(str(error))
-        lifter_text = f"`{arguments.checkpoint.name}`, trained on: {', '.join(arguments.trained_on)}"
     torch.set_num_threads(1)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    size = QUICK if arguments.quick else Size()
-    lifter = dataclasses.replace(
-        size.lifter,
-        scenes=arguments.lifter_scenes or size.lifter.scenes,
-        epochs=arguments.lifter_epochs or size.lifter.epochs,
-    )
-    size = dataclasses.replace(size, seeds=arguments.seeds or size.seeds, lifter=lifter)
+    size = QUICK if arguments.quick else Size(seeds=arguments.seeds or Size.seeds)
+    there = [data for data in DATA if data != "motion" or MOTION.is_dir()]
     if arguments.retune:
         from benchmarks.studies.retune import retune
 
-        retune(size, arguments.cache)
+        retune(there[0], size)
         return
-    sets = [data for data in DATA if arguments.data in (None, data) and (data != "cmu" or MOCAP.is_file())]
+    sets = [data for data in there if arguments.data in (None, data)]
     results, lines = {}, []
     for data in sets:
         results[data] = {}
         lines += [f"## {data}", "", f"{DATA[data]}.", ""]
         print("\n".join(lines[-4:]))
-        for error, measured in measure(data, size, arguments.cache, arguments.checkpoint):
+        for error, measured in measure(data, size):
             results[data][error] = summary(measured)
             lines += (new := tables(data, error, results[data][error]))
+            print("\n".join(new), flush=True)
+        if data == "motion" and not arguments.quick:
+            lines += (new := motion_table(motion_figures()))
             print("\n".join(new), flush=True)
     lines += time_table(results)
     print("\n".join(time_table(results)))
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=1))
     if arguments.write_docs:
-        DOCS.write_text("\n".join([ABOUT.format(**DATA, lifter=lifter_text), *lines]).rstrip() + "\n")
+        DOCS.write_text("\n".join([ABOUT.format(**DATA), *lines]).rstrip() + "\n")
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
 """The fixed-lag mode of `refinement=occlusion`: its cost per frame and what it loses, in one run:
 
-    python -m benchmarks.studies.refinement_lag                   # two minutes on one core, at first more (a lifter)
+    python -m benchmarks.studies.refinement_lag                   # two minutes on one core
     python -m benchmarks.studies.refinement_lag --quick           # seconds; the accuracy means nothing
     python -m benchmarks.studies.refinement_lag --json FILE       # all numbers
 
 Cost: milliseconds of processor time of single frames of a stream, median and longest of 100 frames: early, as soon as
 the window is full, and at the end. They should depend neither on the place nor on the length.
 
-Accuracy: a lifter's own errors on motions that neither its training nor tuning saw (error_sources.py), of
-../shared/mocap where it is beside the checkout and of the synthetic data otherwise. `paper` (solved by
-energy_fast) sees all frames too and is for comparison.
+Accuracy: the pretrained lifter's errors on people that neither its training nor tuning saw (error_sources.py), of
+../shared/motion where it is beside the checkout and of the synthetic data otherwise. `paper` (solved by energy_fast)
+sees all frames too and is for comparison.
 """
 
 from __future__ import annotations
@@ -58,16 +58,15 @@ def cost(frames: int, lag: int) -> dict[str, float]:
     return found
 
 
-def accuracy(data: str, size: benchmark.Size, cache: Path, lag: int) -> dict[str, Any]:
+def accuracy(data: str, size: benchmark.Size, lag: int) -> dict[str, Any]:
     """Mean errors of each way, mm, and the fixed lag's change against offline in percent with its interval."""
-    lifter = benchmark.the_lifter(data, size, cache, None)
     methods = {
         "none": benchmark.option("none"),
         "paper": benchmark.option("energy_fast"),
         "offline": OcclusionRefinement(),
         f"lag {lag}": OcclusionRefinement(lag=lag),
     }
-    scenes, predicted = benchmark.predictions(data, "lifter", 0, size, lifter)
+    scenes, predicted = benchmark.predictions(data, "lifter", 0, size)
     sums = {}
     for name, method in methods.items():
         refined, *_ = benchmark.refined_scenes(method, predicted)
@@ -90,7 +89,6 @@ def main(words: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--quick", action="store_true", help="tiny, for a test")
     parser.add_argument("--lag", type=int, default=LAG, help="frames")
     parser.add_argument("--scenes", type=int, default=8, help="how many scenes the accuracy is measured on")
-    parser.add_argument("--cache", type=Path, default=sources.LIFTERS, help="where trained lifters are kept")
     parser.add_argument("--json", type=Path, help="write all numbers to this file")
     given = parser.parse_args(words)
     threads = torch.get_num_threads()
@@ -98,7 +96,7 @@ def main(words: list[str] | None = None) -> dict[str, Any]:
     try:
         quick = benchmark.QUICK
         size = quick if given.quick else benchmark.Size(scenes=given.scenes)
-        data = "cmu" if sources.MOCAP.is_file() and not given.quick else "procedural"
+        data = "motion" if sources.MOTION.is_dir() and not given.quick else "procedural"
         warm = OcclusionRefinement()
         warm([stream(60, 1)])
         costs = {frames: cost(frames, given.lag) for frames in LENGTHS}
@@ -106,7 +104,7 @@ def main(words: list[str] | None = None) -> dict[str, Any]:
         for frames, found in costs.items():
             early, late = (f"{found[n]:.2f}; {found[f'{n}_longest']:.2f}" for n in ("early", "late"))
             print(f"  stream of {frames} frames: early {early}, late {late}")
-        errors = accuracy(data, size, given.cache, given.lag)
+        errors = accuracy(data, size, given.lag)
         print(f"\n{data}: a lifter's own errors, mm")
         print(f"  {'':20}{'all':>8}{'visible':>9}{'occluded':>10}   visible against offline, %")
         for metric, rows in errors.items():

@@ -29,17 +29,15 @@ from omegaconf import OmegaConf
 from scipy.ndimage import gaussian_filter1d
 
 from benchmarks.studies import error_sources as sources
-from benchmarks.studies.error_sources import FPS, REPO, ROOT, Clips, Scene, frame_visible
+from benchmarks.studies.error_sources import FPS, LIFTER, MOTION, REPO, ROOT, Clips, Scene, frame_visible
 from benchmarks.studies.refinement import option
 from benchmarks.studies.refinement_coverage import coverage_counts
 from data.synthetic.detections import autoregressive
 from pose.cameras import Camera
-from pose.errors import DataError
 from pose.joint_sets import COCO_19, MUPOTS_17
 from pose.sequence import PoseSequence
 from refinement.refiner import Refiner
 
-MOTION = REPO.parent / "shared" / "motion"
 CONFORMANCE = REPO / "tests" / "golden" / "conformance"
 CACHE = REPO / "outputs" / "refinement_motion"
 ANKLES = [MUPOTS_17.index(f"{side}_ankle") for side in ("left", "right")]
@@ -68,17 +66,9 @@ def material(part: str, lifter: str, count: int = 10, seed: int = 0, proportions
     name = f"{part}-{lifter.replace(':', '-').replace('/', '-')}-{count}-{seed}"
     file = CACHE / f"{name}{'-proportions' * proportions}.pkl"
     if not file.exists():
-        from inference.lifting import lift_upright
-        from lightning_modules.checkpoint import load_lifter
-
-        source = MOTION / f"{part}.npz"
-        if not source.is_file():
-            raise DataError(f"{source}: no such file; put the motion beside the checkout")
-        with np.load(source) as clips:
-            motions = Clips({name: clips[name] for name in clips.files if name != "fps" and len(clips[name]) >= 150})
+        motions = sources.motion_clips(part)
         truth = sources.make_scenes(OtherBodies(motions) if proportions else motions, count, seed, 300)
-        loaded = load_lifter(lifter)
-        lifted = [lift_upright(loaded, scene) for scene in truth]
+        lifted = sources.lifter_errors(truth, lifter)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(pickle.dumps((truth, lifted)))
     truth, lifted = pickle.loads(file.read_bytes())  # written by this function
@@ -253,6 +243,11 @@ def stroke_mm(method: Refiner) -> float:
     return float(np.mean(farthest))
 
 
+def all_figures(made: Material, method: Refiner) -> dict[str, float]:
+    """Those of scenes, of wrong detections and of the stroke."""
+    return scene_figures(made, method) | {"wrong >60": wrong_mm(made.truth, method), "stroke": stroke_mm(method)}
+
+
 # --- poses and scores alone ------------------------------------------------------------------------------------------
 
 
@@ -317,7 +312,7 @@ def lowest_published(sets: list[list[tuple[PoseSequence, PoseSequence]]]) -> np.
 def main(words: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", choices=("train", "test"), default="train")
-    parser.add_argument("--lifter", default="builtin:mocap_normal")
+    parser.add_argument("--lifter", default=LIFTER)
     parser.add_argument("--options", nargs="+", default=["occlusion"], help="refinements to print; none for lifted")
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="keys of refinement=occlusion")
     parser.add_argument("--scenes", type=int, default=10)
@@ -332,8 +327,7 @@ def main(words: list[str] | None = None) -> None:
     for name in arguments.options:
         method = option(name, **(changes if name == "occlusion" else {}))
         method(made.lifted[0][:1])  # what is compiled is compiled now
-        figures = scene_figures(made, method)
-        figures |= {"wrong >60": wrong_mm(made.truth, method), "stroke": stroke_mm(method)}
+        figures = all_figures(made, method)
         print(f"{name:10s} " + "  ".join(f"{key} {value:.3g}" for key, value in figures.items()), flush=True)
         if sets:
             print(set_figures(sets, method, lowest_published(sets)), flush=True)

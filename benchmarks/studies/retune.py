@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from omegaconf import OmegaConf
 
-from benchmarks.studies import error_sources as sources
 from benchmarks.studies import refinement as benchmark
 
 
@@ -71,11 +70,9 @@ DRAWS, CHANGES = 60, 240
 WORTHWHILE = 1e-4
 
 
-def retune(size: benchmark.Size, cache: Any) -> None:
+def retune(data: str, size: benchmark.Size) -> None:
     """Search every option of SPACES and write what was found."""
-    data = "cmu" if benchmark.MOCAP.is_file() else "procedural"
-    lifter = sources.trained_lifter(benchmark.motions(data, "train"), size.lifter, cache)
-    scenes, predicted = benchmark.predictions(data, "lifter", 0, size, lifter, part="tune")
+    scenes, predicted = benchmark.predictions(data, "lifter", 0, size, part="tune")
     plain = np.sum([benchmark.scene_sums(*pair) for pair in zip(scenes, predicted, strict=True)], axis=0)
 
     def cost(name: str, settings: dict[str, Any]) -> float:

@@ -10,10 +10,10 @@ from benchmarks.studies import error_sources as sources
 from benchmarks.studies.error_sources import (
     SIMULATED,
     Clips,
-    LifterSettings,
     make_scenes,
     procedural_motions,
 )
+from pose.errors import DataError
 from pose.sequence import PoseSequence
 
 
@@ -27,20 +27,12 @@ def poses(person: PoseSequence) -> torch.Tensor:
     return person.poses_3d
 
 
-def test_the_split_is_by_position_in_sorted_order() -> None:
-    split = sources.split_clips([f"{i:02d}" for i in reversed(range(10))])
-    assert split == {
-        "train": ["00", "02", "04", "06", "08"],
-        "tune": ["01", "05", "09"],
-        "report": ["03", "07"],
-    }
-
-
-def test_mocap_parts_have_nothing_in_common(golden: Path, monkeypatch) -> None:
-    monkeypatch.setattr(sources, "MOCAP", golden / "mocap" / "cmu_30fps.npz")
-    parts = {name: set(sources.mocap_clips(name).clips) for name in ("train", "tune", "report")}
-    assert sum(map(len, parts.values())) == len(set.union(*parts.values())) == 7
-    assert parts["report"] == {"02_04"}
+def test_motion_is_read_by_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "MOTION", tmp_path)
+    np.savez(tmp_path / "test.npz", fps=30, walk=np.zeros((200, 17, 3)), short=np.zeros((20, 17, 3)))
+    assert set(sources.motion_clips("test").clips) == {"walk"}
+    with pytest.raises(DataError, match=r"train\.npz: no such file"):
+        sources.motion_clips("train")
 
 
 def test_scenes_follow_from_the_seed_alone(scenes: list[sources.Scene]) -> None:
@@ -56,7 +48,6 @@ def test_clips_are_cut_to_the_shortest() -> None:
     clips = Clips({"a": rng.normal(size=(40, 17, 3)), "b": rng.normal(size=(25, 17, 3))})
     lengths = {tuple(map(len, clips(2, 30, rng))) for _ in range(20)}
     assert lengths == {(30, 30), (25, 25)}
-    assert clips.fingerprint != Clips({"a": clips.clips["a"]}).fingerprint
 
 
 @pytest.mark.parametrize("kind", SIMULATED)
@@ -81,15 +72,8 @@ def test_wrong_means_another_person_with_confidence(scenes: list[sources.Scene])
     assert after.mean() > before.mean() + 0.1
 
 
-def test_a_lifter_is_trained_once(tmp_path: Path, scenes: list[sources.Scene]) -> None:
-    settings = LifterSettings(2, 60, 16, (3, 3), 1, 64)
-    lifter = sources.trained_lifter(procedural_motions, settings, tmp_path)
-    (file,) = tmp_path.iterdir()
-    stamp = file.stat().st_mtime_ns
-    again = sources.trained_lifter(procedural_motions, settings, tmp_path)
-    assert file.stat().st_mtime_ns == stamp
-    a, b = (sources.lifter_errors(scenes, one) for one in (lifter, again))
-    assert torch.equal(poses(a[0][0]), poses(b[0][0]))
-    assert [len(s) for s in a] == [len(s) for s in scenes]
-    sources.trained_lifter(procedural_motions, LifterSettings(2, 60, 16, (3, 3), 1, 64, seed=7), tmp_path)
-    assert len(list(tmp_path.iterdir())) == 2
+def test_a_lifter_s_errors(scenes: list[sources.Scene]) -> None:
+    predicted = sources.lifter_errors(scenes)
+    assert [len(s) for s in predicted] == [len(s) for s in scenes]
+    error = (poses(predicted[0][0]) - poses(scenes[0][0])).norm(dim=-1)
+    assert 0 < error.mean() < 1000

@@ -13,16 +13,15 @@ from benchmarks.studies import retune
 from benchmarks.studies.error_sources import (
     make_scenes,
     procedural_motions,
-    split_clips,
 )
 from benchmarks.studies.refinement_coverage import coverage_counts, coverage_rows
-from pose.errors import ConfigError
+from benchmarks.studies.refinement_page import motion_table
 
 
 def test_a_quick_run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(benchmark, "DOCS", tmp_path / "results.md")
     monkeypatch.setattr(benchmark, "REPO", tmp_path)
-    words = f"--quick --data procedural --write-docs --json {tmp_path / 'all.json'} --cache {tmp_path}"
+    words = f"--quick --data procedural --write-docs --json {tmp_path / 'all.json'}"
     benchmark.main(words.split())
     printed, page = capsys.readouterr().out, (tmp_path / "results.md").read_text()
     results = json.loads((tmp_path / "all.json").read_text())
@@ -105,13 +104,9 @@ def test_coverage_by_hand() -> None:
     assert rows[1][3] == "" and rows[2][1] == "94, 94"
 
 
-def test_a_lifter_that_knows_the_report_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    split = split_clips([f"{i:02d}" for i in range(8)])
-    for words in (["none"], ["train"], ["train", "tune"], ["00", "01"]):
-        benchmark.check_unseen(words, split)
-    for words, says in ((["report"], "03, 07"), (["00", "07"], "07"), (["0"], "--trained-on 0")):
-        with pytest.raises(ConfigError, match=says):
-            benchmark.check_unseen(words, split)
-    with pytest.raises(SystemExit):
-        benchmark.main(["--quick", "--checkpoint", "x.ckpt"])
-    assert "--trained-on" in capsys.readouterr().err
+def test_the_table_of_motion_leaves_out_what_an_option_does_not_tell() -> None:
+    lines = motion_table({"none": {"acc": 3.0}, "occlusion": {"acc": 2.25, "slide": 1.5}})
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if "|" in line]
+    assert rows[0][1:] == ["none", "occlusion"]
+    assert ["acceleration error, m/s²", "3", "2.25"] in rows
+    assert ["feet that rest move, mm a frame", "", "1.5"] in rows

@@ -13,7 +13,7 @@ def test_a_quick_run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
     monkeypatch.setattr(benchmark, "LENGTHS", (100, 300))
     monkeypatch.setattr(benchmark, "BLOCK", 20)
     threads, file = torch.get_num_threads(), tmp_path / "lag.json"
-    results = benchmark.main(["--quick", "--cache", str(tmp_path), "--json", str(file)])
+    results = benchmark.main(["--quick", "--json", str(file)])
     assert torch.get_num_threads() == threads
     assert json.loads(file.read_text())["errors"] == results["errors"]
     for found in results["ms_per_frame"].values():
