@@ -45,6 +45,8 @@ log = logging.getLogger(__name__)
 DEFAULT_LIFTER = "builtin:mocap_normal"
 #: Where nothing tells the frame rate.
 DEFAULT_FPS = 30.0
+#: Scales of people that differ by less leave them on one floor.
+ALIKE = 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +137,7 @@ class Pipeline:
                 "at that rate, and back."
             )
         with clock("lifting"):
-            lifted = lift_upright(lifter, seen, self.camera.tilt_deg, self.camera.roll_deg)
+            lifted = lift_upright(lifter, heights.told(seen), self.camera.tilt_deg, self.camera.roll_deg)
         with clock("refinement"):
             refined = self.refinement(lifted)
         with clock("result"):
@@ -265,7 +267,7 @@ def _scaled(
     people: list[PoseSequence], heights: KnownHeights, notes: list[str], ground: World | None
 ) -> tuple[list[PoseSequence], World | None]:
     """Everybody at the scale of the known statures: moved along the line of sight, so that the picture stays; and the
-    floor, None where two scales leave no common one."""
+    floor, None where two scales leave no common one. What a refinement made of the statures leaves little to do."""
     if not heights.heights:
         return people, ground
     factors = heights.factors(people)
@@ -278,8 +280,8 @@ def _scaled(
     )
     scaled = [_times(person, factor) for person, factor in zip(people, factors.tolist(), strict=True)]
     if ground is not None:
-        alike = np.ptp(factors) < 1e-6
-        ground = dataclasses.replace(ground, floor_mm=ground.floor_mm * float(factors[0])) if alike else None
+        alike = np.ptp(factors) < ALIKE
+        ground = dataclasses.replace(ground, floor_mm=ground.floor_mm * float(factors.mean())) if alike else None
     return scaled, ground
 
 

@@ -33,6 +33,7 @@ class PoseSequence:
     visible (T, J): the joint is not occluded.
     frame (T,): 0-based frame numbers in the source video.
     coordinates: "normal" or "universal", whichever `poses_3d` holds; None without poses.
+    stature_mm: how tall the person is known to be; None if unknown.
     Of predictions, None where unknown: observed (T, J), the joint's place rests on what was seen in that frame, false
     where it was inferred from others; std_mm (T, J), standard deviation of the joint's place, mm; lifted_3d (T, J, 3)
     mm, the poses before refinement.
@@ -63,6 +64,7 @@ class PoseSequence:
     coordinates: Coordinates | None = None
     joints_2d: JointSet = COCO_19
     joints_3d: JointSet = MUPOTS_17
+    stature_mm: float | None = None
     observed: Tensor | None = None
     std_mm: Tensor | None = None
     lifted_3d: Tensor | None = None

@@ -7,6 +7,7 @@ fix their own sizes, and with them all distances in proportion.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -178,15 +179,19 @@ class KnownHeights:
         for person, height in self.heights.items():
             check_number(f"heights[{person}]", height, SHORTEST_MM, TALLEST_MM, hint="mm")
 
+    def told(self, people: list[PoseSequence]) -> list[PoseSequence]:
+        """The people with the statures that are known of them. Raises ConfigError for an unknown person."""
+        unknown = [person for person in self.heights if not 0 <= person < len(people)]
+        if unknown:
+            raise ConfigError(f"heights[{unknown[0]}]: there is no such person; people are 0 to {len(people) - 1}")
+        return [dataclasses.replace(one, stature_mm=self.heights.get(i)) for i, one in enumerate(people)]
+
     def factors(self, people: list[PoseSequence]) -> np.ndarray:
         """By what to multiply each person's positions, (P,).
 
         people: with `poses_3d` and `observed`. A person with a known height gets its own factor, all others the mean of
-        those. Raises ConfigError for an unknown person.
+        those.
         """
-        unknown = [person for person in self.heights if not 0 <= person < len(people)]
-        if unknown:
-            raise ConfigError(f"heights[{unknown[0]}]: there is no such person; people are 0 to {len(people) - 1}")
         if not self.heights:
             return np.ones(len(people))
         own = {}

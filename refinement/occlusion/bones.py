@@ -6,6 +6,7 @@ over time (v, standard deviation of their logarithm) says how far off they may b
 over the bones apart from what each bone differs by it:
 
     common part:  prior stature_mm, variance (stature_std_mm / stature_mm)²;  the lifter's, (lifter_length_factor v)²
+                  (of a person whose stature is known that one, with KNOWN_STD_MM)
     each bone:    prior proportions, variance PROPORTION_STD²;                the lifter's, the same
 
 each the mean of the two, weighted by 1/variance.
@@ -32,6 +33,8 @@ PROPORTIONS = {
 }  # fmt: skip
 #: How much bones differ between people beside the stature: 3 to 11 % in the same 31 people.
 PROPORTION_STD = 0.08
+#: How far the bones of a person whose stature is known add up to another, standard deviation, mm.
+KNOWN_STD_MM = 30.0
 #: Not even a lifter whose lengths never change is believed more than this.
 LEAST_STD = 0.02
 #: And the mean of lengths that change is shorter than the bone by about so many times their standard deviation.
@@ -82,9 +85,12 @@ class Bones:
         if person.rays is None or not person.metric or usual is None:
             return cls(pairs, lengths, order)
         changes = _variation(length, frames, person.fps)
-        said, prior = np.log(np.maximum(lengths, 1.0)) + SHORTENED * changes, np.log(usual * keys.stature_mm)
+        stature, std = (keys.stature_mm, keys.stature_std_mm)
+        if person.stature_mm is not None:
+            stature, std = person.stature_mm, KNOWN_STD_MM
+        said, prior = np.log(np.maximum(lengths, 1.0)) + SHORTENED * changes, np.log(usual * stature)
         varied = (keys.lifter_length_factor * changes) ** 2 + LEAST_STD**2
-        common = 1 / np.array([(keys.stature_std_mm / keys.stature_mm) ** 2, varied])
+        common = 1 / np.array([(std / stature) ** 2, varied])
         each = 1 / np.array([PROPORTION_STD**2, varied])
         # Bones count as they are long: a short one says little about the stature.
         size = (usual * (said - prior)).sum() / usual.sum()

@@ -43,7 +43,7 @@ class Person:
 
     poses (T, J, 3) mm; score (T,) and joint_score (T, J) in 0..1, zero where undetected; rays (T, M, 2), the detected
     joints' x/z and y/z, or None without; keypoint_score (T, M); matched (M,): their places in the skeleton. metric:
-    whether lengths are those of the body, as in normal coordinates.
+    whether lengths are those of the body, as in normal coordinates. stature_mm: where it is known.
     """
 
     poses: np.ndarray
@@ -55,6 +55,7 @@ class Person:
     joints: JointSet
     fps: float
     metric: bool = True
+    stature_mm: float | None = None
 
     @classmethod
     def of(cls, sequence: PoseSequence) -> Person:
@@ -87,6 +88,7 @@ class Person:
             sequence.joints_3d,
             sequence.fps,
             sequence.coordinates == "normal",
+            sequence.stature_mm,
         )
 
     @cached_property

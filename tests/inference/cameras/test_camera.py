@@ -225,7 +225,8 @@ def test_stature_and_what_known_heights_do() -> None:
     )
     np.testing.assert_allclose(KnownHeights().factors(people), 1)
     with pytest.raises(ConfigError, match=r"heights\[3\]: there is no such person; people are 0 to 2"):
-        KnownHeights({3: 1700.0}).factors(people)
+        KnownHeights({3: 1700.0}).told(people)
+    assert [one.stature_mm for one in KnownHeights({1: 1650.0}).told(people)] == [None, 1650.0, None]
     with pytest.raises(ConfigError, match=r"heights\[0\]=1\.7: must be a number >= 400 and <= 2600; mm"):
         KnownHeights({0: 1.7})
 

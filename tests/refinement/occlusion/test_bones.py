@@ -159,3 +159,16 @@ def test_a_rigid_head_keeps_lengths_and_the_angle() -> None:
     assert np.ptp(cosine) < 1e-9
     others = np.arange(17) != head
     np.testing.assert_array_equal(rigid[:, others], poses[:, others])
+
+
+def test_a_known_stature_takes_the_place_of_the_adults() -> None:
+    person = walker()
+    small = dataclasses.replace(shortened(person), stature_mm=1500.0)
+    known, unknown = OcclusionRefinement(ground="off")([small, dataclasses.replace(small, stature_mm=None)]).sequences
+
+    def size(found: PoseSequence) -> float:
+        poses = found.require("poses_3d")
+        return float((poses - poses[:, PARENTS]).norm(dim=-1).sum(1).mean())
+
+    assert size(known) / size(unknown) == pytest.approx(1500 / 1680, abs=0.03)
+    assert known.require("std_mm").mean() < unknown.require("std_mm").mean()
