@@ -2,11 +2,14 @@
 
     python -m benchmarks.multiview
     python -m benchmarks.multiview --checkpoint outputs/lifters/0123456789ab --distorted
+    python -m benchmarks.multiview --hide 35 65 --refinement paper     # the person is not detected in these frames
 
 Printed per camera, lifted and refined, over the frames with truth: MPJPE over the twelve joints common to COCO and
 MuPoTS-17 (shoulders, elbows, wrists, hips, knees, ankles), relative to the middle of the hips, and the error of that
 middle in the room. The truth is the triangulated world points brought into each camera by its extrinsics. The keypoints
-are freed of the lens's distortion first, because the pipeline takes cameras without; `--distorted` leaves them.
+are freed of the lens's distortion first, because the pipeline takes cameras without; `--distorted` leaves them. With
+`--hide` the person's detections are taken away in the frames from the first number up to the second, and errors are
+those of these frames: an occlusion whose truth is known, of a real person in motion.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.studies.refinement import option
 from data.keypoints import read_detections
 from data.keypoints.detections import VideoDetections
 from inference.cameras.camera import CameraSettings
@@ -59,10 +63,12 @@ def measure(
     undistort: bool = True,
     refinement: Refiner | None = None,
     true_2d: bool = False,
+    hide: range = range(0),
 ) -> list[CameraScore]:
     """Every camera's score; the person is the track that covers most of the frames in which he was matched.
 
-    true_2d: the person's twelve joints are put where the truth is seen, where it is known.
+    true_2d: the person's twelve joints are put where the truth is seen, where it is known. hide: frames in which the
+    person is taken for not detected, the only ones that are then scored.
     """
     truth = dict(np.load(folder / "truth.npz"))
     width, height = (int(side) for side in np.ravel(truth["image_size"])[:2])
@@ -80,14 +86,20 @@ def measure(
         matched = truth["detection"].reshape(len(world), -1, len(truth["K"]))[:, 0, number]
         if true_2d:
             found = _with_keypoints(found, matched, target @ K.T)
+        given, hidden = found, np.isin(np.arange(len(matched)), hide)
+        if len(hide):
+            starts, rows = np.searchsorted(found.frame, np.arange(len(matched))), np.ones(len(found), dtype=bool)
+            rows[(starts + matched)[hidden & (matched >= 0)]] = False
+            columns = {key: getattr(found, key)[rows] for key in ("frame", "keypoints_2d", "confidence", "box_score")}
+            given, matched = dataclasses.replace(found, **columns), np.where(hidden, -1, matched)
         camera = CameraSettings(K[0, 0], K[1, 1], K[0, 2], K[1, 2], image_size=(width, height))
         people = (
             Pipeline(lifter=lifter, camera=camera, refinement=refinement or OcclusionRefinement())
-            .run(found)
+            .run(given)
             .scene.people
         )
         person = _the_person(people, found, matched)
-        scores.append(_score(f"cam{number + 1}", len(people), person, target))
+        scores.append(_score(f"cam{number + 1}", len(people), person, target, hidden if len(hide) else ~hidden))
     return scores
 
 
@@ -131,16 +143,16 @@ def _the_person(people: Sequence[PoseSequence], found: VideoDetections, matched:
     return max(people, key=covered)
 
 
-def _score(camera: str, people: int, person: PoseSequence, target: np.ndarray) -> CameraScore:
+def _score(camera: str, people: int, person: PoseSequence, target: np.ndarray, frames: np.ndarray) -> CameraScore:
     here = target[array_of(person, "frame")]
-    good = np.isfinite(here[:, _HIPS]).all(axis=(1, 2))
+    good = np.isfinite(here[:, _HIPS]).all(axis=(1, 2)) & frames[array_of(person, "frame")]
     errors = []
     for poses in (array_of(person, "lifted_3d"), array_of(person, "poses_3d")):
         own, want = poses[good][:, _OF_MUPOTS], here[good]
         own_hip, want_hip = (points[:, _HIPS].mean(axis=1, keepdims=True) for points in (own, want))
         relative = np.linalg.norm((own - own_hip) - (want - want_hip), axis=-1)
-        frames = np.nanmean(relative, axis=1)  # joints that were not triangulated are left out
-        errors.append((float(frames.mean()), float(np.linalg.norm(own_hip - want_hip, axis=-1).mean())))
+        poses_mm = np.nanmean(relative, axis=1)  # joints that were not triangulated are left out
+        errors.append((float(poses_mm.mean()), float(np.linalg.norm(own_hip - want_hip, axis=-1).mean())))
     (mpjpe_lifted, hip_lifted), (mpjpe_refined, hip_refined) = errors
     with_truth = int(good.sum())
     return CameraScore(camera, people, len(person), with_truth, mpjpe_lifted, mpjpe_refined, hip_lifted, hip_refined)
@@ -164,10 +176,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", default=DEFAULT_LIFTER, help="a lifter, as checkpoint= takes it")
     parser.add_argument("--distorted", action="store_true", help="keypoints as detected, with the lens's distortion")
+    parser.add_argument("--hide", nargs=2, type=int, default=[0, 0], metavar=("FIRST", "END"), help="frames, see above")
+    parser.add_argument("--refinement", default="occlusion", help="as refinement= takes it")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     print(f"{arguments.checkpoint}, keypoints {'as detected' if arguments.distorted else 'freed of distortion'}\n")
-    print(table(measure(load_lifter(arguments.checkpoint), FOLDER, not arguments.distorted)))
+    refinement, hide = option(arguments.refinement), range(*arguments.hide)
+    lifter = load_lifter(arguments.checkpoint)
+    print(table(measure(lifter, FOLDER, not arguments.distorted, refinement, hide=hide)))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import pytest
 
 from benchmarks.multiview import measure
 from benchmarks.studies.cases import TS1, against_truth, distances, predict
+from benchmarks.studies.refinement import option
 from inference.cameras.camera import CameraSettings
 from inference.scene import Scene
 from lightning_modules.checkpoint import load_lifter
@@ -128,3 +129,14 @@ def test_the_scores_of_another_detector_serve_as_well(multiview: Path) -> None:
     scores = measure(load_lifter("builtin:mocap_normal"), multiview)
     assert np.mean([one.mpjpe_refined for one in scores]) < 133
     assert np.mean([one.hip_refined for one in scores]) < 150
+
+
+def test_a_real_person_is_carried_through_half_a_second_without_detections(multiview: Path) -> None:
+    lifter = load_lifter("builtin:mocap_normal")
+    scores = {
+        name: measure(lifter, multiview, refinement=option(name), hide=range(35, 65)) for name in ("paper", "occlusion")
+    }
+    assert all(one.frames == 30 for found in scores.values() for one in found)
+    for key in ("mpjpe_refined", "hip_refined"):
+        paper, own = (np.mean([getattr(one, key) for one in found]) for found in scores.values())
+        assert own < 0.9 * paper
