@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 PYTEST_WORKERS ?= 2
-# A thread a worker; and the many processes that tests start find the modules compiled, whatever the shell says.
+# A thread a worker; and the many processes that tests start find Python's modules compiled, whatever the shell says.
 TEST_ENVIRONMENT := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 
 .PHONY: quickstart test test-oldest check smoke docs fuzz format bench soak picture clean

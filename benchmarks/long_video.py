@@ -57,7 +57,7 @@ def detections(frames: int, people: int = PEOPLE, seed: int = 0) -> VideoDetecti
 def figures(sizes: Sequence[float], frames: int = FRAMES) -> Iterator[Figure]:
     """Frames per second from keypoints to refined trajectories, in all and of each stage, against real time."""
     pipeline = Pipeline(camera=CameraSettings())
-    pipeline.run(detections(100))  # compiles what is compiled
+    pipeline.run(detections(100))  # imports what is imported late
     for size in sizes:
         count = max(30, round(frames * size))
         source = detections(count)

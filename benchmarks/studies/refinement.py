@@ -127,7 +127,7 @@ def measure(data: str, size: Size) -> Iterator[tuple[str, Measured]]:
     """For each kind of errors its name and what was measured."""
     methods = options()
     warm = sources.make_scenes(sources.procedural_motions, 1, 1, 60)
-    for method in methods.values():  # what is compiled is compiled now
+    for method in methods.values():  # what is imported late is imported now
         refined_scenes(method, sources.simulated_errors(warm, "wrong", 0))
     for error in ERRORS:
         sums: dict[str, list[np.ndarray]] = {name: [] for name in methods}

@@ -326,7 +326,7 @@ def main(words: list[str] | None = None) -> None:
     sets = noisy_sets() if CONFORMANCE.is_dir() else []
     for name in arguments.options:
         method = option(name, **(changes if name == "occlusion" else {}))
-        method(made.lifted[0][:1])  # what is compiled is compiled now
+        method(made.lifted[0][:1])  # what is imported late is imported now
         figures = all_figures(made, method)
         print(f"{name:10s} " + "  ".join(f"{key} {value:.3g}" for key, value in figures.items()), flush=True)
         if sets:

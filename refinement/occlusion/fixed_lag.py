@@ -42,14 +42,14 @@ def frame_of_stream(
     foothold: of a stream whose frames are asked for in order, so that feet keep their place.
     """
     first = max(0, frame - round(HISTORY_S * person.fps))
-    found = _for_windows(method).solve(person[first : frame + lag + 1], min(ROUNDS, method.rounds))
     own = slice(frame - first, frame - first + 1)
+    found = _for_windows(method).solve(person[first : frame + lag + 1], min(ROUNDS, method.rounds), asked=own)
     poses = found.poses[own]
     if foothold is not None:
         recent = slice(max(0, frame - first - round(REST_HISTORY_S * person.fps)), None)
         rests = resting(found.poses[recent], found.observed[recent], CAMERA_UP, person.fps)
         poses = foothold(poses[0], rests[frame - first - recent.start])[None]
-    return Solution(poses, found.observed[own], found.std[own], found.scale_std)
+    return Solution(poses, found.observed[own], found.std, found.scale_std)
 
 
 @lru_cache(maxsize=8)

@@ -54,6 +54,7 @@ from refinement.occlusion.fixed_lag import solve_fixed_lag
 from refinement.occlusion.ground import Footing, GroundSetting, check_ground, on_the_ground
 from refinement.occlusion.person import Noise, Person, Solution
 from refinement.occlusion.shared_detections import without_foreign_detections
+from refinement.occlusion.solver import point_variances, solve_points, sweep_skeleton
 from refinement.refiner import RefinementResult, check_refinable, with_refined
 
 #: Below this score a joint counts as inferred.
@@ -173,13 +174,16 @@ class OcclusionRefinement:
         scale_std_pct = tuple(100 * found.scale_std for found in solutions)
         return RefinementResult(refined, time.perf_counter() - start, None, scale_std_pct, ground, notes)
 
-    def solve(self, person: Person, rounds: int | None = None, footing: Footing | None = None) -> Solution:
+    def solve(
+        self,
+        person: Person,
+        rounds: int | None = None,
+        footing: Footing | None = None,
+        asked: slice = slice(None),
+    ) -> Solution:
         """One person's solution after `rounds`, or as many as the key says; with footing on the floor, started from a
-        solution without it."""
+        solution without it. asked: the frames of which the standard deviations are."""
         person = person.without_identity_switches(self.identity_switch_s)
-        # Here, because it brings Numba, which takes half a second to import.
-        from refinement.occlusion.solver import point_variances, solve_points, sweep_skeleton
-
         noise = Noise.of(self, person)
         bones = Bones.of(self, person, noise.frames)
         contact, start = None, None
@@ -246,14 +250,16 @@ class OcclusionRefinement:
                 relative.transpose(1, 0, 2),
             ).transpose(1, 0, 2)
         observed = person.joint_score >= MIN_OBSERVED_SCORE
-        variance = point_variances(A_joints, *joint_core).T / 3
+        first, second = map(np.concatenate, zip(root_core, joint_core, strict=True))
+        found = point_variances(np.concatenate([A_root[None], A_joints]), first, second, asked).T / 3
+        variance = found[:, 1:]
         variance[:, person.joints.root] = 0.0
-        variance += point_variances(A_root[None], *root_core).T / 3
-        factor = np.where(observed, self.observed_std_factor, self.inferred_std_factor)
+        variance += found[:, :1]
+        factor = np.where(observed[asked], self.observed_std_factor, self.inferred_std_factor)
         factor[:, person.joints.root] = self.root_std_factor
         poses = root[:, None] + with_rigid_head(bones.exact(relative), person.joints)
         # A person of another size stands nearer or farther: the error is along the ray and lasts for all frames.
-        common = bones.scale_std**2 * (poses**2).sum(axis=-1) / 3
+        common = bones.scale_std**2 * (poses[asked] ** 2).sum(axis=-1) / 3
         return Solution(poses, observed, np.sqrt(factor**2 * variance + common), bones.scale_std)
 
 

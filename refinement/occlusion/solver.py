@@ -1,139 +1,61 @@
-"""Smooth trajectories of points: 3x3 data terms per frame, first and second differences between frames, compiled.
+"""Smooth trajectories of points: 3x3 data terms per frame, first and second differences between frames.
 
 For each point j this minimises over x (T, 3)
 
     sum_t (x_t' A_t x_t - 2 b_t' x_t) + sum_t w1_t |x_t - x_{t-1}|^2 + sum_t w2_t |x_t - 2 x_{t-1} + x_{t-2}|^2
 
-a symmetric positive definite system of half-bandwidth 6 in (frame, coordinate) order: two passes over the frames, about
-200 operations a frame. The inverse's diagonal (the variances) comes from the same factor by the recursion of Takahashi
-et al. (1973), also in two passes. Bones between the points are dealt with one point at a time (`sweep_skeleton`).
+a symmetric positive definite system of half-bandwidth 6 in (frame, coordinate) order, for SciPy's banded Cholesky
+solver: points that don't meet are one system, so that a call solves many. The variances come from two factors, one from
+the first frame on and one from the last. Bones between the points are dealt with one point at a time
+(`sweep_skeleton`). Nothing is compiled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import functools
+import itertools
 
-import numba
 import numpy as np
+import scipy  # its parts load when they are used
 
-#: Sums may be reordered, which vector registers need; NaN and infinity keep their meaning.
-_FAST = {"reassoc", "contract", "arcp", "nsz"}
+from pose.errors import DataError
 
-
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile `function` at its first call; keep the machine code in `__pycache__`, or where NUMBA_CACHE_DIR says."""
-    try:
-        return numba.njit(function, fastmath=_FAST, cache=True)
-    except RuntimeError:  # no folder that may be written to
-        return numba.njit(function, fastmath=_FAST)
-
-
-_P = 6
+#: So many frames of points are worked on at a time: arrays of more leave the processor's cache.
+AT_ONCE = 1000
+#: Said where float64 does not hold the system, as at 10,000 frames/s.
+ROUNDED = (
+    "refinement=occlusion: rounding leaves nothing of what the frames say; expected a frame rate of at most 1000/s"
+)
 
 
-@compiled
-def _factorise(A, w1, w2, band):
-    """Fill band (3 T, 7) with D and L of the system: band[i, 0] = D_i, band[i, k] = L[i + k, i]."""
-    T = A.shape[0]
-    n = 3 * T
-    for t in range(T):
-        near = 0.0
-        own = 0.0
-        far = 0.0
-        if t >= 1:
-            own += w1[t]
-        if t < T - 1:
-            own += w1[t + 1]
-            near -= w1[t + 1]
-        if t >= 2:
-            own += w2[t]
-        if 1 <= t < T - 1:
-            own += 4 * w2[t + 1]
-            near -= 2 * w2[t + 1]
-        if t < T - 2:
-            own += w2[t + 2]
-            near -= 2 * w2[t + 2]
-            far = w2[t + 2]
-        for c in range(3):
-            i = 3 * t + c
-            for k in range(_P + 1):
-                band[i, k] = A[t, c, c + k] if k < 3 - c else 0.0
-            band[i, 0] += own
-            band[i, 3] += near
-            band[i, 6] += far
-    for i in range(n):
-        reach = min(_P, n - 1 - i)
-        for k in range(1, reach + 1):
-            factor = band[i, k] / band[i, 0]
-            for m in range(k, reach + 1):
-                band[i + k, m - k] -= factor * band[i, m]
-        for k in range(1, reach + 1):
-            band[i, k] /= band[i, 0]
+def _band(A: np.ndarray, w1: np.ndarray, w2: np.ndarray) -> np.ndarray:
+    """(J, T, 3, 7): the system's column of each coordinate, from its diagonal down."""
+    band = np.zeros((*A.shape[:3], 7))
+    for c in range(3):
+        band[..., c, : 3 - c] = A[..., c, c:]
+    first, second = w1[:, 1:], w2[:, 2:]
+    own, near = np.zeros((2, *w1.shape))
+    own[:, 1:] += first
+    own[:, :-1] += first
+    own[:, 2:] += second
+    own[:, 1:-1] += 4 * second
+    own[:, :-2] += second
+    near[:, :-1] -= first
+    near[:, 1:-1] -= 2 * second
+    near[:, :-2] -= 2 * second
+    band[..., 0] += own[..., None]
+    band[..., 3] = near[..., None]
+    band[:, :-2, :, 6] = second[..., None]
+    return band
 
 
-@compiled
-def _solve_point(A, b, w1, w2, band, x):
-    """One point: A (T, 3, 3), b (T, 3) -> x (T, 3), in place."""
-    n = 3 * A.shape[0]
-    _factorise(A, w1, w2, band)
-    y = x.reshape(n)
-    y[:] = b.reshape(n)
-    for i in range(n):
-        for k in range(1, min(_P, n - 1 - i) + 1):
-            y[i + k] -= band[i, k] * y[i]
-    for i in range(n - 1, -1, -1):
-        y[i] /= band[i, 0]
-        for k in range(1, min(_P, n - 1 - i) + 1):
-            y[i] -= band[i, k] * y[i + k]
-
-
-@compiled
-def _solve(A, b, w1, w2, x):
-    points, T = b.shape[:2]
-    band = np.empty((3 * T, _P + 1))
-    for j in range(points):
-        _solve_point(A[j], b[j], w1[j], w2[j], band, x[j])
-
-
-@compiled
-def _sweep(A, b, w1, w2, bones, lengths, weight, order, x):
-    T = b.shape[1]
-    band = np.empty((3 * T, _P + 1))
-    for j in order:
-        for k in range(len(bones)):
-            if bones[k, 0] != j and bones[k, 1] != j:
-                continue
-            other = bones[k, 0] + bones[k, 1] - j
-            for t in range(T):
-                length = 0.0
-                for c in range(3):
-                    length += (x[j, t, c] - x[other, t, c]) ** 2
-                stretch = lengths[k] / max(np.sqrt(length), 1e-6)
-                for c in range(3):
-                    A[j, t, c, c] += weight[t]
-                    b[j, t, c] += weight[t] * (x[other, t, c] + stretch * (x[j, t, c] - x[other, t, c]))
-        _solve_point(A[j], b[j], w1[j], w2[j], band, x[j])
-
-
-@compiled
-def _variances(A, w1, w2, variance):
-    points, T = A.shape[:2]
-    n = 3 * T
-    band = np.empty((n, _P + 1))
-    inverse = np.empty((n, _P + 1))  # inverse[i, k] = Z[i, i + k]
-    for j in range(points):
-        _factorise(A[j], w1[j], w2[j], band)
-        for i in range(n - 1, -1, -1):
-            reach = min(_P, n - 1 - i)
-            for k in range(reach, -1, -1):
-                total = 1.0 / band[i, 0] if k == 0 else 0.0
-                for m in range(1, reach + 1):
-                    low, high = min(m, k), max(m, k)
-                    total -= band[i, m] * inverse[i + low, high - low]
-                inverse[i, k] = total
-        for t in range(T):
-            variance[j, t] = inverse[3 * t, 0] + inverse[3 * t + 1, 0] + inverse[3 * t + 2, 0]
+def _solve(band: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """band (J, T, 3, 7), which is overwritten, b (J, T, 3) -> x (J, T, 3)."""
+    # Not scipy.linalg.solveh_banded, which calls this one: of a short window most of the time is its checks.
+    _, x, failed = scipy.linalg.lapack.dpbsv(band.reshape(-1, 7).T, b.reshape(-1), lower=1, overwrite_ab=1)
+    if failed:
+        raise DataError(ROUNDED)
+    return x.reshape(b.shape)
 
 
 def solve_points(A: np.ndarray, b: np.ndarray, w1: np.ndarray, w2: np.ndarray) -> np.ndarray:
@@ -141,10 +63,7 @@ def solve_points(A: np.ndarray, b: np.ndarray, w1: np.ndarray, w2: np.ndarray) -
 
     w1[:, t] belongs to the step from frame t - 1 to t, w2[:, t] to the second difference of t - 2, t - 1 and t.
     """
-    A, b = np.ascontiguousarray(A), np.ascontiguousarray(b)
-    x = np.empty(b.shape)
-    _solve(A, b, w1, w2, x)
-    return x
+    return _solve(_band(A, w1, w2), b)
 
 
 def sweep_skeleton(
@@ -163,15 +82,97 @@ def sweep_skeleton(
     To each bone k (points bones[k] = (i, j)) belongs the term sum_t weight_t (|x_it - x_jt| - lengths_k)^2. A point is
     solved for with its neighbours fixed and each bone's term replaced by weight_t |x_i - x_j - lengths_k d|^2, d the
     bone's present direction: never below the term and equal to it now, so no step raises the energy. order: the points
-    to move; the others stay.
+    to move; the others stay. Points in a row that no bone joins are solved for together.
     """
     x = np.array(start, dtype=np.float64, order="C")
-    _sweep(np.array(A, order="C"), np.array(b, order="C"), w1, w2, bones, lengths, weight, order, x)
+    band = _band(A, w1, w2)
+    band[..., 0] += np.bincount(bones.ravel(), minlength=len(x))[:, None, None] * weight[:, None]
+    for points, bone, own, other, pairing in _turns(tuple(map(tuple, bones.tolist())), tuple(order.tolist())):
+        step = x[own] - x[other]
+        stretch = lengths[bone, None] / np.maximum(np.sqrt(np.einsum("btc,btc->bt", step, step)), 1e-6)
+        pull = pairing @ (x[other] + stretch[..., None] * step).reshape(len(bone), x[0].size)
+        x[points] = _solve(band[points], b[points] + weight[:, None] * pull.reshape(-1, *x[0].shape))
     return x
 
 
-def point_variances(A: np.ndarray, w1: np.ndarray, w2: np.ndarray) -> np.ndarray:
-    """Trace of each frame's 3x3 block of the inverse (J, T): the summed variance of the point's coordinates."""
-    variance = np.empty(A.shape[:2])
-    _variances(np.ascontiguousarray(A), w1, w2, variance)
-    return variance
+@functools.lru_cache(maxsize=8)
+def _turns(bones: tuple[tuple[int, int], ...], order: tuple[int, ...]) -> list[tuple[np.ndarray, ...]]:
+    """The points of order in as few turns as leave everyone with the neighbours that it would have met: the points
+    (N,), the bones that end in one (E,), of these the points at this end and the other, and which are whose (N, E)."""
+    turn: dict[int, int] = {}
+    for point in order:
+        turn[point] = max((turn[end] + 1 for bone in bones if point in bone for end in bone if end in turn), default=0)
+    turns = []
+    for number in sorted(set(turn.values())):
+        points = np.array([point for point in order if turn[point] == number])
+        ends = [(k, end, sum(bone) - end) for k, bone in enumerate(bones) for end in bone if turn.get(end) == number]
+        bone, own, other = np.array(ends, dtype=int).reshape(-1, 3).T
+        turns.append((points, bone, own, other, (points[:, None] == own).astype(float)))
+    return turns
+
+
+def point_variances(A: np.ndarray, w1: np.ndarray, w2: np.ndarray, frames: slice = slice(None)) -> np.ndarray:
+    """Trace of the 3x3 blocks of the inverse (J, T) in `frames`: the summed variance of the point's coordinates."""
+    at_once = max(1, 2 * AT_ONCE // A.shape[1])
+    groups = [slice(point, point + at_once) for point in range(0, len(A), at_once)]
+    return np.concatenate([_variances(A[group], w1[group], w2[group], frames) for group in groups])
+
+
+def _variances(A: np.ndarray, w1: np.ndarray, w2: np.ndarray, frames: slice) -> np.ndarray:
+    points, T = w1.shape
+    # One point behind the other, with frames between them that touch no other: one before each point, two after.
+    data = np.zeros((points, T + 3, 3, 3)) + np.eye(3)
+    first, second = np.zeros((2, points, T + 3))
+    data[:, 1:-2], first[:, 2:-2], second[:, 3:-2] = A, w1[:, 1:], w2[:, 2:]
+    data, first, second = data.reshape(-1, 3, 3), first.ravel(), second.ravel()
+    band = _band(
+        np.stack([data, data[::-1]]),
+        np.stack([first, np.roll(first[::-1], 1)]),
+        np.stack([second, np.roll(second[::-1], 2)]),
+    )
+    factor, failed = scipy.linalg.lapack.dpbtrf(band.reshape(-1, 7).T, lower=1)
+    if failed:
+        raise DataError(ROUNDED)
+    forth, back = factor.T.reshape(band.shape)
+    back = back[::-1]
+    places = (np.arange(len(data)).reshape(points, -1)[:, 1:-2])[:, frames]
+    parts = range(0, places.size, AT_ONCE)
+    found = [_pair_variances(band[0], forth, back, places.ravel()[part : part + AT_ONCE]) for part in parts]
+    return np.concatenate(found).reshape(places.shape)
+
+
+def _pair_variances(band: np.ndarray, forth: np.ndarray, back: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """Frames t's, from the factors that begin with the first frame and with the last: eliminating all frames but t and
+    t + 1 leaves the inverse of their block of the inverse, `now`, `next` and what joins them; t + 1 is then eliminated.
+    """
+    near, far = _block(forth[t - 1], 1), _block(forth[t - 1], 2)
+    near_back, far_back = _block(back[t + 2], 1), _block(back[t + 2], 2)
+    own, own_back = _block(forth[t], 0), _block(back[t + 1], 0)
+    now = _product(own, own) - _product(far_back, far_back)
+    next = _product(own_back, own_back) - _product(far, far)
+    joint = _block(band[t], 1) - _product(near, far) - _product(far_back, near_back)
+    return np.trace(_inverse(now - _product(_product(joint, _inverse(next)), joint)))
+
+
+def _block(band: np.ndarray, frames: int) -> np.ndarray:
+    """(3, 3, N): of columns (N, 3, 7), each frame's block so many frames below the diagonal."""
+    block = np.zeros((3, 3, len(band)))
+    for row, column in itertools.product(range(3), range(3)):
+        if 0 <= (below := 3 * frames + row - column) < 7:
+            block[row, column] = band[:, column, below]
+    return block
+
+
+def _product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """left right' of matrices (3, 3, N)."""
+    return np.einsum("ikn,jkn->ijn", left, right)
+
+
+def _inverse(matrices: np.ndarray) -> np.ndarray:
+    """Of symmetric positive definite (3, 3, N), a pivot at a time."""
+    for k in range(3):
+        pivot, column = matrices[k, k], matrices[:, k] / matrices[k, k]
+        matrices = matrices - column[:, None] * matrices[k]
+        matrices[k] = matrices[:, k] = column
+        matrices[k, k] = -1 / pivot
+    return -matrices

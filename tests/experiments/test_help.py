@@ -17,7 +17,6 @@ HEAVY = (
     "wandb",
     "matplotlib",
     "scipy",
-    "numba",
     "numpy",
     "experiments.runs.runner",
 )

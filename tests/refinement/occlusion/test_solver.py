@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pose.errors import DataError
 from refinement.occlusion.model import _ray_terms
 from refinement.occlusion.solver import point_variances, solve_points, sweep_skeleton
 
@@ -39,6 +40,27 @@ def test_arrays_that_are_not_contiguous_are_taken() -> None:
     A = np.broadcast_to(np.eye(3), (2, 5, 3, 3))
     b = np.arange(30.0).reshape(5, 2, 3).transpose(1, 0, 2)
     np.testing.assert_allclose(solve_points(A, b, np.zeros((2, 5)), np.zeros((2, 5))), b)
+
+
+def test_what_rounding_swallows_is_an_error() -> None:
+    A, b, weight = np.zeros((1, 9, 3, 3)) + 1e-10 * np.eye(3), np.ones((1, 9, 3)), np.full((1, 9), 1e12)
+    with pytest.raises(DataError, match="frame rate of at most 1000/s"):
+        solve_points(A, b, weight, weight)
+    with pytest.raises(DataError, match="frame rate of at most 1000/s"):
+        point_variances(A, weight, weight)
+
+
+@pytest.mark.parametrize("frames", [slice(4, 5), slice(0, 3), slice(None)])
+def test_variances_of_some_frames_are_those_of_all(frames: slice) -> None:
+    rng = np.random.default_rng(0)
+    A, w = np.eye(3) * rng.uniform(0.5, 2, (300, 9, 1, 1)), rng.uniform(0, 2, (2, 300, 9))  # more than are at once
+    np.testing.assert_allclose(point_variances(A, *w, frames), point_variances(A, *w)[:, frames], rtol=1e-14)
+    for point in (0, 222, 223, 299):
+        np.testing.assert_allclose(
+            point_variances(A, *w)[point],
+            np.diag(np.linalg.inv(dense(A[point], *w[:, point]))).reshape(9, 3).sum(1),
+            rtol=1e-10,
+        )
 
 
 def skeleton_energy(x: np.ndarray, A, b, w1, w2, pairs, lengths, weight) -> float:
