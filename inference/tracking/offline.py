@@ -20,7 +20,7 @@ from inference.tracking.appearance import Appearance
 from inference.tracking.duplicates import duplicate_boxes, excess, excess_note, without_duplicates
 from inference.tracking.gap_filling import fill_gaps
 from inference.tracking.linking import link
-from inference.tracking.tracklets import find_tracklets
+from inference.tracking.tracklets import find_tracklets, usual_step
 from inference.tracking.tracks import Tracks
 from pose.errors import check_number
 
@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 _BRIEF_S = 0.25
 #: Longest gap in which tracks and tracklets shorter than min_tracklet_s are linked, seconds.
 _NEAR_S = 1.0
+#: The gate is no narrower than so many steps as the joints usually take, so that noisy detections are tracked too.
+_STEPS = 2.5
 #: Where the video's rate is unknown.
 _FPS = 30.0
 
@@ -39,11 +41,12 @@ class OfflineTracker:
     """Tracklets of keypoints, linked over the whole video.
 
     max_gap_s: longest time out of sight that an identity survives. gate: how far joints may be from where they are
-    expected from frame to frame, at 30 frames per second. ambiguity_margin: how much worse any other assignment must be
-    for a tracklet to go on. duplicate_distance: poses nearer than this in one frame are one person. These three are
-    mean distances of the joints as fractions of the person's height. min_tracklet_s: shorter tracklets have no velocity
-    of their own, and what is shorter in the end counts as noise. link_ambiguity_margin: two identities that may have
-    changed places while hidden, by odds of less than e to this power, both end and two new ones begin; 0: never.
+    expected from frame to frame, at 30 frames per second; farther where they usually jump farther. ambiguity_margin:
+    how much worse any other assignment must be for a tracklet to go on. duplicate_distance: poses nearer than this in
+    one frame are one person. These three are mean distances of the joints as fractions of the person's height.
+    min_tracklet_s: shorter tracklets have no velocity of their own, and what is shorter in the end counts as noise.
+    link_ambiguity_margin: two identities that may have changed places while hidden, by odds of less than e to this
+    power, both end and two new ones begin; 0: never.
     Raises ConfigError for values that are not positive (link_ambiguity_margin: below 0).
 
     >>> step = np.arange(60)[:, None, None]
@@ -84,8 +87,10 @@ class OfflineTracker:
             return Tracks.numbered(label)
         people = Appearance.of(detections)
         used = ~duplicate_boxes(people, self.duplicate_distance)
-        gate = self.gate * max(1.0, _FPS / fps) ** 0.5
-        tracklets = find_tracklets(people, used, gate, self.ambiguity_margin, max(1, round(0.07 * fps)))
+        gate, step = self.gate * max(1.0, _FPS / fps) ** 0.5, _STEPS * usual_step(people, used)
+        tracklets = find_tracklets(
+            people, used, max(gate, step), self.ambiguity_margin, max(1, round(0.07 * fps)), jumpy=step > gate
+        )
         steady = max(2, round(self.min_tracklet_s * fps))
         least = min(steady, max(1, detections.n_frames // 2))  # so that a video of one frame has people too
         long, near, brief = self.max_gap_s, min(_NEAR_S, self.max_gap_s), min(_BRIEF_S, self.max_gap_s)

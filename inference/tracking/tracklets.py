@@ -14,19 +14,22 @@ from inference.tracking.appearance import MAX_DISTANCE, Appearance, overlapping,
 _SMOOTHING = 0.35
 #: How much wider the gate is for each frame that is bridged.
 _WIDER_PER_FRAME = 0.2
-#: Largest change of the logarithm of the apparent height from frame to frame.
+#: Largest change of the logarithm of the apparent height from frame to frame, where joints don't jump.
 _MAX_LOG_SIZE_CHANGE = 0.7
+#: The usual step is looked at in about so many frames, of at most so many people.
+SAMPLED, FEW = 300, 10
 #: Cost of what cannot be.
 _IMPOSSIBLE = 1e3
 
 
 def find_tracklets(
-    people: Appearance, used: np.ndarray, gate: float, ambiguity_margin: float, max_step: int
+    people: Appearance, used: np.ndarray, gate: float, ambiguity_margin: float, max_step: int, jumpy: bool = False
 ) -> list[np.ndarray]:
     """Rows of each tracklet, in order of time; every row of `used` (N,) bool is in one.
 
     gate: how far joints may be from where they are expected from frame to frame, in heights. ambiguity_margin: how much
     worse, in heights, every other assignment must be. max_step: in frames, for tracklets of at least as many rows.
+    jumpy: joints jump, and with those of the legs the apparent height, which then tells nothing.
     """
     label = np.full(len(people), -1)
     # By label: last row, number of rows, height in px, velocity in px/frame.
@@ -38,7 +41,7 @@ def find_tracklets(
         here = rows[start:end]
         passed = people.frame[here[0]] - people.frame[last[active]]
         active = active[passed <= np.minimum(max_step, length[active])]
-        pairs = _possible(people, last[active], velocity[active], height[active], here, gate)
+        pairs = _possible(people, last[active], velocity[active], height[active], here, gate, jumpy)
         index, chosen, ended = _clear_pairs(*pairs, len(active), len(here), ambiguity_margin)
         going, following = active[index], here[chosen]
         passed = people.frame[following] - people.frame[last[going]]
@@ -57,8 +60,29 @@ def find_tracklets(
     return np.split(order, np.flatnonzero(np.diff(label[order])) + 1) if len(order) else []
 
 
+def usual_step(people: Appearance, used: np.ndarray) -> float:
+    """Median distance in heights, at most MAX_DISTANCE, of a detection from the nearest one in the frame before, by
+    their poses; of SAMPLED frames with few people. 0 where there are no such frames."""
+    rows = np.flatnonzero(used)
+    frames, starts, sizes = np.unique(people.frame[rows], return_index=True, return_counts=True)
+    follows = (np.diff(frames) == 1) & (sizes[1:] <= FEW) & (sizes[:-1] <= FEW)
+    second = 1 + np.flatnonzero(follows)
+    steps = [np.zeros(0)]
+    for k in second[:: max(1, len(second) // SAMPLED)].tolist():
+        before, now = (rows[starts[i] : starts[i] + sizes[i]] for i in (k - 1, k))
+        pairs = (people.joints[now][:, None], people.weight[now][:, None], people.joints[before], people.weight[before])
+        steps.append(pose_distance_either_side(*pairs, people.height[now][:, None]).min(1))
+    return float(np.median(found)) if len(found := np.concatenate(steps)) else 0.0
+
+
 def _possible(
-    people: Appearance, last: np.ndarray, velocity: np.ndarray, height: np.ndarray, rows: np.ndarray, gate: float
+    people: Appearance,
+    last: np.ndarray,
+    velocity: np.ndarray,
+    height: np.ndarray,
+    rows: np.ndarray,
+    gate: float,
+    jumpy: bool,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pairs (tracklets, rows) within the gate, and each one's distance from the expected pose."""
     passed = people.frame[rows[0]] - people.frame[last]
@@ -67,7 +91,8 @@ def _possible(
     # Where a mean distance is within the gate some joint is, unless the gate takes poses without a common joint.
     near = overlapping(*people.boxes(last, moved, limit * height), *people.boxes(rows))
     near |= (limit > MAX_DISTANCE)[:, None]
-    near &= np.abs(np.log(people.height[rows][None] / height[:, None])) < _MAX_LOG_SIZE_CHANGE
+    if not jumpy:
+        near &= np.abs(np.log(people.height[rows][None] / height[:, None])) < _MAX_LOG_SIZE_CHANGE
     a, b = np.nonzero(near)
     cost = pose_distance_either_side(
         people.joints[last[a]] + moved[a][:, None],

@@ -64,6 +64,20 @@ def crowd(people: int, frames: int = 30) -> VideoDetections:
     return dataclasses.replace(known.detections, keypoints_2d=points)
 
 
+@pytest.mark.parametrize("kind", ["noise", "outliers"])
+def test_the_people_of_a_bad_detector_are_kept(kind: str) -> None:
+    """Joints that jitter by a sixteenth of the height, or one in ten anywhere within three quarters of it."""
+    known, rng = scene(960 + np.array([[-500.0, 500.0]]) + np.zeros((90, 1))), np.random.default_rng(1)
+    points = known.detections.keypoints_2d.copy()
+    jump = rng.normal(0, 25, points.shape) if kind == "noise" else rng.uniform(-300, 300, points.shape)
+    wrong = np.ones(points.shape[:2], dtype=bool) if kind == "noise" else rng.random(points.shape[:2]) < 0.1
+    points[wrong] += jump[wrong].astype(points.dtype)
+    tracks = OfflineTracker()(dataclasses.replace(known.detections, keypoints_2d=points))
+    result = score(known.person, tracks.identity)
+    assert len(tracks) == 2 and result.idfn <= 5  # of 180
+    assert (result.switches, result.swaps, result.idfp) == (0, 0, 0)
+
+
 def test_time_grows_about_as_people_in_a_frame() -> None:
     """5 times the people: 25 times the pairs, nearly all of them far apart."""
     seconds = []
