@@ -33,10 +33,11 @@ _CHILDREN = {name: [segment.name for segment in SEGMENTS if segment.parent == na
 
 
 class BvhExporter:
-    """Writes `person_{n}.bvh`: y up (`base.y_up`), frames of the track, bone lengths their medians over it.
+    """Writes `person_{n}.bvh`: y up (`base.y_up`), from the video's first frame to the track's last, so that the files
+    of several people start together; the track's first pose is held before it. Bone lengths are their medians.
 
-    unit: m, cm or mm. Logs how far the fixed bones move the joints. Raises ConfigError for another unit and DataError
-    for positions that are not finite, which the format cannot leave out.
+    unit: m, cm or mm. Logs how far the fixed bones move the joints, and until where a pose is held. Raises ConfigError
+    for another unit and DataError for positions that are not finite, which the format cannot leave out.
     """
 
     def __init__(self, unit: str = "m"):
@@ -61,12 +62,15 @@ class BvhExporter:
                 "%.0f mm",
                 *(person.person, moved.mean(), moved.max()),
             )
+            first = int(person.frame[0])  # of the video; the format can neither start later nor hide anybody
+            if first:
+                logger.info("person %d: BVH holds the first pose before frame %d", person.person, first)
             path = person_path(folder, person, ".bvh")
             with atomic_path(path) as partial, open(partial, "w", encoding="utf-8", newline="") as file:
                 scale = _PER_MM[self.unit]
                 file.write("HIERARCHY\n" + "".join(line + "\n" for line in _hierarchy("hip", skeleton, scale)))
-                file.write(f"MOTION\nFrames: {len(person)}\nFrame Time: {1 / scene.fps:.9f}\n")
-                np.savetxt(file, _channels(skeleton, scale), fmt="%.6f")
+                file.write(f"MOTION\nFrames: {first + len(person)}\nFrame Time: {1 / scene.fps:.9f}\n")
+                np.savetxt(file, np.pad(_channels(skeleton, scale), ((first, 0), (0, 0)), "edge"), fmt="%.6f")
             paths.append(path)
         return paths
 
