@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 
 #: Settings that are paths.
-PATHS = {"input", "predict.input", "checkpoint", "predictions", "runs", "tables.runs", "video"}
+PATHS = {"input", "predict.input", "checkpoint", "predictions", "runs", "tables.runs", "video", "body_model"}
 #: What Hydra reads as it is: no number, no list, nothing beyond ASCII.
 _PLAIN = re.compile(r"[A-Za-z/.][\w/.\-+]*", re.ASCII)
 _SEVERAL = re.compile(r"[,\[\]{}]")

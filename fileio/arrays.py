@@ -44,13 +44,13 @@ def read_hdf5(path: Path | str, keys: Sequence[str], optional: Sequence[str] = (
         return found
 
 
-def read_npz(path: Path | str) -> dict[str, np.ndarray]:
-    """All arrays of an npz file; arrays of Python objects are refused."""
+def read_npz(path: Path | str, keys: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+    """All arrays of an npz file, or those of `keys` that are there; arrays of Python objects are refused."""
     with reading(path, "an npz file of plain arrays", "write it with numpy.savez, without object arrays"):
         with zipfile.ZipFile(path) as listing:
             check_unpacked(path, sum(item.file_size for item in listing.infolist()))
         with np.load(path, allow_pickle=False) as archive:
-            found = {key: archive[key] for key in archive.files}
+            found = {key: archive[key] for key in archive.files if keys is None or key in keys}
         for key, value in found.items():
             if not isinstance(value, np.ndarray):
                 raise ValueError(f"{key} is no array")

@@ -45,6 +45,24 @@ class _Array(np.ndarray):
         super().__setstate__((version, shape, dtype.dtype, fortran_order, content))
 
 
+class Sparse:
+    """Replaces scipy.sparse.csc_matrix, which body models hold."""
+
+    state: dict[str, Any]
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.state = state
+
+    def array(self) -> np.ndarray:
+        """The whole matrix. Errors of SciPy, and MemoryError, for damage."""
+        from scipy.sparse import csc_matrix
+
+        held = [np.array(self.state[key]) for key in ("data", "indices", "indptr")]
+        matrix = csc_matrix((held[0], held[1], held[2]), shape=self.state.get("_shape", self.state.get("shape")))
+        matrix.check_format(full_check=True)
+        return matrix.toarray()
+
+
 class Admitted:
     """The classes that pickles may name, replaced: a base beside one of Python's unpicklers. path: for messages."""
 
@@ -58,10 +76,18 @@ class Admitted:
             ("numpy.core.multiarray", "scalar"): self._scalar,
             ("numpy.core.numeric", "_frombuffer"): self._from_buffer,
             ("_codecs", "encode"): self._encode,
-            ("__builtin__", "bytes"): self._no_bytes,
+            ("builtins", "bytes"): self._no_bytes,
             ("collections", "OrderedDict"): self._ordered,
+            ("collections", "defaultdict"): self._plain_dict,
+            ("builtins", "dict"): self._plain_dict,  # what a defaultdict makes
+            ("scipy.sparse.csc", "csc_matrix"): Sparse,
+            ("torch._utils", "_rebuild_tensor_v2"): self._tensor,
+            ("torch.storage", "_load_from_bytes"): self._storage,
         }
-        key = (module.replace("numpy._core", "numpy.core"), name)  # renamed in NumPy 2; files of both exist
+        # Renamed by NumPy 2, SciPy 1.8 and Python 3; files of both exist.
+        for new, old in (("numpy._core", "numpy.core"), ("sparse._csc", "sparse.csc"), ("__builtin__", "builtins")):
+            module = module.replace(new, old)
+        key = (module, name)
         if key not in admitted:
             raise DataError(
                 f"{self.path}: refused to load {module}.{name}, which could run a program; numpy arrays, numbers, "
@@ -91,6 +117,24 @@ class Admitted:
 
     def _ordered(self, pairs: Any = ()) -> OrderedDict:
         return OrderedDict(pairs)
+
+    def _plain_dict(self, *_: Any) -> dict:
+        return {}  # its items follow
+
+    def _storage(self, content: bytes) -> np.ndarray:
+        import torch
+
+        held = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)  # a torch file in the pickle
+        return torch.empty(0, dtype=held.dtype).set_(held).numpy()
+
+    def _tensor(self, flat: np.ndarray, offset: int, size: tuple, stride: tuple, *_: Any) -> np.ndarray:
+        last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+        if not isinstance(flat, np.ndarray) or flat.ndim != 1 or min((offset, *size, *stride), default=0) < 0:
+            raise pickle.UnpicklingError("a tensor without content")
+        if math.prod(size) > len(flat) or (math.prod(size) and last >= len(flat)):
+            raise pickle.UnpicklingError(f"a tensor of shape {size} with {len(flat)} elements")
+        strides = [step * flat.itemsize for step in stride]
+        return np.lib.stride_tricks.as_strided(flat[offset:], size, strides).copy()
 
 
 class _Unpickler(Admitted, pickle.Unpickler):

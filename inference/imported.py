@@ -16,7 +16,7 @@ from scipy.ndimage import median_filter
 
 from data.keypoints.coco19 import RawDetections, to_detections
 from data.keypoints.detections import VideoDetections
-from data.poses.joints import to_mupots
+from data.poses.joints import BONES_MM, CHAIN, to_mupots
 from data.poses.rows import PoseRows
 from inference.cameras.camera import CameraEstimate, CameraSettings
 from inference.pipeline import DEFAULT_FPS, Prediction
@@ -32,9 +32,8 @@ from refinement.refiner import Refiner
 
 #: A made-up camera: its image, px, its field of view across, and how far before everybody it stands, mm at least.
 SIZE, FOV_DEG, AWAY_MM = (1920, 1080), 60.0, 4000.0
-#: Bodies without a scale get trunk, thighs and shins of this length in all, mm, an adult's, over so many frames alike.
-BONES_MM, SCALE_FRAMES = 2140.0, 31
-_LEG = (("hip", "knee"), ("knee", "ankle"))
+#: Frames over which a body without a scale has one.
+SCALE_FRAMES = 31
 #: A joint with this standard deviation, mm, has full score; with the exponent, the default refinement, which weighs a
 #: score thrice (of the joint, its frame and the frames around), then weighs by the variance.
 FULL_SCORE_MM, SCORE_EXPONENT = 25.0, 1 / 3
@@ -139,8 +138,7 @@ def _placed(
 def _scale(bodies: np.ndarray, frame: np.ndarray) -> np.ndarray:
     """(N,) mm per unit of one person's bodies, which are as large as in the picture: bones keep their length."""
     at = {name: bodies[:, place] for place, name in enumerate(MUPOTS_17.names)}
-    chain = [("neck", "hip"), *((f"{s}_{a}", f"{s}_{b}") for s in ("left", "right") for a, b in _LEG)]
-    length = np.sum([np.linalg.norm(at[a] - at[b], axis=-1) for a, b in chain], axis=0)
+    length = np.sum([np.linalg.norm(at[a] - at[b], axis=-1) for a, b in CHAIN], axis=0)
     order = np.argsort(frame)
     length[order] = median_filter(length[order], SCALE_FRAMES, mode="nearest")
     return BONES_MM / length

@@ -10,6 +10,12 @@ from pose.errors import MismatchError
 from pose.joint_sets import HUMAN36M_17, MUPOTS_17, PANOPTIC_19, SMPL_24, JointSet
 from pose.to_mupots import to_mupots_17
 
+#: Bodies without a scale get trunk, thighs and shins (CHAIN) of this length in all, mm, an adult's.
+BONES_MM = 2140.0
+CHAIN = (
+    ("neck", "hip"),
+    *((f"{side}_{a}", f"{side}_{b}") for side in ("left", "right") for a, b in (("hip", "knee"), ("knee", "ankle"))),
+)
 #: The head's top above the shoulders, in lengths of the trunk, where a set has neither it nor ears.
 HEAD_TOP = 0.55
 _LIMBS = [name for name in MUPOTS_17.names if name.startswith(("left_", "right_"))]

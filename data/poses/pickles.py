@@ -1,4 +1,4 @@
-"""Pickles and torch files, opened by allow-list: SAM 3D Body, 4D-Humans and PHALP."""
+"""Pickles and torch files, opened by allow-list: SAM 3D Body, 4D-Humans and PHALP, rtmlib."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from data.keypoints.parsing import frame_numbers
+from data.poses.joints import BONES_MM, CHAIN, to_mupots, unmirrored
 from data.poses.rows import REMEDY, Options, PoseRows
 from fileio.arrays import require
 from pose.errors import DataError
-from pose.joint_sets import BODY_25, MHR_70
+from pose.joint_sets import BODY_25, COCO_17, MHR_70, MUPOTS_17
 
 #: 4D-Humans' `camera` is of this focal length in an image this wide, px.
 _FOCAL, _WIDTH = 5000.0, 256.0
@@ -76,6 +77,53 @@ def read_phalp(content: Any, path: Path, options: Options) -> PoseRows:
         identity=None if None in identity else np.array(identity, int)[seen],
         focal_px=np.full(int(seen.sum()), _FOCAL / _WIDTH * max(size)), image_size=size,
     )  # fmt: skip
+
+
+def is_rtmlib(content: Any) -> bool:
+    """A list of what `Wholebody3d` returned for each frame: keypoints, scores, keypoints_simcc, keypoints_2d."""
+    first = content[0] if isinstance(content, list) and content else None
+    points: Any = first[0] if isinstance(first, list | tuple) and len(first) == 4 else None
+    return isinstance(points, np.ndarray) and points.shape[1:] == (133, 3)
+
+
+def read_rtmlib(content: Any, path: Path, options: Options) -> PoseRows:
+    """COCO-WholeBody's body: depth from the hips, m, beside px of the image, which get an adult's size frame by frame."""
+    frame, depth, pixels, score = [], [], [], []
+    for number, found in enumerate(content):
+        if not len(found[0]):
+            continue
+        sizes: dict[str, int] = {}
+        points, scores, flat = (
+            require(found[i], path, f"frame {number}: {key}", ("P", 133, *last), sizes, REMEDY)[:, : len(COCO_17)]
+            for i, key, last in ((0, "keypoints", (3,)), (1, "scores", ()), (3, "keypoints_2d", (2,)))
+        )
+        frame += [number] * len(points)
+        depth, pixels, score = [*depth, *points[..., 2]], [*pixels, *flat], [*score, *scores]
+    seen, forward = np.array(pixels, float), np.array(depth, float)[..., None]
+    metres_per_px = _size_of(seen, forward)[:, None, None]
+    poses = np.concatenate([(seen - seen.mean(1, keepdims=True)) * metres_per_px, forward], axis=-1) * 1000
+    notes = ["Scale: px have none; everybody got a stature of about 1.7 m."]
+    if unmirrored(poses, COCO_17)[1]:
+        poses = poses * [1.0, 1.0, -1.0]
+        notes.append("Depth: knees and noses point backward; it was turned round.")
+    alone = len(np.unique(frame)) == len(frame)
+    return PoseRows(
+        "rtmlib", COCO_17, np.array(frame), poses, "body", score=np.array(score, float).clip(0, 1), keypoints_2d=seen,
+        image_size=options.image_size, identity=np.zeros(len(frame), int) if alone else None, notes=tuple(notes),
+    )  # fmt: skip
+
+
+def _size_of(pixels: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """(N,) m per px at which bodies of px (N, J, 2) and depth (N, J, 1) m have an adult's bones, by bisection."""
+    bodies, _ = to_mupots(np.concatenate([pixels, depth], axis=-1), COCO_17)
+    bones = np.stack([bodies[:, MUPOTS_17.index(a)] - bodies[:, MUPOTS_17.index(b)] for a, b in CHAIN], axis=1)
+    across, along = np.linalg.norm(bones[..., :2], axis=-1), bones[..., 2]
+    low, high = np.zeros(len(bones)), BONES_MM / 1000 / np.maximum(across.sum(1), 1e-6)
+    for _ in range(40):
+        middle = (low + high) / 2
+        short = np.hypot(across * middle[:, None], along).sum(1) < BONES_MM / 1000
+        low, high = np.where(short, middle, low), np.where(short, high, middle)
+    return high
 
 
 def _from_zero(names: Iterable[Any], path: Path) -> dict[str, int]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from data.keypoints.parsing import described, read_json
-from data.poses import arrays, pickles, text
+from data.poses import arrays, parameters, pickles, text
 from data.poses.c3d import read_c3d
 from data.poses.rows import REMEDY, Options, PoseRows
 from fileio.arrays import read_npz
@@ -22,13 +22,18 @@ from pose.errors import DataError, PoseError
 MAX_BYTES = 2**30
 KNOWN = (
     "TRC, C3D, npy of FreeMoCap and MotionBERT, JSON of MMPose and MediaPipe, pickles of SAM 3D Body and 4D-Humans, "
-    "npz of MeTRAbs and NLF"
+    "npz of MeTRAbs and NLF, lists of rtmlib's Wholebody3d, WHAM, GVHMR, TRAM, PromptHMR"
 )
 _NPY, _ZIP = b"\x93NUMPY", b"PK\x03\x04"
 #: Each tells whether a content is of its kind; its reader.
 FORMATS = (
     (pickles.is_phalp, pickles.read_phalp),
     (pickles.is_sam3d, pickles.read_sam3d),
+    (pickles.is_rtmlib, pickles.read_rtmlib),
+    (parameters.is_wham, parameters.read_wham),
+    (parameters.is_gvhmr, parameters.read_gvhmr),
+    (parameters.is_tram, parameters.read_tram),
+    (parameters.is_prompthmr, parameters.read_prompthmr),
     (text.is_mmpose, text.read_mmpose),
     (text.is_mediapipe, text.read_mediapipe),
 )

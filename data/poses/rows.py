@@ -17,10 +17,12 @@ REMEDY = "docs/refine_your_own.md says what is read"
 
 
 class Options(NamedTuple):
-    """What the user says of a file that does not say it: its joint set's name, the image's (width, height) in px."""
+    """What the user says of a file that does not say it: its joint set's name, the image's (width, height) in px, the
+    file of the body model whose parameters it has."""
 
     joint_set: str | None = None
     image_size: tuple[int, int] | None = None
+    body_model: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -44,7 +44,7 @@ _RESULTS = (
 #: What they write or remove of whatever name.
 _WRITTEN = (CONFIG_FILE, *_RESULTS)
 #: Settings that name what is read.
-_READ = ("predictions", "predict.input", "predict.video", "checkpoint")
+_READ = ("predictions", "predict.input", "predict.video", "checkpoint", "body_model")
 
 _held: dict[Path, FileLock] = {}
 

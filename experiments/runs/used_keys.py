@@ -24,7 +24,7 @@ _USED = {
     "evaluate_predictions": _TESTS | {"predictions", "coordinates", "fps", "input_options"},
     "compare": {"predictions", "coordinates", "fps", "input_options", "test", "protocol", "metrics", "seed"},
     "refine": {
-        "predictions", "coordinates", "fps", "refinement",
+        "predictions", "coordinates", "fps", "refinement", "body_model",
         "predict", "input", "people", "camera", "input_options", "level", "video", "tracker", "exporter", "pictures",
     },
     "predict": {

@@ -92,7 +92,8 @@ def _refine_input(cfg: DictConfig) -> None:
     exporters = exporters_of(cfg)
     tracker = instantiate(cfg.tracker)
     settle(cfg)
-    rows = read_poses(given.input, Options(given.input_options.joint_set, camera.image_size))
+    body_model = None if cfg.body_model is None else str(cfg.body_model)
+    rows = read_poses(given.input, Options(given.input_options.joint_set, camera.image_size, body_model))
     with stage(f"refining {rows.program}'s poses by {method.name}"):
         found = predict_from(rows, Path(given.input).name, camera, tracker, method, given.fps, given.people)
     leave(cfg, found, exporters, method.name)

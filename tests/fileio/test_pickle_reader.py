@@ -177,3 +177,30 @@ def test_an_array_cannot_be_the_memory_of_another(tmp_path: Path) -> None:
     path.write_bytes(pickle.dumps(_ViewOfAnArray(), protocol=2))
     with pytest.raises(DataError, match=r"view\.pkl"):
         read_pickle(path)
+
+
+def test_tensors_and_sparse_matrices(tmp_path: Path) -> None:
+    import torch
+    from scipy.sparse import csc_matrix
+
+    whole = torch.arange(24.0).reshape(4, 6)
+    held = {"view": whole.T[1:3], "index": torch.tensor([3]), "none": torch.zeros(0, 3), "all": whole}
+    found = read_pickle(dumped(tmp_path / "tensors.pkl", held))
+    for key, tensor in held.items():
+        np.testing.assert_array_equal(found[key], tensor.numpy())
+        assert isinstance(found[key], np.ndarray) and found[key].dtype == tensor.numpy().dtype
+    matrix = csc_matrix(np.eye(5)[:, :3])
+    np.testing.assert_array_equal(read_pickle(dumped(tmp_path / "m.pkl", matrix)).array(), matrix.toarray())
+
+
+@pytest.mark.parametrize("size", [(7,), (2, 10**9), (-1,)])
+def test_a_tensor_beyond_its_storage_is_refused(tmp_path: Path, size: tuple[int, ...]) -> None:
+    import torch
+
+    class Tensor:
+        def __reduce__(self):
+            steps = (1,) + (0,) * (len(size) - 1)
+            return torch._utils._rebuild_tensor_v2, (torch.zeros(6)._typed_storage(), 0, size, steps, False, {})
+
+    with pytest.raises(DataError, match="a tensor"):
+        read_pickle(dumped(tmp_path / "a.pkl", Tensor()))

@@ -15,7 +15,7 @@ from typing import Any
 import joblib
 import numpy as np
 
-from pose.joint_sets import BODY_25, HALPE_26, HUMAN36M_17, MEDIAPIPE_33, MHR_70, MUPOTS_17, SMPL_24, JointSet
+from pose.joint_sets import BODY_25, COCO_17, HALPE_26, HUMAN36M_17, MEDIAPIPE_33, MHR_70, MUPOTS_17, SMPL_24, JointSet
 
 FPS, SIZE, FOCAL, T = 30.0, (1920, 1080), 1500.0, 60
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "mocap" / "cmu_30fps.npz"
@@ -194,6 +194,20 @@ def metrabs(path: Path) -> Path:
     return path
 
 
+def rtmlib(path: Path) -> Path:
+    """What `Wholebody3d` returned for each frame, appended and pickled; x and y of the first are px of a crop."""
+    points = in_set(walks(), COCO_17)
+    frames = []
+    for frame in points.swapaxes(0, 1):
+        whole = np.zeros((2, 133, 3))
+        whole[:, :17, 2:] = (frame - frame[:, 11:13].mean(1, keepdims=True))[..., 2:] / 1000
+        seen = np.zeros((2, 133, 2))
+        seen[:, :17] = pixels(frame)
+        frames.append((whole, np.full((2, 133), 0.9, np.float32), np.zeros_like(whole), seen))
+    path.write_bytes(pickle.dumps(frames))
+    return path
+
+
 #: What writes the file, its name, the people in it.
 ALL: dict[str, tuple[Callable[[Path], Path], str, int]] = {
     "trc": (trc, "clip.trc", 1),
@@ -206,4 +220,5 @@ ALL: dict[str, tuple[Callable[[Path], Path], str, int]] = {
     "sam3d_npy": (sam3d_npy, "sam.npy", 2),
     "phalp": (phalp, "demo_clip.pkl", 2),
     "metrabs": (metrabs, "metrabs.npz", 2),
+    "rtmlib": (rtmlib, "wholebody3d.pkl", 2),
 }

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from data.predictions import read_predictions
+from tests.data.poses import bodies
 from tests.data.poses.writers import ALL, FOCAL, sam3d
 
 
@@ -35,6 +36,18 @@ def test_without_a_camera(run_here, tmp_path: Path, name: str) -> None:
     done = run_here("experiment=refine", given, "refinement=none", "pictures=false", "exporter=csv")
     assert done.returncode == 0, done.output
     assert "the pictures' is made up" in done.output
+
+
+def test_body_parameters(run_here, tmp_path: Path) -> None:
+    source, model = bodies.wham(tmp_path / "wham_output.pkl"), bodies.body_model(tmp_path / "SMPL_NEUTRAL.pkl", "smpl")
+    camera = ["camera.image_size=[1920,1080]", f"camera.fx={bodies.FOCAL}", "fps=30"]
+    given = ["experiment=refine", f"input={source}", "pictures=[page]", "exporter=[npz,glb]"]
+    done = run_here(*given, f"body_model={model}", *camera)
+    assert done.returncode == 0, done.output
+    assert len(read_predictions(done.folder / "predictions.npz")) == 2
+    assert (done.folder / "scene.glb").is_file() and (done.folder / "page.html").is_file()
+    done = run_here(*given, *camera)
+    assert done.returncode == 2 and "WHAM writes the parameters of a body, not joints; give body_model=" in done.output
 
 
 def test_one_of_both(run_here) -> None:
