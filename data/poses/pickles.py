@@ -87,7 +87,7 @@ def is_rtmlib(content: Any) -> bool:
 
 
 def read_rtmlib(content: Any, path: Path, options: Options) -> PoseRows:
-    """COCO-WholeBody's body: depth from the hips, m, beside px of the image, which get an adult's size frame by frame."""
+    """COCO-WholeBody's body: depth from the hips, m, beside px of the image; each frame gets an adult's size."""
     frame, depth, pixels, score = [], [], [], []
     for number, found in enumerate(content):
         if not len(found[0]):

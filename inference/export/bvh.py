@@ -8,17 +8,15 @@ bone can turn by itself: `lower_spine`, `left_pelvis` and `right_pelvis` at the 
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from fileio.atomic import atomic_path
 from inference.export.base import check_scene, person_path, y_up
-from inference.export.bvh_pose import SEGMENTS, BonePose, bone_pose
+from inference.export.bvh_pose import SEGMENTS, BonePose, bone_pose, euler_deg
 from inference.scene import Scene
 from pose.errors import ConfigError, DataError
 
@@ -128,7 +126,7 @@ def _channels(skeleton: BonePose, scale: float) -> NDArray[np.floating]:
     columns = [skeleton.root * scale]
 
     def visit(name: str) -> None:
-        columns.append(_angles(skeleton.local(name), _order(name)))
+        columns.append(euler_deg(skeleton.local(name), _order(name)))
         for child in _CHILDREN[name]:
             visit(child)
         if name != "hip" and not _CHILDREN[name]:
@@ -136,18 +134,3 @@ def _channels(skeleton: BonePose, scale: float) -> NDArray[np.floating]:
 
     visit("hip")
     return np.concatenate(columns, axis=1)
-
-
-def _angles(rotations: NDArray[np.floating], order: str) -> NDArray[np.floating]:
-    """(T, 3, 3) -> (T, 3) degrees about the moving axes in `order`, as continuous over time as they can be.
-
-    Each rotation has two triples of angles, (a, b, c) and (a + 180, 180 - b, c + 180), and all turns of 360 degrees of
-    them. The one nearest to the frame before is taken.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # at 90 degrees, where scipy's angles are valid all the same
-        one = Rotation.from_matrix(rotations).as_euler(order, degrees=True)
-    other = one * [1, -1, 1] + 180.0
-    stay, swap = (np.abs((one[1:] - before + 180) % 360 - 180).sum(1) for before in (one[:-1], other[:-1]))
-    odd = np.cumsum(np.concatenate([[False], swap < stay])) % 2 == 1
-    return np.unwrap(np.where(odd[:, None], other, one), axis=0, period=360.0)

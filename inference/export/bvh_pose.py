@@ -14,11 +14,13 @@ the last one that it had.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
+from scipy.spatial.transform import Rotation
 
 from pose.errors import check_shape
 from pose.joint_sets import MUPOTS_17
@@ -152,6 +154,21 @@ def bone_pose(poses: Array, fps: float) -> BonePose:
         else:
             rotations[name] = parent @ _smallest_rotation(segment.rest, _into(parent, directions[name]))
     return BonePose(joints["hip"], lengths, rotations)
+
+
+def euler_deg(rotations: Array, order: str) -> Array:
+    """(T, 3, 3) -> (T, 3) degrees about the moving axes in `order`, as continuous over time as they can be.
+
+    Each rotation has two triples of angles, (a, b, c) and (a + 180, 180 - b, c + 180), and all turns of 360 degrees of
+    them. The one nearest to the frame before is taken.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # at 90 degrees, where scipy's angles are valid all the same
+        one = Rotation.from_matrix(rotations).as_euler(order, degrees=True)
+    other = one * [1, -1, 1] + 180.0
+    stay, swap = (np.abs((one[1:] - before + 180) % 360 - 180).sum(1) for before in (one[:-1], other[:-1]))
+    odd = np.cumsum(np.concatenate([[False], swap < stay])) % 2 == 1
+    return np.unwrap(np.where(odd[:, None], other, one), axis=0, period=360.0)
 
 
 def _directions(vectors: Array, default: Array) -> Array:

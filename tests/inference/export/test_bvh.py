@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inference.export.bvh import BvhExporter, _angles
-from inference.export.bvh_pose import bone_pose
+from inference.export.bvh import BvhExporter
+from inference.export.bvh_pose import bone_pose, euler_deg
 from inference.scene import Scene, array_of
 from pose.errors import ConfigError
 from pose.joint_sets import MUPOTS_17
@@ -136,9 +136,9 @@ def test_how_far_joints_were_moved_is_logged(scene: Scene, tmp_path: Path, caplo
 def test_angles_are_continuous() -> None:
     """Turning on and on, and through 90 degrees of the middle angle, without a jump."""
     steps = np.arange(0, 1000, 6.9)  # past 90 and 270 degrees, not onto them
-    found = _angles(np.stack([turn("Z", angle) for angle in steps]), "ZXY")
+    found = euler_deg(np.stack([turn("Z", angle) for angle in steps]), "ZXY")
     np.testing.assert_allclose(found[:, 0], steps, atol=1e-6)
-    found = _angles(np.stack([turn("Z", 20) @ turn("X", angle) @ turn("Y", 30) for angle in steps]), "ZXY")
+    found = euler_deg(np.stack([turn("Z", 20) @ turn("X", angle) @ turn("Y", 30) for angle in steps]), "ZXY")
     np.testing.assert_allclose(found, np.stack([0 * steps + 20, steps, 0 * steps + 30], axis=1), atol=1e-5)
 
 

@@ -11,6 +11,7 @@ from inference.export.bvh import BvhExporter
 from inference.export.c3d import C3dExporter
 from inference.export.glb import GlbExporter
 from inference.export.json_csv import CsvExporter, JsonExporter
+from inference.export.mot import MotExporter
 from inference.export.npz import NpzExporter
 from inference.export.trc import TrcExporter
 from inference.scene import Scene
@@ -19,7 +20,8 @@ from inference.scene import Scene
 def test_exports(repo: Path, scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for library in ("ezc3d", "trc", "bvh", "trimesh"):
         pytest.importorskip(library)
-    for exporter in (NpzExporter, JsonExporter, CsvExporter, TrcExporter, C3dExporter, BvhExporter, GlbExporter):
+    files = (NpzExporter, JsonExporter, CsvExporter, TrcExporter, C3dExporter, BvhExporter, GlbExporter, MotExporter)
+    for exporter in files:
         exporter().write(scene, tmp_path)
     monkeypatch.chdir(tmp_path)
     failed, tried = doctest.testfile(

@@ -22,6 +22,7 @@ FILES = {
     "c3d": ["scene.c3d"],
     "bvh": ["person_0.bvh", "person_1.bvh"],
     "glb": ["scene.glb"],
+    "mot": ["person_0.mot", "person_1.mot"],
 }
 
 
@@ -58,7 +59,7 @@ def test_scenes_that_are_refused(name: str, repo: Path, scene: Scene, tmp_path: 
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", ["npz", "bvh", "glb"])
+@pytest.mark.parametrize("name", ["npz", "bvh", "glb", "mot"])
 def test_formats_without_missing_values_refuse_nan(
     name: str, repo: Path, scene_with_nan: Scene, tmp_path: Path
 ) -> None:
