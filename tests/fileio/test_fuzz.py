@@ -42,6 +42,7 @@ from lightning_modules.checkpoint import export_safetensors, load_lifter, save_l
 from pose.cameras import Camera
 from pose.errors import PoseError
 from pose.sequence import PoseSequence
+from tests.data.poses import bodies
 from tests.data.poses.writers import ALL, SIZE
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -190,6 +191,19 @@ def from_program(name: str) -> Target:
     return Target(file, make, lambda path: read_poses(path, Options(image_size=SIZE)))
 
 
+def from_parameters(damage: str, write: Callable[[Path], Path]) -> Target:
+    """Body parameters and their model's file; `damage`: which of the two."""
+
+    def make(path: Path) -> None:
+        write(path.with_name("hps_track_0.npy"))
+        bodies.body_model(path.with_name("model.pkl"), "smpl")
+
+    def read(path: Path) -> None:
+        read_poses(path.with_name("hps_track_0.npy"), Options(body_model=str(path.with_name("model.pkl"))))
+
+    return Target(damage, make, read)
+
+
 KEYPOINTS = ("keypoints_json", "coco_annotations", "alphapose_open", "openpose", "mmpose_inferencer")
 
 
@@ -231,6 +245,9 @@ TARGETS = {
     **{name: Target("k.json", from_formats(name), read_detections) for name in KEYPOINTS},
     "keypoints npz": Target("k.npz", from_formats("npz_rows"), read_detections),
     **{name: from_program(name) for name in ALL if name not in ("c3d", "freemocap")},
+    "wham": from_parameters("hps_track_0.npy", bodies.wham),
+    "tram": from_parameters("hps_track_0.npy", bodies.tram),
+    "body model": from_parameters("model.pkl", bodies.tram),
     "asf": Target("01.asf", make_asf, read_asf),
     "amc": Target("01.amc", make_amc, lambda path: read_amc(path, read_asf(path.with_suffix(".asf")))),
     "bvh": Target("walk.bvh", make_bvh, read_bvh),

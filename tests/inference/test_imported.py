@@ -43,10 +43,10 @@ def test_people_are_told_apart_and_nobody_is_missing(name: str, tmp_path: Path) 
         assert steps.max() < 150, "no jump from one person to another"
 
 
-@pytest.mark.parametrize("name", ["motionbert", "mediapipe", "sam3d", "phalp", "metrabs"])
+@pytest.mark.parametrize("name", ["motionbert", "rtmlib", "mediapipe", "sam3d", "phalp", "metrabs"])
 def test_places_are_those_of_the_camera(name: str, tmp_path: Path) -> None:
     scene = made(name, tmp_path, fx=FOCAL).scene
-    near = 500 if name == "motionbert" else 10  # which knows no size
+    near = 500 if name in ("motionbert", "rtmlib") else 10  # which know no size
     for person in scene.people:
         hips = person.require("poses_3d")[:, HIPS].mean(1).numpy()
         roots = [float(np.abs(hips - truth[person.frame.numpy()][:, HIPS].mean(1)).max()) for truth in walks()]
