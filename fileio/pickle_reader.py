@@ -54,11 +54,13 @@ class Sparse:
         self.state = state
 
     def array(self) -> np.ndarray:
-        """The whole matrix. Errors of SciPy, and MemoryError, for damage."""
+        """The whole matrix. ValueError, and whatever SciPy raises, for damage and for more than 2^26 numbers."""
         from scipy.sparse import csc_matrix
 
-        held = [np.array(self.state[key]) for key in ("data", "indices", "indptr")]
-        matrix = csc_matrix((held[0], held[1], held[2]), shape=self.state.get("_shape", self.state.get("shape")))
+        held, shape = [np.array(self.state[key]) for key in ("data", "indices", "indptr")], self.state["_shape"]
+        if math.prod(shape) > 2**26:
+            raise ValueError(f"a matrix of shape {shape}")
+        matrix = csc_matrix((held[0], held[1], held[2]), shape=shape)
         matrix.check_format(full_check=True)
         return matrix.toarray()
 
@@ -124,6 +126,8 @@ class Admitted:
     def _storage(self, content: bytes) -> np.ndarray:
         import torch
 
+        if content.startswith(b"PK"):  # never so in a pickle, and might unpack to more than it is
+            raise pickle.UnpicklingError("a zip archive in place of a tensor's content")
         held = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)  # a torch file in the pickle
         return torch.empty(0, dtype=held.dtype).set_(held).numpy()
 

@@ -191,6 +191,9 @@ def test_tensors_and_sparse_matrices(tmp_path: Path) -> None:
         assert isinstance(found[key], np.ndarray) and found[key].dtype == tensor.numpy().dtype
     matrix = csc_matrix(np.eye(5)[:, :3])
     np.testing.assert_array_equal(read_pickle(dumped(tmp_path / "m.pkl", matrix)).array(), matrix.toarray())
+    matrix._shape = (10**9, 3)
+    with pytest.raises(ValueError, match="a matrix of shape"):
+        read_pickle(dumped(tmp_path / "m.pkl", matrix)).array()
 
 
 @pytest.mark.parametrize("size", [(7,), (2, 10**9), (-1,)])
