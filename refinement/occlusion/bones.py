@@ -109,6 +109,14 @@ class Bones:
             exact[:, joint] = exact[:, parent] + bone * (length / now)
         return exact
 
+    def bounded(self, variance: np.ndarray) -> np.ndarray:
+        """Variances (T, J) of coordinates, mm², none larger than that of a bone that may point anywhere from where its
+        parent may be: two thirds of its length squared more."""
+        bounded = variance.copy()
+        for (joint, parent), length in zip(self.pairs, self.lengths, strict=True):
+            bounded[:, joint] = np.minimum(bounded[:, joint], bounded[:, parent] + 2 / 3 * length**2)
+        return bounded
+
 
 def with_rigid_head(poses: np.ndarray, joints: JointSet) -> np.ndarray:
     """Poses (T, J, 3) with the angle at the neck between `head` and `head_top` at its median, so the head keeps its

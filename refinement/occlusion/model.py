@@ -260,7 +260,8 @@ class OcclusionRefinement:
         poses = root[:, None] + with_rigid_head(bones.exact(relative), person.joints)
         # A person of another size stands nearer or farther: the error is along the ray and lasts for all frames.
         common = bones.scale_std**2 * (poses[asked] ** 2).sum(axis=-1) / 3
-        return Solution(poses, observed, np.sqrt(factor**2 * variance + common), bones.scale_std)
+        std = np.sqrt(bones.bounded(factor**2 * variance + common))
+        return Solution(poses, observed, std, bones.scale_std)
 
 
 def _motion_weights(reach: np.ndarray, speed: float, time_constant: float, fps: float) -> tuple[np.ndarray, np.ndarray]:

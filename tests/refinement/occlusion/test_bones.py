@@ -172,3 +172,17 @@ def test_a_known_stature_takes_the_place_of_the_adults() -> None:
 
     assert size(known) / size(unknown) == pytest.approx(1500 / 1680, abs=0.03)
     assert known.require("std_mm").mean() < unknown.require("std_mm").mean()
+
+
+def test_a_joint_that_is_never_seen_is_no_farther_off_than_its_bones_reach() -> None:
+    person = walker()
+    scores = person.confidence.clone()
+    scores[:, [COCO_19.index("right_elbow"), COCO_19.index("right_wrist")]] = 0
+    (refined,) = OcclusionRefinement()([dataclasses.replace(person, confidence=scores)]).sequences
+    elbow, wrist, shoulder = (MUPOTS_17.index(f"right_{joint}") for joint in ("elbow", "wrist", "shoulder"))
+    std, poses = refined.require("std_mm"), refined.require("poses_3d")
+    for joint, parent in ((elbow, shoulder), (wrist, elbow)):
+        length = (poses[:, joint] - poses[:, parent]).norm(dim=-1)
+        assert (std[:, joint] ** 2 <= std[:, parent] ** 2 + 0.67 * length**2 + 1).all()
+        assert (std[:, joint] > 2 * std[:, shoulder]).all()
+    assert std.max() < 1000
