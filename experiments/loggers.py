@@ -45,14 +45,17 @@ def wandb_logger(
     id: str | None = None,
     job_type: str | None = None,
     tags: Sequence[str] = (),
+    pictures: bool = False,
 ) -> Any:
     """A Lightning logger of one wandb run; `mode` is offline (the default, sent later with `wandb sync`) or online.
 
-    id: of a run to go on with. A CSV logger where wandb cannot be had. Only the main process of a training on many
-    devices has a run.
+    id: of a run to go on with. pictures: whether trainings draw for it (experiments/training/pictures.py). A CSV logger
+    where wandb cannot be had. Only the main process of a training on many devices has a run.
     """
     if mode not in ("offline", "online"):
         raise ConfigError(f"logger.mode={mode}: must be offline or online")
+    if not isinstance(pictures, bool):
+        raise ConfigError(f"logger.pictures={pictures}: must be true or false")
     from experiments.training.csv_logger import CurvesLogger
 
     try:
@@ -123,6 +126,9 @@ def _watching_logger() -> type:
         def log_metrics(self, *args: Any, **kwargs: Any) -> None:
             watch(super().log_metrics, *args, **kwargs)
 
+        def log_image(self, *args: Any, **kwargs: Any) -> None:
+            watch(super().log_image, *args, **kwargs)
+
         def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
             watch(super().log_hyperparams, *args, **kwargs)
 
@@ -163,6 +169,12 @@ def logging_to(cfg: DictConfig) -> Iterator[Any]:
             _finish(failed=status == "failed")
             if status == "success":
                 (run_folder() / ID_FILE).unlink(missing_ok=True)
+
+
+def log_image(logger: Any, key: str, path: Path, step: int) -> None:
+    """Show the picture in this file, if the logger can: wandb, or the one of a rank that passes it on."""
+    if hasattr(logger, "log_image"):
+        logger.log_image(key, [str(path)], step=step)
 
 
 def log_files(logger: Any, name: str, files: list[Path]) -> None:

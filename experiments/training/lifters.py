@@ -225,6 +225,7 @@ def _fit(
     import pytorch_lightning as pl
 
     from experiments.training.callbacks import EpochCheckpoint, ended_as_asked, usable
+    from experiments.training.pictures import OcclusionPictures
     from lightning_modules.checkpoint import load_lifter, save_lifter
     from lightning_modules.lifter import Lifter
     from lightning_modules.prediction import lift
@@ -237,6 +238,8 @@ def _fit(
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # importing it has reset that
     keep = EpochCheckpoint(last)
     callbacks = [instantiate(callback) for callback in cfg.callbacks.values()]
+    if cfg.logger.get("pictures"):
+        callbacks.insert(0, OcclusionPictures(run_folder() / "pictures", logger))
     trainer = instantiate(
         cfg.trainer,
         logger=False if logger is None else for_trainer(logger),

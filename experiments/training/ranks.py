@@ -25,6 +25,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.command_line import quoted_value
+from experiments.loggers import log_image
 from experiments.runs.run_dir import run_folder
 from experiments.runs.signals import EXIT_CODES
 from experiments.training.devices import Plan, taken
@@ -177,7 +178,11 @@ class _Curves:
                     break
                 self.position += len(line)
                 entry = json.loads(line)
-                self.logger.log_metrics(entry["metrics"], step=entry["step"])
+                if "picture" in entry:
+                    key, path = entry["picture"]
+                    log_image(self.logger, key, Path(path), entry["step"])
+                else:
+                    self.logger.log_metrics(entry["metrics"], step=entry["step"])
         self.logger.save()
 
 
@@ -188,8 +193,14 @@ class LineLogger:
         self.path = path
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        self._add({"step": step, "metrics": {key: float(value) for key, value in metrics.items()}})
+
+    def log_image(self, key: str, images: list[str], step: int) -> None:
+        self._add({"step": step, "picture": [key, images[0]]})
+
+    def _add(self, entry: dict[str, Any]) -> None:
         with self.path.open("a") as file:
-            file.write(json.dumps({"step": step, "metrics": {k: float(v) for k, v in metrics.items()}}) + "\n")
+            file.write(json.dumps(entry) + "\n")
 
     def save(self) -> None:
         """Each line is saved already."""

@@ -75,7 +75,7 @@ def trajectory_figure(
     path: Path | str,
     annotation: PoseSequence,
     lifted: PoseSequence,
-    refined: PoseSequence,
+    refined: PoseSequence | None,
     title: str,
     note: str = "",
     *,
@@ -84,10 +84,11 @@ def trajectory_figure(
     """Draw one person's hip over time and from above, as a PNG of 1600 x 900 px.
 
     focus: (start, end) source frames of interest, shown with CONTEXT_S (or their own length, if that is longer) on
-    either side; None shows the whole track. note: a line in a box beside the title, such as what the data are.
-    Raises MismatchError where frames or coordinates differ, DataError where no frame is left to draw.
+    either side; None shows the whole track. refined: None where nothing is. note: a line in a box beside the title,
+    such as what the data are. Raises MismatchError where frames or coordinates differ, DataError where no frame is left
+    to draw.
     """
-    tracks = {"annotation": annotation, "lifted": lifted, "refined": refined}
+    tracks = {"annotation": annotation, "lifted": lifted} | ({} if refined is None else {"refined": refined})
     for name in list(tracks)[1:]:
         check_same_frames(name, tracks[name], annotation)
     frame = annotation.frame.cpu().numpy()

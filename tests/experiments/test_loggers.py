@@ -12,8 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from hydra import compose, initialize_config_dir
+from PIL import Image
+
+from lightning_modules.checkpoint import load_lifter
 
 
 def records(path: Path) -> Iterator[bytes]:
@@ -127,6 +131,35 @@ def test_curves_config_summary_and_table_of_a_sweep(run_here, tmp_path: Path) ->
     assert list(folder.glob("wandb/offline-run-*/files/media/images/figure_*.png"))
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_picture_of_an_occlusion_after_every_epoch(run_here, tmp_path: Path, processes: int) -> None:
+    """Off by default; the same lifter with and without; of several processes one draws, and the run tells wandb."""
+    words = [
+        "experiment=train", "data=synthetic", "size=tiny", "logger=wandb", "trainer.max_epochs=2",
+        "data.windows_per_epoch=256", "trainer.accelerator=cpu", f"trainer.devices={processes}",
+    ]  # fmt: skip
+    weights = {}
+    for pictures in (False, True) if processes == 1 else (True,):
+        place = tmp_path / str(pictures)
+        done = run_here(
+            *words, *["logger.pictures=true"] * pictures, f"paths.lifters={place}", folder=f"run_{pictures}"
+        )
+        assert done.returncode == 0, done.output
+        weights[pictures] = load_lifter(next(place.iterdir())).state_dict()
+        shown = told(done.folder)
+        assert len(shown.curves["val/mpjpe_mm"]) == 2
+        assert len(shown.curves.get("val/occlusion/count", [])) == 2 * pictures
+    stored = sorted(done.folder.glob("wandb/offline-run-*/files/media/images/val/occlusion_*.png"))
+    drawn = sorted(done.folder.rglob("pictures/epoch_*.png"))
+    assert len(stored) == 2 and [path.read_bytes() for path in drawn] == [path.read_bytes() for path in stored]
+    assert drawn[0].read_bytes() != drawn[1].read_bytes(), "the lifter has learned"
+    for path in drawn:
+        with Image.open(path) as picture:
+            assert picture.size == (1600, 900)
+    for name, value in weights.get(False, {}).items():
+        assert torch.equal(value, weights[True][name]), name
+
+
 def break_init(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*args: Any, **kwargs: Any) -> None:
         raise OSError("no server, no disk, no luck")
@@ -181,10 +214,11 @@ def test_a_failed_run_says_so_and_the_next_has_its_own(run_here, tmp_path: Path,
     assert both[0].about.run_id == noted, "the same command goes on in this run"
 
 
-def test_a_mode_that_is_not_known_is_an_error(run_here) -> None:
-    done = run_here("experiment=mupots_mm", "size=tiny", "logger.mode=sometimes")
+@pytest.mark.parametrize("word", ["logger.mode=sometimes", "logger.pictures=2"])
+def test_a_setting_that_is_not_known_is_an_error(run_here, word: str) -> None:
+    done = run_here("experiment=mupots_mm", "size=tiny", word)
     assert done.returncode == 2
-    assert "logger.mode=sometimes" in done.output
+    assert f"{word}: must be" in done.output
 
 
 def test_the_wandb_sweep_of_the_page_is_of_keys_that_there_are(repo: Path) -> None:
