@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -189,6 +190,18 @@ if rank == 0:
     ranks(code, logger=noted)
     assert noted.lines == [(step, {"loss": 1.5}) for step in range(4)]
     assert noted.saved == 4
+
+
+def test_pictures_are_relayed_to_a_logger_that_shows_them(tmp_path: Path) -> None:
+    shown = []
+    line = distributed.LineLogger(tmp_path / "curves.jsonl")
+    line.log_metrics({"loss": 1.5}, step=3)
+    line.log_image("val/occlusion", ["epoch_1.png"], step=3)
+    only_metrics = {"log_metrics": lambda *_, **__: None, "save": lambda: None}
+    showing = {**only_metrics, "log_image": lambda *what, **at: shown.append((*what, at))}
+    for logger in (SimpleNamespace(**only_metrics), SimpleNamespace(**showing)):
+        distributed._Curves(tmp_path / "curves.jsonl", logger).relay()
+    assert shown == [("val/occlusion", ["epoch_1.png"], {"step": 3})]
 
 
 def test_ranks_end_with_their_run(ranks, tmp_path: Path) -> None:
