@@ -5,6 +5,7 @@ The task imports everything heavy, so that `--help` and mistakes on the command 
 """
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import hydra
 from omegaconf import DictConfig
 
 from experiments.command_line import hydra_words
+from experiments.shown_config import as_one_page, asked_for
 from fileio.terminal import end_output, lenient_output
 
 _HERE = Path(__file__).resolve().parent
@@ -30,7 +32,8 @@ def main() -> None:
     lenient_output()
     sys.argv = [sys.argv[0], *hydra_words(sys.argv[1:])]
     try:
-        _composed()
+        with as_one_page() if asked_for(sys.argv[1:]) else nullcontext():
+            _composed()
     except KeyboardInterrupt:  # before the run has begun
         from experiments.runs.signals import end
 

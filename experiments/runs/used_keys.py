@@ -38,6 +38,10 @@ _USED = {
 #: Of every task: names, places, what is shown, the size that the others take their values from. `trainer=` may be given
 #: where nothing trains: its options say on what is computed.
 _ALWAYS = {"experiment", "hydra", "paths", "size"}
+#: What is shown of every task, and of those that use a key, beside what decides their numbers.
+_SHOWN = {"name", "task", "debug", "plugins", "paths"}
+_SHOWN_BESIDE = {"trainer": {"fresh", "synthetic_size", "size"}, "metrics": {"synthetic_size", "size", "published"}}
+_REPORTS = ("train", "evaluate", "search", "pretrain", "evaluate_predictions", "compare")
 #: Beside a lifter that is tested these may be given once: the first two name its classes.
 _ONCE = {"model", "features", "seed"}
 
@@ -60,3 +64,12 @@ def check_used(words: Iterable[str], target: str, varying: Iterable[str] = ()) -
             raise ConfigError(f"{word}: is not used by this experiment ({task}) and would change nothing; leave it out")
         if top in only_trains and (key not in _ONCE or key in varying):
             raise ConfigError(f"{word}: nothing is trained beside {lifter}, which is tested; leave one of the two out")
+
+
+def shown_keys(target: str) -> set[str] | None:
+    """The top-level keys that say what the task `target` does; None for one that is not listed."""
+    task = target.rpartition(".")[2]
+    if (used := _USED.get(task)) is None:
+        return None
+    beside = [more for key, more in _SHOWN_BESIDE.items() if key in used]
+    return _SHOWN.union(used, *beside, {"table", "objective", "logger"} if task in _REPORTS else ())
