@@ -6,6 +6,7 @@
     reading, loader    data sets; training windows
     training, lifting, refinement_speed, protocol, long_video   the lifter, the refinements, scoring, `predict`
     performance_page   docs/performance.md
+    costs              not speed: what the lifters of each table cost, from counted operations
     multiview          not speed: `predict` on a real person with 3D truth, camera by camera
     studies/           tuning, coverage, tracking and error sources: how good methods are, not how fast
 
