@@ -12,6 +12,7 @@ from experiments.results.table import (
     Row,
     Table,
     cells_of,
+    column_title,
     count_notes,
     coverage_text,
     headings,
@@ -70,7 +71,7 @@ def run_tables(cfg: Any, metrics: Mapping[str, Any]) -> list[Table]:
         ]
         if published:
             shown = [key for key in keys if any(key in row["values"] for row in published)]
-            rows = [Row([row["system"], row["protocol"]], cells_of(row["values"], shown)) for row in published]
+            rows = [Row([row["system"], _protocol(row, shown)], cells_of(row["values"], shown)) for row in published]
             labels = ["published system", "protocol as published"]
             tables.append(Table(title, labels, headings(shown, " (publ.)"), rows))
     occlusion = metrics.get("occlusion", {"frames": {}})
@@ -106,6 +107,12 @@ def run_tables(cfg: Any, metrics: Mapping[str, Any]) -> list[Table]:
     ]
     title = f"Per sequence ({people} people, pairing {pairing})"
     return [*tables, Table(title, ["sequence", ""], headings(whole), rows)]
+
+
+def _protocol(row: Any, shown: list[str]) -> str:
+    """The protocol of a published row, with what is to be said of the single numbers that are shown."""
+    notes = (f"{column_title(key)[0]}: {note}" for key, note in row.get("notes", {}).items() if key in shown)
+    return "; ".join([row["protocol"], *notes])
 
 
 def publish(cfg: Any, metrics: dict[str, Any], logger: Any) -> None:

@@ -6,7 +6,8 @@ environment as torchrun would set it; rank variables of the run itself are not p
 
 - relays what rank 0 logs to its own logger, while training goes on;
 - ends all processes if one fails, and passes on that one's error;
-- is what they live for: their standard input closes when the run ends, however it does, and they end too.
+- is what they live for: their standard input closes when the run ends, however it does, and they end too. (torch's
+  elastic launcher, killed, leaves its ranks running, each in a session of its own.)
 """
 
 from __future__ import annotations
