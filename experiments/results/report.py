@@ -30,12 +30,15 @@ from pose.metrics.mpi_inf_3dhp import OFFICIAL, OFFICIAL_PARTS
 _OCCLUSION_COLUMNS = ("mrpe_mm", "mpjpe_mm")
 
 
-#: Group of published rows -> the title of its table.
-_PUBLISHED = {
-    "": "Published numbers, each under its own protocol and on the real MuPoTS-3D; not ours",
-    "procrustes_script": "Published numbers of another script, not to be compared with those above: it finds people by "
-    "the shape of their poses after Procrustes alignment, and absolute poses start from the annotated root",
-}
+#: Group of published rows -> the title of its table and its notes.
+_PUBLISHED: dict[str, tuple[str, list[str]]] = {
+    "": ("Published numbers, each under its own protocol and on the real MuPoTS-3D; not ours", []),
+    "procrustes_script": (
+        "Published numbers of another script, not to be compared with those above",
+        ["it finds people by the shape of their poses after Procrustes alignment; absolute poses start from the "
+         "annotated root"],
+    ),
+}  # fmt: skip
 
 
 def run_tables(cfg: Any, metrics: Mapping[str, Any]) -> list[Table]:
@@ -65,7 +68,7 @@ def run_tables(cfg: Any, metrics: Mapping[str, Any]) -> list[Table]:
         ]
         title = "By the Procrustes script of GnTCN and TDBU, not to be compared with the numbers above"
         tables.append(Table(title, ["", ""], headings(("r_pck_pct", "a_pck_pct"), " (Procrustes script)"), rows))
-    for group, title in _PUBLISHED.items():
+    for group, (title, notes) in _PUBLISHED.items():
         published = [
             row for row in cfg.published.rows if row.get("group", "") == group and set(keys) & set(row["values"])
         ]
@@ -73,7 +76,7 @@ def run_tables(cfg: Any, metrics: Mapping[str, Any]) -> list[Table]:
             shown = [key for key in keys if any(key in row["values"] for row in published)]
             rows = [Row([row["system"], _protocol(row, shown)], cells_of(row["values"], shown)) for row in published]
             labels = ["published system", "protocol as published"]
-            tables.append(Table(title, labels, headings(shown, " (publ.)"), rows))
+            tables.append(Table(title, labels, headings(shown, " (publ.)"), rows, notes))
     occlusion = metrics.get("occlusion", {"frames": {}})
     if frames := occlusion["frames"]:
         rows = [

@@ -223,6 +223,7 @@ def _fit(
 ) -> None:
     """Train in `folder`, going on from its last.ckpt; as rank 0 write lifter.ckpt and done.json."""
     import pytorch_lightning as pl
+    from pytorch_lightning.callbacks import ProgressBar
 
     from experiments.training.callbacks import EpochCheckpoint, ended_as_asked, usable
     from experiments.training.pictures import OcclusionPictures
@@ -237,15 +238,17 @@ def _fit(
     goes_on = usable(last)
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # importing it has reset that
     keep = EpochCheckpoint(last)
-    callbacks = [instantiate(callback) for callback in cfg.callbacks.values()]
+    callbacks = [made for callback in cfg.callbacks.values() if (made := instantiate(callback)) is not None]
     if cfg.logger.get("pictures"):
         callbacks.insert(0, OcclusionPictures(run_folder() / "pictures", logger))
     trainer = instantiate(
         cfg.trainer,
         logger=False if logger is None else for_trainer(logger),
-        callbacks=[callback for callback in callbacks if callback is not None] + [keep],
+        callbacks=[*callbacks, keep],
         default_root_dir=str(folder),
         **_trainer_kwargs(split),
+        # Lightning would add its own, into files too.
+        enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
         _convert_="all",
     )
     with stage("reading the training data"):  # after what a wrong key would end

@@ -135,7 +135,7 @@ def test_people_in_another_order(evaluate, predicted, tmp_path: Path) -> None:
     comparable, other = table(done).split("\n## ")[1:3]
     assert "MeTRAbs EffV2-L 2023" in comparable and "90.6" in comparable and "GnTCN" not in comparable
     assert "not to be compared with those above" in other and "GnTCN 2021" in other and "TDBU 2021" in other
-    assert len(other.strip().splitlines()) == 6
+    assert len([line for line in other.splitlines() if line.startswith("| ")]) == 3
 
 
 def test_groups_of_joints_are_columns(evaluate, predicted, tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ def test_a_validation_sequence_without_a_valid_frame_is_skipped(run_here, withou
     assert done.returncode == 0, done.output
     (line,) = [line for line in done.output.splitlines() if "not scored" in line]
     assert "TS2/0" in line and "TS1" not in line
+    assert "Epoch 0" not in done.output, "a progress bar, which is for terminals"
     (folder,) = (tmp_path / "l").iterdir()
     assert (folder / "lifter.ckpt").is_file()
     found = json.loads((folder / "done.json").read_text())["validation"]
