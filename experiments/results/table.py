@@ -266,8 +266,8 @@ def count_notes(runs: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> li
     counted = [run["occlusion"] for run in runs if run.get("occlusion", {}).get("frames")]
     if counted and all(one["frames"] == counted[0]["frames"] for one in counted):
         shown = [
-            f"{part_title(part)} {count}" + (f" ({seconds})" if (seconds := seconds_of(counted[0], part)) else "")
+            f"{part_title(part)}: {count}" + (f" ({seconds})" if (seconds := seconds_of(counted[0], part)) else "")
             for part, count in counted[0]["frames"].items()
         ]
-        notes.append(f"people in frames: {', '.join(shown)}")
+        notes.append(f"people in frames, occluded ones by how many frames it lasts: {'; '.join(shown)}")
     return notes

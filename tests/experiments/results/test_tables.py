@@ -313,7 +313,9 @@ def test_tables_say_what_their_parts_count() -> None:
     found["occlusion"] |= {"frames": {"all": 9, "occluded_1_5": 2}, "seconds": {"occluded_1_5": [0.017, 0.167]}}
     notes = the_table([job("refinement=a", found=found)]).notes
     assert "occluded: undetected, or with under half of the joints in sight" in notes
-    assert "people in frames: all 9, occluded 1-5 2 (0.02 to 0.17 s)" in notes
+    assert (
+        "people in frames, occluded ones by how many frames it lasts: all: 9; occluded 1-5: 2 (0.02 to 0.17 s)" in notes
+    )
     assert any("means over all its poses together" in note for note in notes)
     assert not any(
         "people in frames" in note for note in the_table([job("a=b", found=found)], columns=["mrpe_mm"]).notes
