@@ -66,9 +66,12 @@ def write_config(folder: Path, text: str) -> None:
 
 
 def remove_older_results(folder: Path) -> None:
-    """What an older run with the same config.yaml left, and this finished one has not written again."""
+    """What an older run with the same config.yaml left, and this finished one has not written again.
+
+    But for the pictures of a training: this one may have gone on with it, or found its lifter.
+    """
     begun = (folder / CONFIG_FILE).stat().st_mtime_ns
-    _remove(path for path in _results(folder) if path.stat().st_mtime_ns < begun)
+    _remove(path for path in _results(folder) if path.parent == folder and path.stat().st_mtime_ns < begun)
 
 
 def _results(folder: Path) -> list[Path]:

@@ -26,7 +26,7 @@ from data.synthetic.generate import ensure_synthetic
 from data.synthetic.motions import procedural_motion
 from data.synthetic.settings import SyntheticSettings
 from experiments.runs import runner, sweep
-from experiments.runs.run_dir import check_apart, owned
+from experiments.runs.run_dir import check_apart, owned, remove_older_results, write_config
 from fileio.locks import try_lock
 from fileio.torch_reader import write_tensors
 from pose.errors import ConfigError, DataError
@@ -240,6 +240,19 @@ def test_a_run_leaves_no_results_of_an_older_one(run_here, predict: list[str], t
     os.utime(first.folder / "person_7.trc", (0, 0))
     assert run_here(*predict[:-1], "exporter=[csv]").returncode == 0
     assert not (first.folder / "person_7.trc").exists()
+
+
+def test_pictures_of_a_training_stay_until_the_configuration_is_another(tmp_path: Path) -> None:
+    write_config(tmp_path, "seed: 1")
+    picture, table = tmp_path / "pictures" / "epoch_1.png", tmp_path / "table.md"
+    for path in (picture, table):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("older")
+        os.utime(path, (0, 0))
+    remove_older_results(tmp_path)
+    assert picture.is_file() and not table.exists(), "a training goes on with its pictures"
+    write_config(tmp_path, "seed: 2")
+    assert not picture.exists()
 
 
 def test_a_run_does_not_write_over_what_it_reads(run_here, predict: list[str]) -> None:
