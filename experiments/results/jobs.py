@@ -84,6 +84,8 @@ def sweep_table(settings: Mapping[str, Any], jobs: list[Job]) -> Table | None:
     kinds = KINDS if settings["kinds"] == "both" and scored else [""]
     rows = [row for group, members in groups.items() for row in _rows(list(group), members, columns, kinds)]
     notes = notes_of([job.metrics for job in scored if job.metrics is not None])
+    if any(key.split(".")[0] == "refinement" for key in labels):  # its rows say which; variants share a name
+        notes = [note for note in notes if not note.startswith("refinement: ")]
     notes += count_notes([job.metrics for job in scored if job.metrics is not None], columns)
     same = [f"{key}={found[0]}" for key, found in values.items() if key not in varying and is_named(key)]
     notes += [f"all rows: {' '.join(same)}"] if same else []

@@ -56,6 +56,13 @@ THREE = [
 ]
 
 
+def test_variants_that_share_a_name_are_not_said_to_be_one() -> None:
+    found = {**metrics(300.0, 10.0), "refinement": "energy_fast"}
+    for setting in ("refinement", "refinement.l2_cap"):
+        assert "refinement: energy_fast" not in the_table([job(f"{setting}={v}", found=found) for v in "ab"]).notes
+    assert "refinement: energy_fast" in the_table([job(f"data={v}", found=found) for v in "ab"]).notes
+
+
 def test_rows_are_the_settings_that_vary_and_the_best_is_marked() -> None:
     table = the_table(THREE)
     assert table.labels == ["refinement"]
