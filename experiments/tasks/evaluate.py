@@ -59,7 +59,7 @@ def _evaluate_lifter(cfg: DictConfig, annotated: list[PoseSequence], method: Ref
     lifted, people = predictions["lifted"], predictions.get("refined", predictions["lifted"])
     write_predictions(run_folder() / "predictions.npz", people)
     if cfg.pictures:
-        _draw(cfg, annotated, lifted, people)
+        _draw(f"{cfg.test.name} data, lifter trained on {train_data}", annotated, lifted, people)
     return {**_about(cfg, train_data, method.name), **scores}
 
 
@@ -103,19 +103,17 @@ def _about(cfg: DictConfig, train_data: str | None, refinement: str) -> dict[str
     return {"data": cfg.test.name, "train_data": train_data, "coordinates": cfg.coordinates, "refinement": refinement}
 
 
-def _draw(
-    cfg: DictConfig, annotated: list[PoseSequence], lifted: list[PoseSequence], refined: list[PoseSequence]
-) -> None:
+def _draw(note: str, annotated: list[PoseSequence], lifted: list[PoseSequence], refined: list[PoseSequence]) -> None:
     """The figure of a trajectory through an occlusion and a clip of its scene."""
     from inference.render.clip import scene_clip
-    from inference.render.figures import choose_occlusion, trajectory_figure
+    from inference.render.figures import choose_occlusion, frames_within, hidden_frames, trajectory_figure
 
-    note = f"{cfg.test.name} data, lifter trained on {cfg.data.name}"
     index, start, end = choose_occlusion(annotated)
     chosen = annotated[index]
     figure, clip = run_folder() / "trajectory.png", run_folder() / "scene.gif"
     with stage("drawing"):
-        title = f"{chosen.sequence}, person {chosen.person}, through an occlusion"
+        occluded = hidden_frames(chosen)[frames_within(chosen, start, end).cpu().numpy()].any()
+        title = f"{chosen.sequence}, person {chosen.person}" + (", through an occlusion" if occluded else "")
         trajectory_figure(figure, chosen, lifted[index], refined[index], title, note, focus=(start, end))
         scene = [i for i, sequence in enumerate(annotated) if sequence.sequence == chosen.sequence]
         truth, before, after = ([rows[i] for i in scene] for rows in (annotated, lifted, refined))

@@ -9,7 +9,7 @@ from typing import Any
 import pytorch_lightning as pl
 
 from experiments.loggers import log_image
-from inference.render.figures import choose_occlusion, hidden_frames, trajectory_figure
+from inference.render.figures import choose_occlusion, frames_within, hidden_frames, trajectory_figure
 from lightning_modules.prediction import lift
 from pose.sequence import PoseSequence
 
@@ -42,7 +42,7 @@ def occlusion_of(sequences: list[PoseSequence]) -> tuple[PoseSequence, tuple[int
     made by taking away the detections of a second."""
     index, *focus = choose_occlusion(sequences)
     chosen = sequences[index]
-    inside = (chosen.frame >= focus[0]) & (chosen.frame < focus[1])
+    inside = frames_within(chosen, *focus)
     if hidden_frames(chosen)[inside.cpu().numpy()].any():
         return chosen, (focus[0], focus[1]), "an occlusion"
     made = dataclasses.replace(

@@ -46,6 +46,11 @@ def hidden_frames(sequence: PoseSequence) -> np.ndarray:
     return (mostly_hidden | ~sequence.detected).cpu().numpy()
 
 
+def frames_within(sequence: PoseSequence, start: int, end: int) -> torch.Tensor:
+    """(T,) true for the source frames `start` to `end` (exclusive)."""
+    return (sequence.frame >= start) & (sequence.frame < end)
+
+
 def choose_occlusion(annotated: Sequence[PoseSequence]) -> Occlusion:
     """The longest stretch of hidden, annotated frames that begins and ends inside its track.
 
