@@ -23,6 +23,7 @@ from experiments.results.table import (
 )
 from experiments.results.writers import markdown_text
 from experiments.runs.run_dir import run_folder
+from experiments.runs.sweep import in_sweep
 from fileio.json_yaml import write_json, write_text
 from pose.metrics.mpi_inf_3dhp import OFFICIAL, OFFICIAL_PARTS
 
@@ -119,14 +120,17 @@ def _protocol(row: Any, shown: list[str]) -> str:
 
 
 def publish(cfg: Any, metrics: dict[str, Any], logger: Any) -> None:
-    """Write metrics.json and table.md into the run's folder, show the table, tell the logger."""
+    """Write metrics.json and table.md into the run's folder, show the table, tell the logger.
+
+    In a sweep no row's table is shown: that of the sweep stands at its end.
+    """
     announce(cfg, run_tables(cfg, metrics), metrics, logger)
 
 
 def announce(cfg: Any, tables: list[Table], metrics: dict[str, Any], logger: Any) -> None:
     """As `publish`, with these tables."""
     folder = run_folder()
-    write_text(folder / "table.md", markdown_text(*tables), show=True)
+    write_text(folder / "table.md", markdown_text(*tables), show=not in_sweep())
     write_json(folder / "metrics.json", metrics)  # last: its presence says that the run is finished
     flat = {f"{kind}/{key}": value for kind, scores in metrics["metrics"].items() for key, value in scores.items()}
     for kind in metrics["metrics"]:  # the table's parts of metrics too

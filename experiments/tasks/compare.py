@@ -85,9 +85,10 @@ def compared(
     tables = [Table(title, ["file", COVERAGE], headings(columns), rows, notes, True)]
     differences = {name: paired_differences(by_sequence[first], by_sequence[name], seed) for name in others}
     n = [found[key].sequences for found in differences.values() for key in columns if key in found]
+    counted = " to ".join(map(str, sorted({min(n), max(n)}))) if n else "0"
     note = (
         f"each minus {first}, over the sequences that both have; [{LEVEL:.0%} interval] of {RESAMPLES} bootstrap "
-        f"samples of {min(n, default=0)} sequences or more, bold where it leaves out zero"
+        f"samples of the {counted} sequences, bold where it leaves out zero"
     )
     few = ["with so few sequences the intervals are too narrow"] if min(n, default=0) < 10 else []
     tables.append(

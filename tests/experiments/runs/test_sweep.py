@@ -98,6 +98,7 @@ def test_failed_rows_leave_the_others_and_are_tried_again(sweep, monkeypatch: py
     done = sweep(*words)
     assert done.returncode == 1
     assert counts(done.output) == (4, 0, 2, 2)
+    assert done.output.count("\n# MuPoTS-3D, errors in mm\n") == 1, "no tables of rows above that of the sweep"
     failed = sorted(path.parent.name for path in done.folder.glob("*/failed.json"))
     assert failed == [f"refinement.l2_cap--1.0_seed-{seed}" for seed in (1, 2)]
     why = json.loads((done.folder / failed[0] / "failed.json").read_text())
