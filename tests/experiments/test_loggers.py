@@ -226,12 +226,22 @@ from wandb.wandb_agent import Agent
 
 sweep, trial = map(json.loads, sys.argv[1:])
 commands = [{"type": "run", "run_id": "trial1", "program": sweep["program"], "args": trial}]
-wandb.Api = lambda: None
-sweeps._sweep_with_runs = lambda api, sweep_id, specs: {"config": json.dumps(sweep)}
-sweeps._register_agent = lambda api, host, sweep_id: {"id": "agent"}
-sweeps._agent_heartbeat = lambda api, agent, metrics, runs: [commands.pop()] if commands else []
+
+class Server:  # older versions of wandb ask an object, newer ones call functions
+    def sweep(self, *asked, **more):
+        return {"config": json.dumps(sweep)}
+
+    def register_agent(self, *asked, **more):
+        return {"id": "agent"}
+
+    def agent_heartbeat(self, *asked, **more):
+        return [commands.pop()] if commands else []
+
+wandb.Api = Server
+sweeps._sweep_with_runs, sweeps._register_agent = Server.sweep, Server.register_agent
+sweeps._agent_heartbeat = Server.agent_heartbeat
 Agent.POLL_INTERVAL = 0.2
-Agent(None, multiprocessing.Queue(), sweep_id="sweep1", count=1).run()
+Agent(Server(), multiprocessing.Queue(), sweep_id="sweep1", count=1).run()
 """
 
 
