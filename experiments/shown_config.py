@@ -53,19 +53,23 @@ def page(text: str) -> str:
     if keys is None:
         return text
     for group in ("predict", "tables"):
-        cfg[group] = _without_repeats(cfg.get(group, {}), ())
+        cfg[group] = _without_repeats(cfg.get(group, {}), cfg)
     kept = {
         key: value for key, value in cfg.items() if key in keys and not (key in ("predict", "tables") and not value)
     }
     return "".join(f"{line}\n" for key, value in kept.items() for line in _lines(key, value, ""))
 
 
-def _without_repeats(value: Any, path: tuple[str, ...]) -> Any:
-    """Without the entries that are references to the same names at the top: `predict.input: ${input}`."""
+def _without_repeats(value: Any, top: Any, path: str = "") -> Any:
+    """`value` without what repeats the keys of `top`: references, `predict.input: ${input}`, or the same values."""
     if not isinstance(value, dict):
         return value
-    kept = {key: _without_repeats(inner, (*path, key)) for key, inner in value.items()}
-    return {key: inner for key, inner in kept.items() if inner not in ({}, f"${{{'.'.join((*path, key))}}}")}
+    kept = {}
+    for key, inner in value.items():
+        above = top.get(key) if isinstance(top, dict) else None
+        if inner not in (above, f"${{{path}{key}}}"):
+            kept[key] = _without_repeats(inner, above, f"{path}{key}.")
+    return {key: inner for key, inner in kept.items() if inner != {}}
 
 
 def _lines(key: str, value: Any, indent: str) -> Iterator[str]:

@@ -45,6 +45,7 @@ def test_a_short_form_is_shown_once_unless_both_differ() -> None:
     assert "predict:" not in page(printed_by_hydra("experiment=predict", "people=2"))
     shown = yaml.safe_load(page(printed_by_hydra("experiment=predict", "predict.people=2", "predict.camera.fx=900")))
     assert shown["predict"] == {"people": 2, "camera": {"fx": 900}} and shown["people"] is None
+    assert "predict:" not in page("task: {_target_: predict}\npeople: 2\npredict: {people: 2}\n"), "of --resolve"
 
 
 def test_what_is_no_configuration_of_ours_is_printed_as_it_is() -> None:
