@@ -29,6 +29,8 @@ _CELL, _STRUCT, _CHAR, _NUMBERS = 1, 2, 4, range(6, 16)
 _VALUES = frozenset((1, 2, 3, 4, 5, 6, 7, 9, 12, 13))
 _TEXT = _VALUES | {16, 17, 18}
 
+_TAGS = {endian: struct.Struct(endian + "II").unpack_from for endian in "<>"}
+
 #: Structs in cells are two; a few more do no harm.
 MAX_DEPTH = 8
 
@@ -74,10 +76,11 @@ def _checked(content: bytes, most: int) -> bytes:
 
 def _elements(view: bytes, at: int, end: int, endian: str, padded: bool = True) -> Iterator[Element]:
     """The elements between `at` and `end`. padded: to whole words of 8 bytes, as all but the outermost are."""
+    tag = _TAGS[endian]
     while at < end:
         if end - at < _TAG:
             raise ValueError("a tag is cut off")
-        kind, size = struct.unpack_from(endian + "II", view, at)
+        kind, size = tag(view, at)
         if kind >> 16:  # the short form: four bytes of content in the tag itself
             kind, size, start, after = kind & 0xFFFF, kind >> 16, at + 4, at + _TAG
             if size > 4:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +27,7 @@ from fileio.frame_times import at_even_times, frame_rate, without_pauses
 from fileio.limits import reading
 from fileio.text_lines import natural_order
 from pose.errors import ConfigError, DataError, MismatchError, check_number, check_rate
+from pose.progress import Progress
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ CONTAINERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,h264,hevc,av1,ivf,m4v,flv,live_flv,asf,ogg,gif,"
     "mxf,nut,dv,mjpeg,yuv4mpegpipe,rm,vob,wtv,apng,image2,obu"
 )
-AHEAD, TELL_S = 4, 5.0  # frames that wait for the encoder; seconds between two notes of how far it is
+AHEAD = 4  # frames that wait for the encoder
 MAX_MISSING = 2  # frames: streams cut out of longer ones begin or end with some that refer to what is not there
 DAMAGED = "the file is damaged or was cut short; convert or export it again"
 
@@ -112,9 +112,9 @@ class VideoWriter:
         # MPEG-4 part 2 counts time in at most 65535 parts of a second; 1001 keeps 30000/1001 exact.
         self.rate = Fraction(fps).limit_denominator(max(1, min(1001, int(65535 // max(fps, 1)))))
         self.path, self.quality, self.n_frames, self.size = Path(path), quality, 0, (0, 0)
-        self._stack, self._total, self._waiting = ExitStack(), total, deque()
+        self._stack, self._waiting = ExitStack(), deque()
         self._stream: Any = None
-        self._started = self._told = time.monotonic()
+        self._progress = Progress(self.path.name, total or 0)
 
     def __enter__(self) -> VideoWriter:
         self._av = _import_av()
@@ -147,10 +147,7 @@ class VideoWriter:
         if len(self._waiting) > AHEAD:
             self._waiting.popleft().result()
         self.n_frames += 1
-        now, left = time.monotonic(), (self._total or 0) - self.n_frames
-        if left > 0 and now - self._told >= TELL_S:
-            self._told, seconds = now, (now - self._started) * left / self.n_frames
-            logger.info("%s: %d of %d frames, %.0f s left", self.path.name, self.n_frames, self._total, seconds)
+        self._progress.add()
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         with self._stack:

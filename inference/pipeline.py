@@ -223,7 +223,7 @@ class Pipeline:
         detector = load_detector(self.detector) if isinstance(self.detector, str) else self.detector
         notes += info.notes
         frames = (frame.image for frame in read_video(path, self.fps))
-        return detect_video(frames, detector, info.fps, source=path.name)
+        return detect_video(frames, detector, info.fps, source=path.name, total=info.n_frames)
 
     def _frame_rate(self, detections: VideoDetections, notes: list[str]) -> float:
         fps = self.fps if self.fps is not None else detections.fps

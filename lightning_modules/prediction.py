@@ -16,6 +16,7 @@ from pose.coordinates import universal_scale
 from pose.errors import DataError, MismatchError, check_finite, check_number
 from pose.features import flip_3d, mirrored
 from pose.joint_sets import MUPOTS_17
+from pose.progress import Progress
 from pose.sequence import PoseSequence
 
 if TYPE_CHECKING:
@@ -100,12 +101,14 @@ def _network_input(lifter: Lifter, sequence: PoseSequence, flip: bool) -> tuple[
 
 def _run(lifter: Lifter, views: list[Tensor], frames_per_call: int) -> list[Tensor]:
     """Network outputs (1 or 2, T, O) of each padded input, standardised, float32."""
-    dtype = lifter.feature_mean.dtype
+    dtype, context = lifter.feature_mean.dtype, lifter.receptive_field - 1
+    progress = Progress("lifting", sum(len(view) * (view.shape[1] - context) for view in views), "frames, mirrored too")
 
     def network(features: Tensor) -> Tensor:
-        return lifter(features.to(dtype)).float()
+        found = lifter(features.to(dtype)).float()
+        progress.add(found.shape[0] * found.shape[1])
+        return found
 
-    context = lifter.receptive_field - 1
     if lifter.normalises_over_time:  # people must not share a call
         return [network(view) for view in views]
     outputs: list[Tensor] = [torch.empty(0)] * len(views)

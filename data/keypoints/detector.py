@@ -5,7 +5,6 @@ A detector takes one image and gives the people in it. The programs that do this
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -15,8 +14,7 @@ from data.keypoints.coco19 import RawDetections, to_detections
 from data.keypoints.detections import VideoDetections
 from pose.errors import DataError
 from pose.joint_sets import COCO_17
-
-log = logging.getLogger(__name__)
+from pose.progress import Progress
 
 
 class Detector(Protocol):
@@ -57,22 +55,24 @@ def detect_video(
     detector: Detector,
     fps: float | None = None,
     source: str = "video",
-    log_every: int = 200,
+    total: int = 0,
 ) -> VideoDetections:
     """Detections of every frame (H, W, 3) uint8 RGB; frames are taken one by one and not kept.
+
+    total: how many will come, for the log to say how long it takes; 0 where that is not known.
 
     Raises DataError for a video without frames or of changing size, and for a detector that gives something else than
     (N, 17, 3) finite numbers.
     """
     found: list[np.ndarray] = []
+    progress = Progress(source, total)
     shape: tuple[int, ...] | None = None
     for index, image in enumerate(frames):
         shape = image.shape if shape is None else shape
         if image.shape != shape:
             raise DataError(f"{source}: frame {index}: shape {shape} as before is expected, found {image.shape}")
         found.append(detect_people(detector, image, f"{source}: frame {index}"))
-        if (index + 1) % log_every == 0:
-            log.info("%s: %d frames, %d people found", source, index + 1, sum(map(len, found)))
+        progress.add()
     if shape is None:
         raise DataError(f"{source}: no frames; check that the video plays")
     people = np.concatenate(found)

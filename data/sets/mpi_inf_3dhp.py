@@ -21,6 +21,7 @@ from pose.cameras import Camera
 from pose.coordinates import ANNOTATION_FIELD, Coordinates
 from pose.errors import ConfigError, DataError, check_finite
 from pose.joint_sets import MUPOTS_17, MUPOTS_17_OF_MPI_28
+from pose.progress import Progress
 from pose.sequence import PoseSequence
 
 logger = logging.getLogger(__name__)
@@ -121,7 +122,9 @@ class MpiInf3dhpTrain(Reader):
         return sorted(path for recording in self._recordings() for path in self._files_of(*recording))
 
     def _read(self, coordinates: Coordinates) -> list[PoseSequence]:
-        return [person for recording in self._recordings() for person in self._read_recording(*recording, coordinates)]
+        recordings = self._recordings()
+        following = Progress(f"reading {self.name}", len(recordings), "recordings").each(recordings)
+        return [person for recording in following for person in self._read_recording(*recording, coordinates)]
 
     def _recordings(self) -> list[tuple[int, int]]:
         pairs = [(subject, sequence) for subject in self.subjects for sequence in SEQUENCES]

@@ -18,6 +18,7 @@ from fileio.pickle_reader import read_pickle
 from pose.cameras import Camera
 from pose.coordinates import ANNOTATION_FIELD, Coordinates
 from pose.errors import DataError, check_finite
+from pose.progress import Progress
 from pose.sequence import PoseSequence
 
 logger = logging.getLogger(__name__)
@@ -93,7 +94,7 @@ class MuCoTemp(Reader):
             for clip in sorted({clip for people in clips.values() for clip in people})
         }
         found = []
-        for camera in self.cameras:
+        for camera in Progress(f"reading {self.name}", len(self.cameras), "cameras").each(self.cameras):
             path = annotations_path(self.root, camera)
             logger.debug("reading %s", path)
             content = read_pickle(path)

@@ -18,6 +18,7 @@ from fileio.mat_reader import read_mat
 from pose.cameras import Camera, fit_intrinsics
 from pose.coordinates import ANNOTATION_FIELD, Coordinates
 from pose.errors import DataError, check_finite, check_number
+from pose.progress import Progress
 from pose.sequence import PoseSequence
 
 logger = logging.getLogger(__name__)
@@ -67,7 +68,8 @@ class MuPoTS3D(Reader):
         return sorted(path for number in self.numbers for path in sequence_files(self.root, number))
 
     def _read(self, coordinates: Coordinates) -> list[PoseSequence]:
-        return [person for number in self.numbers for person in self._read_sequence(number, coordinates)]
+        numbers = Progress(f"reading {self.name}", len(self.numbers), "sequences").each(self.numbers)
+        return [person for number in numbers for person in self._read_sequence(number, coordinates)]
 
     def _read_sequence(self, number: int, coordinates: Coordinates) -> list[PoseSequence]:
         path, occlusion_path, detections_path = sequence_files(self.root, number)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from data.foreign_predictions import has_identities
 from data.predictions import read_facts, read_predictions, write_predictions
 from experiments import datasets
 from experiments.loggers import logging_to
+from experiments.progress import stage
 from experiments.results.report import publish
 from experiments.results.scoring import add_own_metrics, check_protocol, score_mpi_inf_3dhp, score_mupots
 from experiments.runs.run_dir import run_folder
@@ -47,13 +49,16 @@ def evaluate_predictions(cfg: DictConfig) -> None:
         raise ConfigError(
             "predictions=null: give the file to evaluate, predictions=FILE.npz (docs/evaluate_your_own.md lists others)"
         )
-    people = read_people(cfg, cfg.predictions)
+    with stage(f"reading {Path(cfg.predictions).name}"):
+        people = read_people(cfg, cfg.predictions)
     cfg = datasets.resolve(cfg, trains=False, tests=True)
     settle(cfg, tests=True)
     if (method := instantiate(cfg.refinement)).name != "none":
         people = refined(people, method, cfg.predictions)[1].sequences
     with logging_to(cfg) as logger:
-        scores = score_people(cfg, cfg.predictions, read_test_set(cfg), people)
+        annotated = read_test_set(cfg)
+        with stage(f"scoring {sum(map(len, people))} poses"):
+            scores = score_people(cfg, cfg.predictions, annotated, people)
         write_predictions(run_folder() / "predictions.npz", in_mupots_17(people)[0], **read_facts(cfg.predictions))
         publish(cfg, {**scores, "refinement": method.name}, logger)
 

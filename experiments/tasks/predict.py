@@ -19,6 +19,7 @@ from experiments.runs.run_dir import run_folder
 from experiments.runs.runner import settle
 from fileio.json_yaml import write_json, write_text
 from pose.errors import ConfigError, DataError
+from pose.progress import Progress
 
 log = logging.getLogger(__name__)
 
@@ -90,8 +91,9 @@ def leave(cfg: DictConfig, prediction: Any, exporters: dict[str, Any], refinemen
         warnings = [warning for warning in warnings if warning != CAMERA_NOTE]
     scene = dataclasses.replace(scene, notes=[*warnings, *scene.notes])
     folder, skipped, files = run_folder(), [], []
+    progress = Progress("writing files", len(exporters), "formats")
     with stage("writing files"):
-        for exporter in exporters.values():
+        for exporter in progress.each(exporters.values()):
             _unless_missing(lambda one=exporter: files.extend(one.write(scene, folder)), skipped, LimitError)
     if wanted := pictures_of(cfg):
         with stage(f"drawing {', '.join(wanted)}"):

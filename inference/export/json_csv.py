@@ -19,9 +19,12 @@ from inference.export.base import check_scene, scene_facts
 from inference.scene import Scene, array_of
 from pose.cameras import Camera
 from pose.joint_sets import MUPOTS_17
+from pose.progress import Progress
 from pose.sequence import PoseSequence
 
 CSV_COLUMNS = ("frame", "time_s", "person", "joint", "x_mm", "y_mm", "z_mm", "observed", "std_mm", "u", "v")
+
+FRAMES = 1000  # that are made text together
 
 
 class JsonExporter:
@@ -30,12 +33,13 @@ class JsonExporter:
     def write(self, scene: Scene, folder: Path) -> list[Path]:
         check_scene(scene)
         path = Path(folder) / "predictions.json"
+        progress = Progress(path.name, sum(map(len, scene.people)))
         with atomic_path(path) as partial, open(partial, "w", encoding="utf-8") as file:
             head = json.dumps(scene_facts(scene), ensure_ascii=False, allow_nan=False, indent=1)
             file.write(head.removesuffix("\n}") + ',\n "people": [')
             for index, person in enumerate(scene.people):
                 file.write(("," if index else "") + f'\n  {{"person": {person.person}, "frames": [')
-                _write_lines(file, _frames(person, scene.fps))
+                _write_lines(file, progress.each(_frames(person, scene.fps)))
                 file.write("\n  ]}")
             file.write("\n ]\n}\n")
         return [path]
@@ -49,15 +53,22 @@ def _write_lines(file: TextIO, records: Iterator[dict[str, Any]]) -> None:
 
 def _frames(person: PoseSequence, fps: float) -> Iterator[dict[str, Any]]:
     decimals = {"poses_3d": 2, "lifted_3d": 2, "std_mm": 2, "keypoints_2d": 2, "confidence": 4}
-    arrays = {key: None if getattr(person, key) is None else array_of(person, key) for key in decimals}
-    for i, frame in enumerate(person.frame.tolist()):
-        yield {
-            "frame": frame,
-            "time_s": round(frame / fps, 6),
-            "detected": bool(person.detected[i]),
-            "observed": person.require("observed")[i].tolist(),
-            **{key: None if array is None else _numbers(array[i], decimals[key]) for key, array in arrays.items()},
-        }
+    arrays = {key: array_of(person, key) for key in decimals if getattr(person, key) is not None}
+    for part in _parts(person):
+        facts = zip(*(getattr(person, key)[part].tolist() for key in ("frame", "detected", "observed")), strict=True)
+        numbers = {key: _numbers(array[part], decimals[key]) for key, array in arrays.items()}
+        for i, (frame, detected, observed) in enumerate(facts):
+            yield {
+                "frame": frame,
+                "time_s": round(frame / fps, 6),
+                "detected": detected,
+                "observed": observed,
+                **{key: numbers[key][i] if key in numbers else None for key in decimals},
+            }
+
+
+def _parts(person: PoseSequence) -> Iterator[slice]:
+    return (slice(start, start + FRAMES) for start in range(0, len(person), FRAMES))
 
 
 def _numbers(values: np.ndarray, decimals: int) -> Any:
@@ -79,24 +90,27 @@ class CsvExporter:
     def write(self, scene: Scene, folder: Path) -> list[Path]:
         check_scene(scene)
         path = Path(folder) / "predictions.csv"
+        progress = Progress(path.name, sum(map(len, scene.people)))
         with atomic_path(path) as partial, open(partial, "w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(CSV_COLUMNS)
             for person in scene.people:
-                writer.writerows(_rows(person, scene.fps, scene.camera))
+                writer.writerows(_rows(person, scene.fps, scene.camera, progress))
         return [path]
 
 
-def _rows(person: PoseSequence, fps: float, camera: Camera) -> Iterator[list[Any]]:
+def _rows(person: PoseSequence, fps: float, camera: Camera, progress: Progress) -> Iterator[list[Any]]:
     poses, observed = array_of(person, "poses_3d"), array_of(person, "observed")
     pixels = _pixels(poses, camera)
     std = np.full(observed.shape, np.nan) if person.std_mm is None else array_of(person, "std_mm")
-    for i, frame in enumerate(person.frame.tolist()):
-        time = round(frame / fps, 6)
-        numbers = np.concatenate([poses[i], std[i][:, None], pixels[i]], axis=1)
-        for name, seen, row in zip(MUPOTS_17.names, observed[i].tolist(), _numbers(numbers, 2), strict=True):
-            x, y, z, std_mm, u, v = row  # None is an empty cell
-            yield [frame, time, person.person, name, x, y, z, int(seen), std_mm, u, v]
+    for part in _parts(person):
+        numbers = _numbers(np.concatenate([poses[part], std[part][..., None], pixels[part]], axis=2), 2)
+        for frame, flags, rows in progress.each(
+            zip(person.frame[part].tolist(), observed[part].tolist(), numbers, strict=True)
+        ):
+            time = round(frame / fps, 6)
+            for name, seen, (x, y, z, *others) in zip(MUPOTS_17.names, flags, rows, strict=True):
+                yield [frame, time, person.person, name, x, y, z, int(seen), *others]  # None is an empty cell
 
 
 def _pixels(poses: np.ndarray, camera: Camera) -> np.ndarray:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -76,14 +77,11 @@ class Appearance:
     def __len__(self) -> int:
         return len(self.frame)
 
-    def boxes(
-        self, rows: np.ndarray, moved: np.ndarray | float = 0.0, wider: np.ndarray | float = 0.0
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Lower and upper corners (n, 2) px of the boxes of these rows' joints, moved and wider to each side by px."""
-        there, aside = self.weight[rows][..., None] > 0, np.reshape(wider, (-1, 1))
-        joints = self.joints[rows]
-        low, high = (np.where(there, joints, end) for end in (_FAR, -_FAR))
-        return low.min(1) + moved - aside, high.max(1) + moved + aside
+    @cached_property
+    def boxes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Lower and upper corners (N, 2) px of the box of each row's joints."""
+        there = self.weight[..., None] > 0
+        return np.where(there, self.joints, _FAR).min(1), np.where(there, self.joints, -_FAR).max(1)
 
     def pairs(self, place: tuple[np.ndarray, np.ndarray], reach: float) -> Iterator[tuple[np.ndarray, ...]]:
         """Pairs of rows of one frame that are near, once: (M,) and (M,), and the larger height (M,).

@@ -39,7 +39,7 @@ def excess_note(beyond: np.ndarray) -> str:
 def duplicate_boxes(people: Appearance, max_distance: float) -> np.ndarray:
     """(N,) bool: a box of higher score in the same frame has a pose closer than `max_distance` heights."""
     duplicate = np.zeros(len(people), dtype=bool)
-    for a, b, height in people.pairs(people.boxes(np.arange(len(people))), max_distance):
+    for a, b, height in people.pairs(people.boxes, max_distance):
         distance = pose_distance(people.joints[a], people.weight[a], people.joints[b], people.weight[b], height)
         lower = np.where(people.score[a] < people.score[b], a, b)
         duplicate[lower[distance < max_distance]] = True

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from inference.tracking.appearance import MAX_DISTANCE, Appearance, overlapping, pose_distance_either_side
+from pose.progress import Progress
 
 #: Weight of the newest displacement in a tracklet's velocity, and of the newest height.
 _SMOOTHING = 0.35
@@ -37,7 +38,8 @@ def find_tracklets(
     active, count = np.zeros(0, dtype=int), 0  # labels of the tracklets that may still go on
     rows = np.flatnonzero(used)
     starts = np.flatnonzero(np.diff(people.frame[rows], prepend=-1))
-    for start, end in zip(starts, np.append(starts[1:], len(rows)), strict=True):
+    frames = zip(starts, np.append(starts[1:], len(rows)), strict=True)
+    for start, end in Progress("tracking", len(starts)).each(frames):
         here = rows[start:end]
         passed = people.frame[here[0]] - people.frame[last[active]]
         active = active[passed <= np.minimum(max_step, length[active])]
@@ -89,7 +91,9 @@ def _possible(
     moved = velocity * passed[:, None]
     limit = gate * (1 + _WIDER_PER_FRAME * (passed - 1))
     # Where a mean distance is within the gate some joint is, unless the gate takes poses without a common joint.
-    near = overlapping(*people.boxes(last, moved, limit * height), *people.boxes(rows))
+    low, high = people.boxes
+    aside = (limit * height)[:, None]
+    near = overlapping(low[last] + moved - aside, high[last] + moved + aside, low[rows], high[rows])
     near |= (limit > MAX_DISTANCE)[:, None]
     if not jumpy:
         near &= np.abs(np.log(people.height[rows][None] / height[:, None])) < _MAX_LOG_SIZE_CHANGE

@@ -23,6 +23,7 @@ from pose.metrics import joint_errors as err
 from pose.metrics.joint_groups import group_scores
 from pose.metrics.occlusion import errors_by_part, occlusion_lengths
 from pose.metrics.trajectories import trajectory_errors
+from pose.progress import Progress
 
 Scores = dict[str, float]
 Coverage = dict[str, Any]
@@ -216,7 +217,10 @@ def score_scenes(
     _check_switch("protocol.pairing", pairings, PAIRINGS)
     _check_switch("protocol.people", people, PEOPLE)
     check_sequences(predicted, annotated)
-    paired = {name: _score_pairs(name, scene, predicted.get(name), pairings) for name, scene in annotated.items()}
+    progress, paired = Progress("scoring", sum(len(scene.valid) for scene in annotated.values())), {}
+    for name, scene in annotated.items():
+        paired[name] = _score_pairs(name, scene, predicted.get(name), pairings)
+        progress.add(len(scene.valid))
     results = {}
     for pairing in pairings:
         parts = _parts(annotated, [errors[pairing][1] for errors in paired.values()])

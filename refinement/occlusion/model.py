@@ -47,6 +47,7 @@ import numpy as np
 import torch
 
 from pose.errors import check_number
+from pose.progress import Progress
 from pose.sequence import PoseSequence
 from refinement.occlusion.bones import Bones, with_rigid_head
 from refinement.occlusion.contact import LEGS
@@ -162,7 +163,11 @@ class OcclusionRefinement:
         people = [Person.of(sequence) for sequence in sequences]
         if self.lag is None and self.identity_switch_s > 0:
             people = without_foreign_detections(sequences, people)
-        solutions = [self.solve(one) if self.lag is None else solve_fixed_lag(self, one, self.lag) for one in people]
+        progress = Progress("refinement", sum(map(len, sequences)))
+        solutions = [
+            self.solve(one, progress=progress) if self.lag is None else solve_fixed_lag(self, one, self.lag)
+            for one in people
+        ]
         ground, notes = None, []
         if self.ground != "off" and self.lag is None:
             solutions, ground, notes = on_the_ground(self, sequences, people, solutions)
@@ -180,6 +185,7 @@ class OcclusionRefinement:
         rounds: int | None = None,
         footing: Footing | None = None,
         asked: slice = slice(None),
+        progress: Progress | None = None,
     ) -> Solution:
         """One person's solution after `rounds`, or as many as the key says; with footing on the floor, started from a
         solution without it. asked: the frames of which the standard deviations are."""
@@ -201,6 +207,7 @@ class OcclusionRefinement:
         joint_prior = joint_core = _heavy_tailed(joint_motion, relative, np.inf)
         A_root = A_joints = np.zeros(0)
         rounds = rounds or self.rounds
+        progress = progress or Progress("refinement on the floor", len(person.poses))
         for turn in range(rounds):
             if turn > 0 or start is not None:
                 root_prior = _heavy_tailed(root_motion, root[:, None], self.root_motion_tail)
@@ -249,6 +256,7 @@ class OcclusionRefinement:
                 bones.order,
                 relative.transpose(1, 0, 2),
             ).transpose(1, 0, 2)
+            progress.add(len(person.poses) / rounds)
         observed = person.joint_score >= MIN_OBSERVED_SCORE
         first, second = map(np.concatenate, zip(root_core, joint_core, strict=True))
         found = point_variances(np.concatenate([A_root[None], A_joints]), first, second, asked).T / 3

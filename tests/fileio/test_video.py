@@ -311,7 +311,8 @@ def test_natural_order() -> None:
 
 
 def test_an_array_may_be_used_again_and_progress_is_told(tmp_path: Path, monkeypatch, caplog) -> None:
-    monkeypatch.setattr(video, "TELL_S", 0.0)
+    monkeypatch.setattr("pose.progress.TELL_S", 0.0)
+    monkeypatch.setattr("pose.progress.TELL_FRACTION", 0.0)
     image = np.zeros((32, 32, 3), np.uint8)
     with caplog.at_level("INFO"), VideoWriter(tmp_path / "grey.mp4", 25, total=12) as writer:
         for number in range(12):
