@@ -53,7 +53,7 @@ format: .venv/installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Every figure of docs/performance.md, which it writes: within ten minutes on two cores.
+# Every figure of speed and memory, and docs/performance.md: within ten minutes on two cores.
 bench: .venv/installed-dev
 	$(BIN)/python -m benchmarks.run --docs
 

@@ -3,8 +3,8 @@
     run                every figure of the modules below: `make bench`
     figure, machine    what a figure is; what it was measured on
     startup, memory    importing and `--help`; resident memory of a call
-    reading, loader    data sets; training windows
-    training, lifting, refinement_speed, protocol, long_video   the lifter, the refinements, scoring, `predict`
+    reading            data sets
+    training, lifting, refinement_speed, evaluation, long_video   the lifter, the refinements, `evaluate`, `predict`
     performance_page   docs/performance.md
     costs              not speed: what the lifters of each table cost, from counted operations
     multiview          not speed: `predict` on a real person with 3D truth, camera by camera

@@ -4,8 +4,9 @@ A module of `benchmarks` that has figures offers
 
     def figures(sizes: Sequence[float]) -> Iterator[Figure]
 
-`sizes` are fractions of the real data set's size (0.01, 0.1, 1.0, ...). `python -m benchmarks.run` calls all of them,
-each module in a process of its own, writes one JSON line per figure and from these docs/performance.md.
+`sizes` are fractions of the real data set's size, or of the largest there is (0.1, 1.0, ...). `benchmarks.run`
+calls all of them, each module in a process of its own, writes one JSON line per figure and from these
+docs/performance.md.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True)
 class Figure:
-    """name: what was measured, `group/what`. size: fraction of the real data set. count, of: how much ("frames").
+    """name: what was measured, `group/what`. size: fraction of the whole. count, of: how much ("frames").
 
-    value in unit is the thing itself ("windows/s", "s", "us/frame"), against the same of the `reference`; ratio is how
-    many times better than the reference (above 1 is better), except where `unit` itself is a fraction. peak_mib:
-    resident memory at its highest during the measurement above what it was before, where measured.
+    value in unit is the thing itself ("s", or a rate of what is counted), against the same of the `reference`; ratio is
+    how many times better than the reference (above 1 is better). peak_mib: resident memory at its highest during the
+    measurement above what it was before, where measured.
     """
 
     name: str

@@ -1,6 +1,6 @@
 """Seconds to read each data format, and peak memory:
 
-    python -m benchmarks.run --only reading    # 0.01, 0.1 and 1 times the real lengths, under a minute
+    python -m benchmarks.run --only reading    # 0.1 and 1 times the real lengths, under a minute
     python -m benchmarks.run --only reading --sizes 0.1
 
 The files are written in the genuine formats, with noise as content, into a temporary folder. Of MPI-INF-3DHP's training
@@ -28,7 +28,7 @@ from data.sets.reader import Reader
 from fileio.pickle_reader import write_pickle
 from pose.cameras import Camera
 
-SIZES = (0.01, 0.1, 1.0)
+SIZES = (0.1, 1.0)
 ROUNDS, AT_LEAST_S = 3, 0.3
 CAMERA = Camera(1500.0, 1500.0, 960.0, 540.0, 1920, 1080)
 
@@ -46,7 +46,7 @@ def figures(sizes: Sequence[float]) -> Iterator[Figure]:
         for name, write in FORMATS.items():
             with tempfile.TemporaryDirectory() as folder:
                 reader, of = write(Path(folder), size)
-                yield _measure(f"reading/{name}", size, of, reader)
+                yield _measure(f"read/{name}", size, of, reader)
 
 
 def _measure(name: str, size: float, of: str, reader: Reader) -> Figure:

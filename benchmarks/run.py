@@ -1,6 +1,6 @@
 """All figures of speed and memory, each a ratio of two things timed in one run. What `make bench` calls:
 
-    python -m benchmarks.run --docs                        # everything, and docs/performance.md with its plot
+    python -m benchmarks.run --docs                        # everything, and docs/performance.md
     python -m benchmarks.run --only lifting --sizes 0.01   # a look at one part
 
 Every module runs in a process of its own, one after the other. Leaves outputs/bench/figures.jsonl, one JSON line per
@@ -22,7 +22,7 @@ from typing import Any
 
 from benchmarks.figure import Figure
 
-MODULES = ("startup", "reading", "training", "lifting", "refinement_speed", "protocol", "long_video")
+MODULES = ("startup", "reading", "training", "lifting", "refinement_speed", "evaluation", "long_video")
 REPO = Path(__file__).resolve().parents[1]
 OUTPUT = REPO / "outputs" / "bench"
 
@@ -89,7 +89,7 @@ def main(words: Sequence[str] | None = None) -> int:
         "--sizes", type=float, nargs="+", help="fractions of the real sets' size, instead of each part's own"
     )
     parser.add_argument("--only", nargs="+", choices=MODULES, help="these parts alone")
-    parser.add_argument("--docs", action="store_true", help="write docs/performance.md and its plot")
+    parser.add_argument("--docs", action="store_true", help="write docs/performance.md")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="folder of figures.jsonl")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     options = parser.parse_args(words)

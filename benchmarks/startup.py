@@ -26,7 +26,7 @@ def figures(sizes: Sequence[float]) -> Iterator[Figure]:
     rounds = [[seconds(own) for own in words] for _ in range(ROUNDS + 1)][1:]
     ours, theirs = (statistics.median(taken) for taken in zip(*rounds, strict=True))
     yield Figure(
-        "start-up/run.py --help",
+        "start/run.py --help",
         1.0,
         1,
         "call",
@@ -54,8 +54,3 @@ def peak_mib() -> float | None:
     done = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True)
     found = re.search(r"VmHWM:\s*(\d+) kB", done.stderr)
     return round(int(found[1]) / 1024, 1) if found else None
-
-
-if __name__ == "__main__":
-    for figure in figures(SIZES):
-        print(figure.line())

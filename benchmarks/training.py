@@ -1,13 +1,10 @@
-"""Training: windows per second, the fraction of a step spent waiting for data, and the step itself:
+"""Training: windows per second, and the step itself:
 
-    python -m benchmarks.run --only training    # 20,000 to 2 million frames, about two minutes
-    python -m benchmarks.run --only training --sizes 0.01
+    python -m benchmarks.run --only training
 
-windows   from the frame table, against a plain Dataset read by worker processes (benchmarks/loader.py)
-waiting   percent of a training loop's time in which the next batch is waited for, against that Dataset and as many
-          worker processes
-step      forward, backward and optimiser on one batch, against its matrix products at the peak just then (machine.py);
-          here the size is that of the batch
+windows   from the frame table, against a plain Dataset whose every item cuts, mirrors, preprocesses and standardises
+          one window, read by worker processes
+step      forward, backward and optimiser on one batch, against its matrix products at the peak just then (machine.py)
 """
 
 from __future__ import annotations
@@ -20,59 +17,102 @@ from typing import cast
 
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.figure import Figure
-from benchmarks.loader import PlainDataset, random_sequences, ways, windows_per_second
 from benchmarks.machine import beside_the_peak
 from benchmarks.memory import PeakMemory
-from data.training.windows import FrameTable
+from data.training.windows import EpochSampler, FrameTable, training_loader, window_offsets
 from lightning_modules.lifter import Lifter
 from lightning_modules.networks.tcn import TemporalConvNet
+from pose.cameras import Camera
+from pose.features import encode_3d, features_2d, flip_2d, flip_3d
+from pose.sequence import PoseSequence
 
-SIZES = (0.01, 0.1, 1.0)
+SIZES = (0.1, 1.0)
 FRAMES = 2_000_000  # MPI-INF-3DHP and MuCo-Temp with the augmented copies
 BATCH, WORKERS = 1024, 2
 NETWORK = {"channels": 1024, "filter_widths": [3, 3, 3, 3]}
-SECONDS, ROUNDS, STEPS = 0.7, 2, 2
+SECONDS, ROUNDS = 0.7, 2
+CAMERA, FRAMES_PER_SEQUENCE = Camera(1500.0, 1500.0, 1024.0, 1024.0, 2048, 2048), 2000
 
 
 def figures(
     sizes: Sequence[float], frames: int = FRAMES, batch: int = BATCH, network: dict | None = None
 ) -> Iterator[Figure]:
-    """Windows and waiting for each size of the training set, then the step for each size of the batch."""
+    """Windows for each size of the training set, then the step on one batch."""
     warnings.filterwarnings("ignore", message=".*worker processes.*")
-    trainer = Training(network or NETWORK)
+    lifter = Lifter(network or NETWORK, coordinates="normal").train()
     for size in sizes:
-        yield from _feeding(trainer, size, max(4 * batch, round(frames * size)), batch)
-    for size in sizes:
-        yield _step(trainer, size, max(2, round(batch * size)))
+        yield _feeding(lifter.receptive_field, size, max(4 * batch, round(frames * size)), batch)
+    yield _step(lifter, batch)
 
 
-class Training:
-    """A lifter and its optimiser, outside a Trainer: what a step costs without callbacks and loggers."""
+def random_sequences(frames: int, each: int = FRAMES_PER_SEQUENCE) -> list[PoseSequence]:
+    """Sequences of noise, `frames` in all, `each` in one; speed does not depend on what they show."""
+    generator = torch.Generator().manual_seed(0)
+    sequences = []
+    for start in range(0, frames, each):
+        length = min(each, frames - start)
+        poses_3d = 300 * torch.randn(length, 17, 3, generator=generator) + torch.tensor([0.0, 0.0, 4000.0])
+        sequences.append(
+            PoseSequence(
+                sequence=str(start),
+                person=0,
+                camera=CAMERA,
+                fps=25.0,
+                keypoints_2d=2048 * torch.rand(length, 19, 2, generator=generator),
+                confidence=torch.rand(length, 19, generator=generator),
+                poses_3d=poses_3d,
+                coordinates="normal",
+            )
+        )
+    return sequences
 
-    def __init__(self, network: dict):
-        self.lifter = Lifter(network, coordinates="normal").train()
-        self.optimiser = torch.optim.Adam(self.lifter.parameters(), lr=1e-3, amsgrad=True)  # as conf/model has it
 
-    def step(self, batch: dict[str, Tensor]) -> None:
-        """Forward, loss, backward, optimiser."""
-        predicted = self.lifter.windows(batch["features"])[:, 0]
-        loss = torch.nn.functional.l1_loss(predicted, batch["targets"])
-        self.optimiser.zero_grad()
-        loss.backward()
-        self.optimiser.step()
+class PlainDataset(Dataset):
+    """One window per item, preprocessed when it is asked for."""
 
-    def waited_pct(self, batches: Iterator[dict[str, Tensor]], steps: int = STEPS) -> float:
-        """Percent of a loop's time spent in waiting for its batches, after a first step that does not count."""
-        self.step(next(batches))
-        waited, start = 0.0, time.perf_counter()
-        for _ in range(steps):
-            asked = time.perf_counter()
-            batch = next(batches)
-            waited += time.perf_counter() - asked
-            self.step(batch)
-        return 100 * waited / (time.perf_counter() - start)
+    def __init__(self, sequences: list[PoseSequence], table: FrameTable, receptive_field: int):
+        self.keypoints_2d = torch.cat([sequence.keypoints_2d for sequence in sequences])
+        self.confidence = torch.cat([sequence.confidence for sequence in sequences])
+        self.poses_3d = torch.cat([sequence.poses_3d for sequence in sequences if sequence.poses_3d is not None])
+        self.first, self.last = table.first, table.last
+        self.standardise_2d, self.standardise_3d = table.feature_standardiser, table.target_standardiser
+        self.offsets = window_offsets(receptive_field, causal=False)
+
+    def __len__(self) -> int:
+        return len(self.keypoints_2d)
+
+    def __getitem__(self, centre: int) -> dict[str, Tensor]:
+        frames = (centre + self.offsets).clamp(int(self.first[centre]), int(self.last[centre]))
+        keypoints_2d, confidence, poses_3d = self.keypoints_2d[frames], self.confidence[frames], self.poses_3d[centre]
+        camera = CAMERA
+        if torch.rand(()) < 0.5:
+            keypoints_2d, confidence = flip_2d(keypoints_2d, confidence, camera.width)
+            poses_3d, camera = flip_3d(poses_3d), camera.flipped()
+        features = self.standardise_2d(features_2d(keypoints_2d, confidence, camera))
+        return {"features": features, "targets": self.standardise_3d(encode_3d(poses_3d))}
+
+
+def windows_per_second(batches: Iterator[dict[str, Tensor]], seconds: float) -> float:
+    """Rate over `seconds`, or until the batches end, after a first batch that does not count."""
+    next(batches)
+    count, start = 0, time.perf_counter()
+    for batch in batches:
+        count += len(batch["features"])
+        if time.perf_counter() - start > seconds:
+            break
+    return count / (time.perf_counter() - start)
+
+
+def epochs(loader: DataLoader, sampler: EpochSampler) -> Iterator[dict[str, Tensor]]:
+    """Batches of one epoch after another."""
+    epoch = 0
+    while True:
+        sampler.set_epoch(epoch)
+        yield from loader
+        epoch += 1
 
 
 def flops_per_window(network: TemporalConvNet) -> int:
@@ -89,34 +129,40 @@ def flops_per_window(network: TemporalConvNet) -> int:
     return 2 * (total + 3 * network.shrink.weight.numel())
 
 
-def _feeding(trainer: Training, size: float, frames: int, batch: int) -> Iterator[Figure]:
-    field = trainer.lifter.receptive_field
+def _feeding(field: int, size: float, frames: int, batch: int) -> Figure:
     sequences = random_sequences(frames)
     with PeakMemory() as peak:
         table = FrameTable(sequences, field, flip=True)
     plain = PlainDataset(sequences, table, field)
     del sequences
-    fed = ways(table, plain, batch, field, WORKERS)
-    names = ("frame table", f"per sample, {WORKERS} workers")
-    rounds = [{name: windows_per_second(fed[name](), SECONDS) for name in names} for _ in range(ROUNDS)]
-    ours, theirs = (max(rates[name] for rates in rounds) for name in names)
+    sampler = EpochSampler(table, batch)
+    loader = DataLoader(plain, batch, shuffle=True, num_workers=WORKERS, drop_last=True)
+    ours = theirs = 0.0
+    for _ in range(ROUNDS):  # in turns
+        ours = max(ours, windows_per_second(epochs(training_loader(table, sampler), sampler), SECONDS))
+        theirs = max(theirs, windows_per_second(iter(loader), SECONDS))
     reference = f"a window at a time, {WORKERS} worker processes"
-    yield Figure(
-        "training/windows", size, frames, "windows", ours, "windows/s", reference, theirs, ours / theirs, peak.mib
-    )
-    ours, theirs = (trainer.waited_pct(fed[name]()) for name in names)
-    yield Figure("training/waiting for data", size, frames, "windows", ours, "%", reference, theirs, theirs / ours)
-
-
-def _step(trainer: Training, size: float, windows: int) -> Figure:
-    field = trainer.lifter.receptive_field
-    batch = {"features": torch.randn(windows, field, 42), "targets": torch.randn(windows, 51)}
-    trainer.step(batch)  # makes the optimiser's state, which stays
-    with PeakMemory() as peak:
-        trainer.step(batch)
-    seconds, flops_per_s = beside_the_peak(lambda: trainer.step(batch), ROUNDS)
-    limit = flops_per_s / flops_per_window(cast(TemporalConvNet, trainer.lifter.network))
     return Figure(
-        "training/step", size, windows, "windows in a batch", windows / seconds, "windows/s",
+        "train/windows", size, frames, "windows", ours, "windows/s", reference, theirs, ours / theirs, peak.mib
+    )
+
+
+def _step(lifter: Lifter, windows: int) -> Figure:
+    optimiser = torch.optim.Adam(lifter.parameters(), lr=1e-3, amsgrad=True)  # as conf/model has it
+    features, targets = torch.randn(windows, lifter.receptive_field, 42), torch.randn(windows, 51)
+
+    def step() -> None:
+        loss = torch.nn.functional.l1_loss(lifter.windows(features)[:, 0], targets)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+
+    step()  # makes the optimiser's state, which stays
+    with PeakMemory() as peak:
+        step()
+    seconds, flops_per_s = beside_the_peak(step, ROUNDS)
+    limit = flops_per_s / flops_per_window(cast(TemporalConvNet, lifter.network))
+    return Figure(
+        "train/step", 1.0, windows, "windows in a batch", windows / seconds, "windows/s",
         "its matrix products at the peak just then", limit, windows / seconds / limit, peak.mib,
     )  # fmt: skip

@@ -11,7 +11,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from benchmarks.refinement_speed import ENERGIES, SECOND_ORDER, outlier_person
+from benchmarks.refinement_speed import outlier_person
 from pose.errors import ShapeError
 from pose.sequence import PoseSequence
 from refinement import AdamSettings, FastRefinement, PaperRefinement, PublishedEnergy, minimise_adam
@@ -19,6 +19,20 @@ from refinement.published.direct import minimise_fast
 from refinement.published.energy import SMOOTHNESS_ORDER, difference
 
 MakePerson = Callable[..., PoseSequence]
+SECOND_ORDER = {
+    "smoothness_loss_hip": "step_const_velocity_loss",
+    "smoothness_loss_rel": "step_const_velocity_loss",
+}
+ENERGIES: dict[str, dict[str, Any]] = {
+    "paper": {},
+    "small_cap": {"l2_cap": 0.05},
+    "tiny_cap": {"l2_cap": 0.01},
+    "gm": {"pose_loss": "gm"},
+    "small_gm": {"pose_loss": "gm", "gm_alpha": 0.05},
+    "euclidean": {"pose_loss": "capped_l2_euc_err"},
+    "small_euclidean": {"pose_loss": "capped_l2_euc_err", "l2_cap": 0.05},
+}
+ENERGIES |= {f"{name}_second_order": {**keys, **SECOND_ORDER} for name, keys in ENERGIES.items()}
 MIXED = {"smoothness_loss_rel": "step_const_velocity_loss"}
 
 
