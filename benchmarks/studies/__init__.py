@@ -8,7 +8,6 @@
     refinement_lag       the refinement on streams
     networks             the networks at equal CPU time
     lifter               errors of a lifter by distance, tilt, joint, and with joints missing
-    retune               searches settings on one part of the data, never on the part that is reported
 
 To add a study: a module with `main` for `python -m benchmarks.studies.NAME`, and a test of what it computes by hand.
 """

@@ -4,7 +4,6 @@
     python -m benchmarks.studies.refinement --quick          # seconds; the numbers mean nothing
     python -m benchmarks.studies.refinement --json FILE      # all numbers
     python -m benchmarks.studies.refinement --write-docs     # writes docs/refinement_results.md
-    python -m benchmarks.studies.refinement --retune         # searches the settings of the baselines again
 
 Data: `motion`, real motion of people that neither the lifter nor any setting was trained on, where ../shared/motion is
 beside the checkout, and `procedural`, the motions of the synthetic data. Detections, occlusion and cameras are
@@ -209,19 +208,12 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--data", choices=list(DATA), help="one set only")
     parser.add_argument("--json", type=Path, help="write all numbers to this file")
     parser.add_argument("--write-docs", action="store_true", help=f"write {DOCS.relative_to(REPO)}")
-    parser.add_argument("--retune", action="store_true", help="search settings and write them to conf/refinement")
     parser.add_argument("--seeds", type=int, help="how many seeds")
     arguments = parser.parse_args(words)
     torch.set_num_threads(1)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     size = QUICK if arguments.quick else Size(seeds=arguments.seeds or Size.seeds)
-    there = [data for data in DATA if data != "motion" or MOTION.is_dir()]
-    if arguments.retune:
-        from benchmarks.studies.retune import retune
-
-        retune(there[0], size)
-        return
-    sets = [data for data in there if arguments.data in (None, data)]
+    sets = [data for data in DATA if arguments.data in (None, data) and (data != "motion" or MOTION.is_dir())]
     results, lines = {}, []
     for data in sets:
         results[data] = {}

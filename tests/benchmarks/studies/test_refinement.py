@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from benchmarks.studies import refinement as benchmark
-from benchmarks.studies import retune
 from benchmarks.studies.error_sources import (
     make_scenes,
     procedural_motions,
@@ -57,29 +56,6 @@ def test_errors_by_hand() -> None:
     assert values["occluded"] == values["occluded_1_5"] == pytest.approx([50, 1], rel=1e-3)
     assert values["all"] == pytest.approx([(25 * 5 + 4 * 50) / 29, 1], rel=1e-3)
     assert np.isnan(values["occluded_6_15"]).all()
-
-
-def test_the_search_finds_a_minimum() -> None:
-    space = {"a": retune.Between(0.01, 100), "b": retune.OneOf((True, False))}
-    cost, settings = retune.search(
-        lambda s: abs(np.log(s["a"] / 3)) + s["b"], space, {"a": 50.0, "b": True}, np.random.default_rng(0)
-    )
-    assert settings["a"] == pytest.approx(3, rel=0.1)
-    assert settings["b"] is False
-    assert cost < 0.1
-
-
-def test_found_settings_are_written_into_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(benchmark, "CONF", tmp_path)
-    (tmp_path / "x.yaml").write_text("# About\nl2_cap: 1.0      # m²\nsmooth: true\nother: 2\n")
-    retune.write_settings("x", {"l2_cap": 0.125, "smooth": False})
-    assert (tmp_path / "x.yaml").read_text() == "# About\nl2_cap: 0.125    # m²\nsmooth: false\nother: 2\n"
-
-
-def test_what_is_searched_is_in_the_files() -> None:
-    for name, space in retune.SPACES.items():
-        text = (benchmark.CONF / f"{name}.yaml").read_text()
-        assert all(f"\n{key}: " in text for key in space), name
 
 
 def test_coverage_by_hand() -> None:
