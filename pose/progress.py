@@ -24,17 +24,17 @@ class Progress:
 
     def __init__(self, what: str, total: int, unit: str = "frames"):
         self.what, self.total, self.unit = what, total, unit
-        self._done, self._started = 0.0, time.monotonic()
+        self.done, self._started = 0.0, time.monotonic()
         self._told = self._started
 
     def add(self, count: float = 1) -> None:
         """So much more is done."""
-        self._done += count
+        self.done += count
         now = time.monotonic()
-        passed, left = now - self._started, self.total - self._done
-        if left > 0 and self._done > 0 and now - self._told >= max(TELL_S, TELL_FRACTION * passed):
-            self._told, done = now, f"{self._done:,.0f} of {self.total:,}"
-            log.info("%s: %s %s, %.0f s left", self.what, done, self.unit, passed * left / self._done)
+        passed, left = now - self._started, self.total - self.done
+        if left > 0 and self.done > 0 and now - self._told >= max(TELL_S, TELL_FRACTION * passed):
+            self._told, done = now, f"{self.done:,.0f} of {self.total:,}"
+            log.info("%s: %s %s, %.0f s left", self.what, done, self.unit, passed * left / self.done)
 
     def each(self, items: Iterable[T]) -> Iterator[T]:
         """The items, each done when the next is asked for."""

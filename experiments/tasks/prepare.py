@@ -8,16 +8,12 @@ from __future__ import annotations
 
 import json
 import logging
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
-from rich.progress import Progress
 
 from data.prepare.check import Overview
 from data.prepare.steps import run_steps
@@ -29,10 +25,9 @@ from experiments.runs.run_dir import run_folder
 from experiments.runs.runner import settle
 from fileio.json_yaml import write_json, write_text
 from fileio.terminal import show
+from pose.progress import Progress
 
 log = logging.getLogger(__name__)
-
-_SECONDS_BETWEEN_LINES = 30.0
 
 
 def prepare(cfg: DictConfig) -> None:
@@ -50,8 +45,8 @@ def prepare(cfg: DictConfig) -> None:
     with stage(f"{name}: looking at what is there"):
         steps = instantiate({"_convert_": "object", **options}, root=str(root))
     log.info("%s: %d steps, %d processes, into %s", name, len(steps), jobs, root)
-    with _shown(name) as progress:
-        report = run_steps(root, steps, jobs=jobs, progress=progress, verify=verify)
+    told = Progress(name, len(steps), "steps")
+    report = run_steps(root, steps, jobs=jobs, progress=lambda settled, _: told.add(settled - told.done), verify=verify)
     write_json(run_folder() / "report.json", {"prepare": name, "root": str(root), **vars(report)})
     show(
         f"{name}: {report.done} steps done, {report.skipped} found done and verified, in {report.seconds:.0f} s; "
@@ -79,26 +74,6 @@ def _publish(overview: Overview) -> None:
         text_table("What can be run", uses),
     ]
     write_text(run_folder() / "check.md", markdown_text(*tables), show=True)
-
-
-@contextmanager
-def _shown(name: str) -> Iterator[Callable[[int, int], None]]:
-    """What takes (settled steps, all steps) and shows it: a bar on a terminal, now and then a log line elsewhere."""
-    console = Console(stderr=True)
-    if console.is_terminal:
-        with Progress(console=console) as bar:
-            task = bar.add_task(name, total=None)
-            yield lambda settled, total: bar.update(task, completed=settled, total=total)
-        return
-    last = time.monotonic()
-
-    def line(settled: int, total: int) -> None:
-        nonlocal last
-        if time.monotonic() - last >= _SECONDS_BETWEEN_LINES:
-            last = time.monotonic()
-            log.info("%s: %d of %d steps", name, settled, total)
-
-    yield line
 
 
 # --- detectors -------------------------------------------------------------------------------------------------------
