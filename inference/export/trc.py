@@ -16,6 +16,7 @@ from inference.scene import Scene, array_of
 from pose.errors import ConfigError, DataError
 from pose.joint_sets import MUPOTS_17
 from pose.sequence import PoseSequence
+from refinement.gaps import bridge
 
 #: Marker name of Pose2Sim (its HALPE_26 model) -> MuPoTS-17 joints whose middle it is, in its order.
 POSE2SIM = {
@@ -77,9 +78,7 @@ class TrcExporter:
                         f"{scene.source}: person {person.person} has no position of {name} that could be interpolated; "
                         "use exporter.trc.missing=keep"
                     )
-                moments, rows = np.arange(len(there)), np.flatnonzero(there)
-                for axis in range(3):
-                    points[:, index, axis] = np.interp(moments, rows, points[rows, index, axis])
+                points[:, index] = bridge(points[:, index], there)
             known[:] = True
         return points, known
 
