@@ -1,15 +1,15 @@
 """A real person with 3D truth: each camera of examples/multiview alone through `predict`, its intrinsics given.
 
     python -m benchmarks.multiview
-    python -m benchmarks.multiview --checkpoint outputs/lifters/0123456789ab --distorted
+    python -m benchmarks.multiview --checkpoint outputs/lifters/0123456789ab
     python -m benchmarks.multiview --hide 35 65 --refinement paper     # the person is not detected in these frames
 
 Printed per camera, lifted and refined, over the frames with truth: MPJPE over the twelve joints common to COCO and
 MuPoTS-17 (shoulders, elbows, wrists, hips, knees, ankles), relative to the middle of the hips, and the error of that
 middle in the room. The truth is the triangulated world points brought into each camera by its extrinsics. The keypoints
-are freed of the lens's distortion first, because the pipeline takes cameras without; `--distorted` leaves them. With
-`--hide` the person's detections are taken away in the frames from the first number up to the second, and errors are
-those of these frames: an occlusion whose truth is known, of a real person in motion.
+are freed of the lens's distortion first, because the pipeline takes cameras without. With `--hide` the person's
+detections are taken away in the frames from the first number up to the second, and errors are those of these frames: an
+occlusion whose truth is known, of a real person in motion.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ import numpy as np
 from benchmarks.studies.refinement import option
 from data.keypoints import read_detections
 from data.keypoints.detections import VideoDetections
+from experiments.results.table import text_table
+from experiments.results.writers import markdown_text
 from inference.cameras.camera import CameraSettings
 from inference.pipeline import DEFAULT_LIFTER, Pipeline
 from inference.scene import array_of
@@ -60,7 +62,6 @@ class CameraScore:
 def measure(
     lifter: Lifter,
     folder: Path,
-    undistort: bool = True,
     refinement: Refiner | None = None,
     true_2d: bool = False,
     hide: range = range(0),
@@ -78,10 +79,9 @@ def measure(
         found = read_detections(
             folder / f"cam{number + 1}_keypoints.json", fps=float(truth["fps"]), image_size=(width, height)
         )
-        if undistort:
-            pixels = without_distortion(found.keypoints_2d.astype(float), K, truth["distortion"][number])
-            seen = found.confidence[..., None] > 0
-            found = dataclasses.replace(found, keypoints_2d=np.where(seen, pixels, 0.0).astype(np.float32))
+        pixels = without_distortion(found.keypoints_2d.astype(float), K, truth["distortion"][number])
+        seen = found.confidence[..., None] > 0
+        found = dataclasses.replace(found, keypoints_2d=np.where(seen, pixels, 0.0).astype(np.float32))
         target = world @ extrinsics[:, :3].T + extrinsics[:, 3]
         matched = truth["detection"].reshape(len(world), -1, len(truth["K"]))[:, 0, number]
         if true_2d:
@@ -93,11 +93,8 @@ def measure(
             columns = {key: getattr(found, key)[rows] for key in ("frame", "keypoints_2d", "confidence", "box_score")}
             given, matched = dataclasses.replace(found, **columns), np.where(hidden, -1, matched)
         camera = CameraSettings(K[0, 0], K[1, 1], K[0, 2], K[1, 2], image_size=(width, height))
-        people = (
-            Pipeline(lifter=lifter, camera=camera, refinement=refinement or OcclusionRefinement())
-            .run(given)
-            .scene.people
-        )
+        method = refinement or OcclusionRefinement()
+        people = Pipeline(lifter=lifter, camera=camera, refinement=method).run(given).scene.people
         person = _the_person(people, found, matched)
         scores.append(_score(f"cam{number + 1}", len(people), person, target, hidden if len(hide) else ~hidden))
     return scores
@@ -160,30 +157,20 @@ def _score(camera: str, people: int, person: PoseSequence, target: np.ndarray, f
 
 def table(scores: Sequence[CameraScore]) -> str:
     """A Markdown table with the mean of the cameras below."""
-    lines = [
-        "| camera | people | track | with truth | MPJPE lifted, mm | refined | hip centre lifted, mm | refined |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    columns = ("mpjpe_lifted", "mpjpe_refined", "hip_lifted", "hip_refined")
-    for one in scores:
-        numbers = " | ".join(f"{getattr(one, key):.1f}" for key in columns)
-        lines.append(f"| {one.camera} | {one.people} | {one.track} | {one.frames} | {numbers} |")
-    means = " | ".join(f"{np.mean([getattr(one, key) for one in scores]):.1f}" for key in columns)
-    return "\n".join([*lines, f"| mean | | | | {means} |"])
+    rows = [dataclasses.asdict(one) for one in scores]
+    means = {key: float(np.mean([row[key] for row in rows])) for key in rows[0] if key.endswith(("lifted", "refined"))}
+    return markdown_text(text_table("Errors in mm", [*rows, {**dict.fromkeys(rows[0], ""), **means, "camera": "mean"}]))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", default=DEFAULT_LIFTER, help="a lifter, as checkpoint= takes it")
-    parser.add_argument("--distorted", action="store_true", help="keypoints as detected, with the lens's distortion")
     parser.add_argument("--hide", nargs=2, type=int, default=[0, 0], metavar=("FIRST", "END"), help="frames, see above")
     parser.add_argument("--refinement", default="occlusion", help="as refinement= takes it")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    print(f"{arguments.checkpoint}, keypoints {'as detected' if arguments.distorted else 'freed of distortion'}\n")
-    refinement, hide = option(arguments.refinement), range(*arguments.hide)
-    lifter = load_lifter(arguments.checkpoint)
-    print(table(measure(lifter, FOLDER, not arguments.distorted, refinement, hide=hide)))
+    lifter, method = load_lifter(arguments.checkpoint), option(arguments.refinement)
+    print(table(measure(lifter, FOLDER, method, hide=range(*arguments.hide))))
 
 
 if __name__ == "__main__":
