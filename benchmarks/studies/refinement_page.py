@@ -98,7 +98,7 @@ or any other published benchmark**: cameras, occlusion and 2D detections are sim
 - `procedural`: {procedural}.
 - A frame is occluded where the person is not detected or less than half of the joints are in sight. Columns such as
   `6-15`: occlusions that last so many frames (30 per second).
-- The settings of the baselines were found by a search on a small lifter's errors on a few CMU clips, which are in neither.
+- The settings of the baselines were found by a search on a small lifter's errors on other CMU clips.
 - `% within 1, 2 std`: how often a joint's error, its root mean square over the coordinates, is within one and two
   standard deviations as the option states them; 68 and 95 were right. `observed` is what the option says of a joint.
 - `paper` and `energy_fast` have the same energy; where its caps are active the two may end in different minima.

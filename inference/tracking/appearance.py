@@ -30,6 +30,8 @@ _LENGTH_EXPONENT, _MIN_PART_SCORE = 4, 0.1
 MAX_DISTANCE = 0.3
 #: Frames of at most so many people are compared together.
 _FEW = 32
+#: Boxes of a frame are compared in a table of at most so many numbers.
+_TABLE = 4 * 64**2
 #: Beyond every picture, px.
 _FAR = 1e9
 
@@ -100,17 +102,36 @@ class Appearance:
             step += 1
         rows = np.flatnonzero(crowd)
         for here in np.split(rows, np.flatnonzero(np.diff(self.frame[rows])) + 1) if len(rows) else ():
-            near = overlapping(low[here] - wider[here], high[here] + wider[here], low[here], high[here])
-            a, b = np.nonzero(np.triu(near | near.T, 1))
+            a, b = overlapping(low[here] - wider[here], high[here] + wider[here], low[here], high[here])
+            a, b = np.unique(np.sort(np.stack([a, b])[:, a != b], axis=0), axis=1)
             yield self._with_height(here[a], here[b])
 
     def _with_height(self, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, ...]:
         return a, b, np.maximum(self.height[a], self.height[b])
 
 
-def overlapping(low: np.ndarray, high: np.ndarray, other_low: np.ndarray, other_high: np.ndarray) -> np.ndarray:
-    """(n, m) bool: which boxes of n overlap which of m, by their corners (n, 2) and (m, 2)."""
-    return np.all((low[:, None] <= other_high[None]) & (other_low[None] <= high[:, None]), axis=-1)
+def overlapping(
+    low: np.ndarray, high: np.ndarray, other_low: np.ndarray, other_high: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs (a, b): which boxes of n overlap which of m, by their corners (n, 2) and (m, 2). Time grows as n log n
+    where people stand side by side."""
+    if low.size * other_low.size < _TABLE:  # of so few a table is faster
+        a, b = np.nonzero(np.all((low[:, None] <= other_high[None]) & (other_low[None] <= high[:, None]), axis=-1))
+        return a, b
+    widest = (other_high - other_low)[:, 0].max()
+    a, b = pairs_within(low[:, 0] - widest, high[:, 0], other_low[:, 0])
+    both = np.all((low[a] <= other_high[b]) & (other_low[b] <= high[a]), axis=-1)
+    return a[both], b[both]
+
+
+def pairs_within(low: np.ndarray, high: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs (a, b) with low[a] <= values[b] <= high[a], in order of a and then of the values."""
+    order = np.argsort(values, kind="stable")
+    first = np.searchsorted(values[order], low, side="left")
+    last = np.searchsorted(values[order], high, side="right")
+    counts = np.maximum(last - first, 0)
+    offset = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    return np.repeat(np.arange(len(low)), counts), order[np.repeat(first, counts) + offset]
 
 
 def _pair(joints: np.ndarray, score: np.ndarray, part: str) -> tuple[np.ndarray, np.ndarray]:

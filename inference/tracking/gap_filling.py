@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from inference.tracking.appearance import Appearance, pose_distance
-from inference.tracking.linking import assign, pairs_within
+from inference.tracking.appearance import Appearance, pairs_within, pose_distance
+from inference.tracking.linking import assign
 
 #: Largest distance of a tracklet from the expected poses: beside the gap's edge, more per second away from it, at most.
 _GATE, _GATE_PER_S, _MAX_GATE = 0.05, 0.10, 0.12

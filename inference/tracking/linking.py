@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy  # its parts load when they are used
 
-from inference.tracking.appearance import Appearance, pose_distance
+from inference.tracking.appearance import Appearance, pairs_within, pose_distance
 from inference.tracking.motion_model import MotionModel
 
 #: Half of the width of a person, in heights: nearer than this means hidden behind.
@@ -182,16 +182,6 @@ def assign(a: np.ndarray, b: np.ndarray, cost: np.ndarray, without: np.ndarray) 
     partner[left] = right
     chosen[worth] = partner[index_a] == index_b
     return chosen
-
-
-def pairs_within(low: np.ndarray, high: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs (a, b) with low[a] <= values[b] <= high[a], in order of a and then of the values."""
-    order = np.argsort(values, kind="stable")
-    first = np.searchsorted(values[order], low, side="left")
-    last = np.searchsorted(values[order], high, side="right")
-    counts = np.maximum(last - first, 0)
-    offset = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    return np.repeat(np.arange(len(low)), counts), order[np.repeat(first, counts) + offset]
 
 
 def _reachable(ends: _Ends, starts: _Ends, a: np.ndarray, b: np.ndarray, fps: float) -> tuple[np.ndarray, np.ndarray]:

@@ -92,12 +92,10 @@ def _possible(
     limit = gate * (1 + _WIDER_PER_FRAME * (passed - 1))
     # Where a mean distance is within the gate some joint is, unless the gate takes poses without a common joint.
     low, high = people.boxes
-    aside = (limit * height)[:, None]
-    near = overlapping(low[last] + moved - aside, high[last] + moved + aside, low[rows], high[rows])
-    near |= (limit > MAX_DISTANCE)[:, None]
-    if not jumpy:
-        near &= np.abs(np.log(people.height[rows][None] / height[:, None])) < _MAX_LOG_SIZE_CHANGE
-    a, b = np.nonzero(near)
+    aside = np.where(limit > MAX_DISTANCE, np.inf, limit * height)[:, None]
+    a, b = overlapping(low[last] + moved - aside, high[last] + moved + aside, low[rows], high[rows])
+    alike = jumpy | (np.abs(np.log(people.height[rows[b]] / height[a])) < _MAX_LOG_SIZE_CHANGE)
+    a, b = a[alike], b[alike]
     cost = pose_distance_either_side(
         people.joints[last[a]] + moved[a][:, None],
         people.weight[last[a]],

@@ -12,7 +12,7 @@ import yaml
 from benchmarks.studies.tracking import Known, conformance, score, shuffled
 from data.keypoints import read_detections
 from data.keypoints.detections import VideoDetections
-from inference.tracking import OfflineTracker, Tracks, sequences
+from inference.tracking import OfflineTracker, Tracks, appearance, sequences
 from inference.tracking.appearance import Appearance, pose_distance
 from inference.tracking.duplicates import duplicate_boxes, excess
 from inference.tracking.linking import assign
@@ -330,3 +330,18 @@ def test_conformance_people_keep_their_identities(golden: Path) -> None:
         result = score(known.person, OfflineTracker()(known.detections).identity)
         assert (result.swaps, result.switches) == (0, 0), known.detections.source
         assert result.idf1_pct >= 98, known.detections.source
+
+
+def test_pairs_of_boxes_are_those_of_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    low, other = rng.uniform(0, 500, (2, 150, 2))
+    high, other_high = low + rng.uniform(0, 60, (150, 2)), other + rng.uniform(0, 60, (150, 2))
+    low[3], high[3] = -np.inf, np.inf  # within reach of everybody
+    other[5], other_high[5] = appearance._FAR, -appearance._FAR  # no joint was found
+    found = []
+    for most in (0, 1 << 30):
+        monkeypatch.setattr(appearance, "_TABLE", most)
+        found.append(
+            set(zip(*(one.tolist() for one in appearance.overlapping(low, high, other, other_high)), strict=True))
+        )
+    assert found[0] == found[1] and (3, 5) in found[0] and len(found[0]) > 300
