@@ -24,7 +24,7 @@ from refinement.published.energy import PublishedEnergy
 
 SIZES = (0.1, 1.0, 10.0)
 FRAMES, EACH = 21_000, 420  # 50 people, as in MuPoTS-3D
-STEPS, TIMED_STEPS = 500, 3  # of Adam: what a figure states, and what it measures
+STEPS, TIMED_STEPS = 500, 50  # of Adam: what a figure states, and what it measures
 
 
 def outlier_person(frames: int, seed: int) -> tuple[Tensor, Tensor]:
