@@ -22,7 +22,7 @@ from typing import Any
 
 from benchmarks.figure import Figure
 
-MODULES = ("startup", "reading", "training", "lifting", "refinement_speed", "evaluation", "long_video")
+MODULES = ("startup", "reading", "training", "lifting", "refinement_speed", "evaluation", "long_video", "pictures")
 REPO = Path(__file__).resolve().parents[1]
 OUTPUT = REPO / "outputs" / "bench"
 

@@ -168,6 +168,7 @@ def _person(rows: _Rows, own: np.ndarray, coordinates: Coordinates | None, fps: 
         coordinates=held,  # type: ignore[arg-type]  # checked to be one of COORDINATES
         joints_2d=POSE_SETS[rows.fact("joints_2d", first)],
         joints_3d=POSE_SETS[rows.fact("joints_3d", first, MUPOTS_17.name)],
+        stature_mm=None,
         **{key: torch.from_numpy(values[key][own]) for key in ("frame", "poses_3d", *_ROWS) if key in values},
     )
 

@@ -107,7 +107,7 @@ class VideoWriter:
     and DataError where the file cannot be written or got no frame.
     """
 
-    def __init__(self, path: Path | str, fps: float, quality: int = 21, total: int | None = None):
+    def __init__(self, path: Path | str, fps: float, quality: int = 23, total: int | None = None):
         check_number("fps", fps, above=0, high=1e4, hint="frames per second")
         # MPEG-4 part 2 counts time in at most 65535 parts of a second; 1001 keeps 30000/1001 exact.
         self.rate = Fraction(fps).limit_denominator(max(1, min(1001, int(65535 // max(fps, 1)))))
@@ -127,9 +127,9 @@ class VideoWriter:
         return self
 
     def write(self, image: np.ndarray | Image.Image) -> None:
-        """Append a frame (H, W, 3), uint8, RGB."""
+        """Append a frame (H, W, 3), uint8, RGB, or (H, W, 4) with a fourth channel that is not looked at."""
         pixels = np.asarray(image)
-        if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
+        if pixels.ndim != 3 or pixels.shape[2] not in (3, 4) or pixels.dtype != np.uint8:
             found = f"{pixels.dtype} {pixels.shape}"
             raise MismatchError(f"{self.path}: a frame (H, W, 3) of uint8 is expected, {found} given")
         height, width = pixels.shape[:2]
@@ -139,13 +139,18 @@ class VideoWriter:
         if (width, height) != self.size:
             sizes = f"{width}x{height}, the first is {'x'.join(map(str, self.size))}"
             raise MismatchError(f"{self.path}: frame {self.n_frames} is {sizes}; one size is needed")
-        if width % 2 or height % 2:
-            pixels = np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-        frame = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")  # a copy
+        if len(self._waiting) > AHEAD:  # its frame is free again: new memory costs more than the copy
+            frame = self._waiting.popleft().result()
+        else:
+            wide, high, kind = width + width % 2, height + height % 2, "rgb24" if pixels.shape[2] == 3 else "rgba"
+            frame = self._av.VideoFrame(wide, high, kind)
+        (plane,) = frame.planes
+        rows = np.frombuffer(plane, np.uint8).reshape(frame.height, plane.line_size)[:, : frame.width * pixels.shape[2]]
+        rows = rows.reshape(frame.height, frame.width, pixels.shape[2])
+        rows[:height, :width], rows[height:, :width] = pixels, pixels[-1:]
+        rows[:, width:] = rows[:, width - 1 : width]
         frame.pts, frame.time_base = self.n_frames, 1 / self.rate
-        self._waiting.append(self._encoder.submit(lambda: self._container.mux(self._stream.encode(frame))))
-        if len(self._waiting) > AHEAD:
-            self._waiting.popleft().result()
+        self._waiting.append(self._encoder.submit(self._encode, frame))
         self.n_frames += 1
         self._progress.add()
 
@@ -160,9 +165,14 @@ class VideoWriter:
                 encoded.result()
             self._container.mux(self._stream.encode(None))
 
+    def _encode(self, frame: Any) -> Any:
+        """The frame, which may be written over."""
+        self._container.mux(self._stream.encode(frame))
+        return frame
+
     def _open_stream(self, width: int, height: int) -> Any:
         if "libx264" in self._av.codecs_available:
-            codec, options = "libx264", {"crf": str(self.quality), "preset": "superfast"}
+            codec, options = "libx264", {"crf": str(self.quality), "preset": "ultrafast"}
         else:
             codec, options = "mpeg4", {"qscale": "4"}
         stream = self._container.add_stream(codec, rate=self.rate, options=options)

@@ -5,6 +5,7 @@ overlay     a video: detections and 3D poses over the frames that they came from
 animation   a video: the scene in 3D from two views
 clip        a GIF of an evaluated scene: annotation, lifted and refined
 figures     one evaluated trajectory through an occlusion
+canvas      the picture that they draw on
 drawing     what they share: colours, bones, strokes, plates of text
 view        world, floor, cameras, figures that stand in it
 

@@ -15,13 +15,14 @@ from PIL import Image, ImageDraw
 
 from fileio.video import VideoWriter
 from inference.render import drawing
+from inference.render.canvas import Canvas
 from inference.render.drawing import colour_of, font
-from inference.render.view import DrawnPerson, View, corners, extent
+from inference.render.view import DrawnPerson, Floor, View, corners, extent, looking
 from inference.scene import Scene, array_of
 
 PANEL_HEIGHT, HEADER, FOOTER = 440, 34, 30
 WIDEST, NARROWEST = 784, 280  # of the camera's panel; the other is SIDE_WIDTH wide
-SIDE_WIDTH = 576
+SIDE_WIDTH, TIME_WIDTH = 576, 280
 SWING_DEGREES, SWING_SECONDS, ELEVATION = (20, 75), 14.0, 17.0
 
 
@@ -33,7 +34,7 @@ def write_animation(scene: Scene, path: Path | str) -> None:
     animation = Animation(scene)
     with VideoWriter(path, scene.fps, total=scene.n_frames) as writer:
         for frame in range(scene.n_frames):
-            writer.write(animation.frame(frame))
+            writer.write(animation.frame(frame).pixels)
 
 
 class Animation:
@@ -46,39 +47,44 @@ class Animation:
         world = scene.world
         self.refined = [world(array_of(person, "poses_3d")) for person in scene.people]
         self.lifted = [world(array_of(person, "lifted_3d")) for person in scene.people]
+        self.observed = [array_of(person, "observed") for person in scene.people]
+        colours = [colour_of(person.person) for person in scene.people]
+        self.colours = [(colour, drawing.paler(colour)) for colour in colours]
         self.box = extent(world(poses))
         aspect = scene.camera.width / scene.camera.height
         self.camera_width = 2 * round(min(max(PANEL_HEIGHT * aspect, NARROWEST), WIDEST) / 2)
         self.camera_view = View.of_camera(scene.camera, world, (self.camera_width, PANEL_HEIGHT))
-        self.camera_floor = self.camera_view.floor(self.box)
-        self.side_view = self._side_view()
+        self.side_view, self.floor = self._side_view(), Floor.of(self.box)
         self.size = (self.camera_width + SIDE_WIDTH, HEADER + PANEL_HEIGHT + FOOTER)
-        self.background = self._background()
+        self.background = np.asarray(self._background().convert("RGBA"))
+        self.picture = Canvas(self.size)
+        self.picture.pixels[:] = self.background
+        self.camera_panel, self.side_panel = Canvas(self.camera_view.size), Canvas(self.side_view.size)
+        self.camera_view.draw_floor(self.camera_panel, self.floor)
+        self.camera_floor = self.camera_panel.pixels.copy()
 
-    def frame(self, number: int) -> Image.Image:
-        """Frame `number` of the video, RGB."""
-        picture, seconds = self.background.copy(), number / self.scene.fps
+    def frame(self, number: int) -> Canvas:
+        """Frame `number` of the video, until the next is asked for."""
+        picture, seconds = self.picture, number / self.scene.fps
         start, end = SWING_DEGREES
         azimuth = start + (end - start) * (0.5 - 0.5 * math.cos(2 * math.pi * seconds / SWING_SECONDS))
-        side = replace(self.side_view, axes=self._turned(azimuth).axes)
-        panels = (0, self.camera_view, self.camera_floor.copy()), (self.camera_width, side, side.floor(self.box))
-        for left, view, panel in panels:
-            self._draw_people(panel, view, number)
-            picture.paste(panel, (left, HEADER))
-        pen = ImageDraw.Draw(picture)
-        pen.line((self.camera_width, HEADER, self.camera_width, HEADER + PANEL_HEIGHT), fill=drawing.GRID)
+        side = replace(self.side_view, axes=looking(azimuth, ELEVATION))
+        self.camera_panel.pixels[:] = self.camera_floor
+        side.draw_floor(self.side_panel, self.floor)
+        people = [
+            DrawnPerson(self.refined[i][row], self.observed[i][row], *self.colours[i], self.lifted[i][row])
+            for i, _, row in drawing.people_at(self.scene, number)
+        ]
+        self.camera_view.draw(self.camera_panel, people)
+        side.draw(self.side_panel, people)
+        panels = picture.pixels[HEADER : HEADER + PANEL_HEIGHT]
+        panels[:, : self.camera_width - 1] = self.camera_panel.pixels[:, :-1]  # a line is between them
+        panels[:, self.camera_width :] = self.side_panel.pixels
+        foot = slice(HEADER + PANEL_HEIGHT, None), slice(None, TIME_WIDTH)
+        picture.pixels[foot] = self.background[foot]
         time = f"{seconds:.2f} s   frame {number}"
-        pen.text((14, self.size[1] - FOOTER / 2), time, fill=drawing.TEXT, font=font(15), anchor="lm")
+        drawing.write_line(picture, (14, self.size[1] - FOOTER / 2), time, drawing.TEXT, 15)
         return picture
-
-    def _draw_people(self, picture: Image.Image, view: View, number: int) -> None:
-        people = []
-        for i, person, row in drawing.people_at(self.scene, number):
-            colour, observed = colour_of(person.person), array_of(person, "observed")[row]
-            people.append(
-                DrawnPerson(self.refined[i][row], observed, colour, self.lifted[i][row], drawing.paler(colour))
-            )
-        view.draw(picture, people)
 
     def _side_view(self) -> View:
         """The view whose direction will change; its scale and place show the whole box from every direction."""
@@ -98,6 +104,7 @@ class Animation:
         pen = ImageDraw.Draw(picture)
         pen.text((14, HEADER / 2), "camera view", fill=drawing.TEXT, font=font(17), anchor="lm")
         pen.text((self.camera_width + 14, HEADER / 2), "from the side", fill=drawing.TEXT, font=font(17), anchor="lm")
+        pen.line((self.camera_width - 1, HEADER, self.camera_width - 1, HEADER + PANEL_HEIGHT), fill=drawing.GRID)
         name = Path(self.scene.source).name[-48:]
         pen.text((self.size[0] - 14, HEADER / 2), name, fill=drawing.TEXT_PALE, font=font(13), anchor="rm")
         x, y = self.size[0] - 14.0, self.size[1] - FOOTER / 2

@@ -7,7 +7,6 @@ people in hidden frames are hollow. Times are those of the source video, in seco
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,10 @@ from PIL import Image, ImageColor, ImageDraw
 
 from fileio.atomic import atomic_path
 from inference.render import drawing
+from inference.render.canvas import Canvas
 from inference.render.drawing import Sketch, colour_of, font
 from inference.render.figures import check_same_frames, hidden_frames, poses_mm, source_fps
-from inference.render.view import ON_FLOOR, Array, DrawnPerson, View, extent
+from inference.render.view import ON_FLOOR, Array, DrawnPerson, Floor, View, extent
 from pose.coordinates import same_coordinates
 from pose.errors import DataError, MismatchError, check_number
 from pose.level import World
@@ -91,7 +91,8 @@ class Clip:
             points = np.concatenate([np.clip(points, known.min(0) - NEARBY_M, known.max(0) + NEARBY_M), known])
         box = extent(points)
         self.view = View.fit(box, PANEL_WIDTH, MAX_PANEL_HEIGHT)
-        self.floor, self.palette = self.view.floor(box), _palette()
+        self.floor, self.palette = Canvas(self.view.size), _palette()
+        self.view.draw_floor(self.floor, Floor.of(box))
 
     def frame(self, index: int, label: str) -> Image.Image:
         """Frame `index` as a palette image with `label` (a time) at the foot."""
@@ -111,21 +112,21 @@ class Clip:
         return picture.quantize(palette=self.palette, dither=Image.Dither.NONE)
 
     def _panel(self, poses: Array, index: int) -> Image.Image:
-        picture = self.floor.copy()
+        picture = Canvas(self.view.size)
+        picture.pixels[:] = self.floor.pixels
         for person, track in enumerate(poses):
             trail, path = Sketch(), track[max(0, index - self.trail) : index + 1, drawing.HIP] * ON_FLOOR
-            places = self.view.pixels(path[np.isfinite(path).all(-1)]).tolist()
-            for start, end in pairwise(places):
-                trail.line(start, end, TRAIL_PX)
+            places = self.view.pixels(path[np.isfinite(path).all(-1)])
+            trail.lines(np.stack([places[:-1], places[1:]], axis=1), TRAIL_PX)
             trail.paint(picture, colour_of(person))
         people = [
-            DrawnPerson(pose, np.full(len(pose), not hidden), colour_of(number), annotated, drawing.ANNOTATION)
+            DrawnPerson(pose, np.full(len(pose), not hidden), colour_of(number), drawing.ANNOTATION, annotated)
             for number, (pose, hidden, annotated) in enumerate(
                 zip(poses[:, index], self.hidden[:, index], self.annotation[:, index], strict=True)
             )
         ]
         self.view.draw(picture, people)
-        return picture
+        return picture.image()
 
 
 def _palette() -> Image.Image:

@@ -16,6 +16,7 @@ from PIL import Image
 
 from fileio.video import VideoFrame, VideoWriter
 from inference.render import drawing
+from inference.render.canvas import Canvas
 from inference.render.drawing import Sketch, colour_of
 from inference.render.view import View
 from inference.scene import Scene, array_of
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 BACKGROUND, EDGE, DETECTION = "#20242B", "#101216", "#FFFFFF"
 BONE_PART, DETECTION_PART = 1 / 190, 1 / 560  # thickness of a line, as a fraction of the picture's shorter side
 SAME_ASPECT = 0.01
+_BONES = np.array(drawing.COCO_BONES)
 LEGEND = "thick: 3D, refined    dashed: inferred    white: detected"
 
 
@@ -47,19 +49,22 @@ def write_overlay(
     """
     if max_width is not None:
         check_number("max_width", max_width, low=16, whole=True, hint="px, or leave it out for the video's own size")
+    canvas = Canvas((1, 1))
     with VideoWriter(path, scene.fps, total=scene.n_frames) as writer:
-        for number, picture in enumerate(_pictures(scene, frames, max_width)):
-            draw_overlay(scene, number, picture)
-            writer.write(picture)
+        for number, (size, image) in enumerate(_pictures(scene, frames, max_width)):
+            canvas = canvas if canvas.size == size else Canvas(size)
+            canvas.pixels[:] = image
+            draw_overlay(scene, number, canvas)
+            writer.write(canvas.pixels)
     if writer.n_frames < scene.n_frames:
         logger.warning("%s: the video ended after %d of %d frames", path, writer.n_frames, scene.n_frames)
 
 
-def draw_overlay(scene: Scene, frame: int, picture: Image.Image) -> None:
+def draw_overlay(scene: Scene, frame: int, canvas: Canvas) -> None:
     """Draw one frame's people into its picture."""
-    view = View.of_camera(scene.camera, World(np.eye(3), 0.0), picture.size)
-    scale = picture.width / scene.camera.width
-    side = min(picture.size)
+    view = View.of_camera(scene.camera, World(np.eye(3), 0.0), canvas.size)
+    scale = canvas.size[0] / scene.camera.width
+    side = min(canvas.size)
     bone, thin, letters = max(2.0, BONE_PART * side), max(1.0, DETECTION_PART * side), max(11, round(side / 48))
     labels = []
     here = [(person, row, array_of(person, "poses_3d")[row]) for _, person, row in drawing.people_at(scene, frame)]
@@ -67,42 +72,40 @@ def draw_overlay(scene: Scene, frame: int, picture: Image.Image) -> None:
         pixels, colour = view.pixels(pose / 1000.0), colour_of(person.person)
         body = Sketch()
         body.skeleton(pixels, drawing.LINE_BONES, bone, array_of(person, "observed")[row], dashed=True)
-        body.paint(picture, colour, EDGE, 0.3 * bone)
-        _detection(person, row, scale, thin).paint(picture, DETECTION, EDGE, 0.5 * thin)
+        body.paint(canvas, colour, EDGE, 0.3 * bone)
+        _detection(person, row, scale, thin).paint(canvas, DETECTION, EDGE, 0.5 * thin)
         if np.isfinite(pixels).all(-1).any():
             labels.append((np.nanmean(pixels[:, 0]), np.nanmin(pixels[:, 1]) - 1.2 * letters, person, row))
     for x, y, person, row in labels:
         text = f"{person.person}" if array_of(person, "observed")[row].any() else f"{person.person} inferred"
-        drawing.write_plate(picture, (x, max(y, 1.5 * letters)), text, colour_of(person.person), letters, (0.5, 1.0))
-    _captions(picture, f"{frame / scene.fps:.2f} s   frame {frame}", letters)
+        drawing.write_plate(canvas, (x, max(y, 1.5 * letters)), text, colour_of(person.person), letters, (0.5, 1.0))
+    _captions(canvas, f"{frame / scene.fps:.2f} s   frame {frame}", letters)
 
 
 def _detection(person: PoseSequence, row: int, scale: float, width: float) -> Sketch:
-    points, seen = (person.keypoints_2d[row] * scale).tolist(), array_of(person, "confidence")[row] >= MIN_SCORE
-    sketch = Sketch()
-    for a, b in drawing.COCO_BONES:
-        if seen[a] and seen[b]:
-            sketch.line(points[a], points[b], width)
-    for joint in np.flatnonzero(seen):
-        sketch.disc(points[joint], (0.9 + 1.1 * float(person.confidence[row, joint])) * width)
+    points, confidence = array_of(person, "keypoints_2d")[row] * scale, array_of(person, "confidence")[row]
+    seen, sketch = confidence >= MIN_SCORE, Sketch()
+    sketch.lines(points[_BONES[seen[_BONES].all(axis=1)]], width)
+    sketch.discs(points[seen], (0.9 + 1.1 * confidence[seen]) * width)
     return sketch
 
 
-def _captions(picture: Image.Image, time: str, letters: int) -> None:
-    gap, bottom = letters, picture.height - letters
-    used = drawing.write_plate(picture, (gap, bottom), time, EDGE, letters, (0.0, 1.0))
-    if picture.width - used > 32 * letters:
-        drawing.write_plate(picture, (picture.width - gap, bottom), LEGEND, EDGE, letters, (1.0, 1.0))
+def _captions(canvas: Canvas, time: str, letters: int) -> None:
+    gap, bottom = letters, canvas.size[1] - letters
+    used = drawing.write_plate(canvas, (gap, bottom), time, EDGE, letters, (0.0, 1.0))
+    if canvas.size[0] - used > 32 * letters:
+        drawing.write_plate(canvas, (canvas.size[0] - gap, bottom), LEGEND, EDGE, letters, (1.0, 1.0))
 
 
 def _pictures(
     scene: Scene, frames: Iterable[VideoFrame] | Iterable[np.ndarray] | None, max_width: int | None
-) -> Iterator[Image.Image]:
+) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
+    """Size and pixels (height, width, 4) of what to draw on."""
     camera = scene.camera
     if frames is None:
         scale = min(1.0, (max_width or camera.width) / camera.width)
-        plain = Image.new("RGB", (round(camera.width * scale), round(camera.height * scale)), BACKGROUND)
-        yield from (picture.copy() for picture in repeat(plain, scene.n_frames))
+        size = round(camera.width * scale), round(camera.height * scale)
+        yield from repeat((size, Canvas(size, BACKGROUND).pixels), scene.n_frames)
         return
     for number, frame in enumerate(frames):
         if number == scene.n_frames:
@@ -117,4 +120,4 @@ def _pictures(
         if max_width is not None and picture.width > max_width:
             height = round(picture.height * max_width / picture.width)
             picture = picture.resize((max_width, height), Image.Resampling.BILINEAR, reducing_gap=1.5)
-        yield picture
+        yield picture.size, np.asarray(picture.convert("RGBA"))

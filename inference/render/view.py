@@ -8,15 +8,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 
 from inference.render.drawing import ALL_OBSERVED, BALL_BONES, GRID, HEAD, HIP, LINE_BONES, SHADOW, Sketch
 from pose.cameras import Camera
 from pose.level import World
+
+if TYPE_CHECKING:
+    from inference.render.canvas import Canvas
 
 Array = NDArray[np.floating]
 
@@ -48,8 +50,8 @@ class DrawnPerson(NamedTuple):
     pose: Array
     observed: np.ndarray
     colour: str
-    other: Array
     other_colour: str
+    other: Array
 
 
 @dataclass(frozen=True)
@@ -70,10 +72,7 @@ class View:
 
         azimuth and elevation in degrees. It is drawn smaller than `width` allows where `max_height` demands it.
         """
-        a, e = math.radians(azimuth), math.radians(elevation)
-        forward = np.array([math.sin(a) * math.cos(e), math.cos(a) * math.cos(e), -math.sin(e)])
-        right = np.array([math.cos(a), -math.sin(a), 0.0])
-        axes = np.stack([right, np.cross(forward, right), forward])
+        axes = looking(azimuth, elevation)
         unit = cls(axes, box.mean(0), 2 * math.dist(*box), (width, max_height))
         seen = unit.pixels(corners(box))
         used = 0.94 * np.array([width, max_height]) / np.ptp(seen, axis=0)
@@ -101,36 +100,59 @@ class View:
         """World points (..., 3) in m -> (...) m in front of the camera, not below 1 mm."""
         return np.maximum((points - self.centre) @ self.axes[2] + self.distance, _NEAR_M)
 
-    def floor(self, box: Array) -> Image.Image:
-        """The picture before anything stands in it: the floor of a box (2, 3) with a grid, on white."""
-        picture = Image.new("RGB", self.size, "white")
-        outline = self.pixels(corners(box)[[0, 2, 6, 4]])
+    def draw_floor(self, canvas: Canvas, floor: Floor) -> None:
+        """What is there before anything stands on it: the floor with its grid, on white."""
+        canvas.fill("white")
+        outline = self.pixels(floor.outline)
         if np.isfinite(outline).all():
-            ImageDraw.Draw(picture).polygon([(float(x), float(y)) for x, y in outline], fill=FLOOR)
+            canvas.polygons(outline[None], FLOOR)
         lines = Sketch()
-        for start, end in self.pixels(_grid(box)).tolist():
-            lines.line(start, end, 1.0)
-        lines.paint(picture, GRID)
-        return picture
+        lines.lines(self.pixels(floor.lines), 1.0)
+        lines.paint(canvas, GRID)
 
-    def draw(self, picture: Image.Image, people: Sequence[DrawnPerson]) -> None:
+    def draw(self, canvas: Canvas, people: Sequence[DrawnPerson]) -> None:
         """Draw people with their shadows on the floor into a picture of this view, far ones first."""
-        for person in people:
-            self._figure(person.pose * ON_FLOOR).paint(picture, SHADOW)
-        for person in sorted(people, key=lambda one: -float(np.nan_to_num(self.depth(one.pose[HIP])))):
-            thin = Sketch()
-            thin.skeleton(self.pixels(person.other), LINE_BONES, THIN_PX)
-            thin.paint(picture, person.other_colour)
-            self._figure(person.pose, person.observed).paint(picture, person.colour, "white", 1.2)
+        if not people:
+            return
+        poses = np.stack([(one.pose * ON_FLOOR, one.pose, one.other) for one in people])
+        pixels, depth = self.pixels(poses), self.depth(poses)
+        per_metre = np.mean(self.scale) / depth
+        bones = (BONE_M * np.median(per_metre, axis=-1)).clip(MIN_BONE_PX, MAX_BONE_PX)
+        balls = np.minimum(HEAD_M * per_metre[..., HEAD], 4 * MAX_BONE_PX)
 
-    def _figure(self, pose: Array, observed: np.ndarray = ALL_OBSERVED) -> Sketch:
-        """A thick figure (17, 3), MuPoTS-17 in m, with a ball for the head, hollow where it was not observed."""
-        sketch, per_metre = Sketch(), np.mean(self.scale) / self.depth(pose)
-        bone = min(max(BONE_M * float(np.median(per_metre)), MIN_BONE_PX), MAX_BONE_PX)
-        if np.isfinite(per_metre).all():
-            ball = min(HEAD_M * float(per_metre[HEAD]), 4 * MAX_BONE_PX)
-            sketch.skeleton(self.pixels(pose), BALL_BONES, bone, observed, ball)
-        return sketch
+        def figure(i: int, which: int, observed: np.ndarray = ALL_OBSERVED) -> Sketch:
+            """Thick, with a ball for the head."""
+            sketch = Sketch()
+            if np.isfinite(bones[i, which]):
+                sketch.skeleton(pixels[i, which], BALL_BONES, bones[i, which], observed, balls[i, which])
+            return sketch
+
+        for i in range(len(people)):
+            figure(i, 0).paint(canvas, SHADOW)
+        for i in np.argsort(-np.nan_to_num(depth[:, 1, HIP]), kind="stable"):
+            person, thin = people[i], Sketch()
+            thin.skeleton(pixels[i, 2], LINE_BONES, THIN_PX)
+            thin.paint(canvas, person.other_colour)
+            figure(i, 1, person.observed).paint(canvas, person.colour, "white", 1.2)
+
+
+class Floor(NamedTuple):
+    """In world metres: outline (4, 3), and the lines of a grid (N, 2, 3)."""
+
+    outline: Array
+    lines: Array
+
+    @classmethod
+    def of(cls, box: Array) -> Floor:
+        return cls(corners(box)[[0, 2, 6, 4]], _grid(box))
+
+
+def looking(azimuth: float, elevation: float) -> Array:
+    """Axes (3, 3) of a view from so many degrees to the left and above."""
+    a, e = math.radians(azimuth), math.radians(elevation)
+    forward = np.array([math.sin(a) * math.cos(e), math.cos(a) * math.cos(e), -math.sin(e)])
+    right = np.array([math.cos(a), -math.sin(a), 0.0])
+    return np.stack([right, np.cross(forward, right), forward])
 
 
 def corners(box: Array) -> Array:

@@ -34,7 +34,7 @@ def _band(A: np.ndarray, w1: np.ndarray, w2: np.ndarray) -> np.ndarray:
     for c in range(3):
         band[..., c, : 3 - c] = A[..., c, c:]
     first, second = w1[:, 1:], w2[:, 2:]
-    own, near = np.zeros((2, *w1.shape))
+    own, near = np.zeros(w1.shape), np.zeros(w1.shape)
     own[:, 1:] += first
     own[:, :-1] += first
     own[:, 2:] += second
@@ -122,7 +122,7 @@ def _variances(A: np.ndarray, w1: np.ndarray, w2: np.ndarray, frames: slice) -> 
     points, T = w1.shape
     # One point behind the other, with frames between them that touch no other: one before each point, two after.
     data = np.zeros((points, T + 3, 3, 3)) + np.eye(3)
-    first, second = np.zeros((2, points, T + 3))
+    first, second = np.zeros((points, T + 3)), np.zeros((points, T + 3))
     data[:, 1:-2], first[:, 2:-2], second[:, 3:-2] = A, w1[:, 1:], w2[:, 2:]
     data, first, second = data.reshape(-1, 3, 3), first.ravel(), second.ravel()
     band = _band(

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import evaluation, lifting, long_video, reading, startup, training
+from benchmarks import evaluation, lifting, long_video, pictures, reading, startup, training
 from benchmarks.machine import beside_the_peak
 from lightning_modules.networks.tcn import TemporalConvNet
 
@@ -69,6 +69,12 @@ def test_everybody_of_a_crowd_has_a_place_and_is_found() -> None:
     hips = found.keypoints_2d[found.frame == 10, 17]
     assert len(hips) == 12 and len(np.unique(hips // 200, axis=0)) > 8
     assert len(long_video.OfflineTracker()(found)) == 12
+
+
+def test_pictures() -> None:
+    pytest.importorskip("av", reason="needs PyAV: pip install av")
+    overlay, animation, both = pictures.figures([0.5], frames=80)
+    assert both.count == 40 and 1 / both.value == pytest.approx(1 / overlay.value + 1 / animation.value)
 
 
 def test_memory_of_help_is_without_the_parents() -> None:

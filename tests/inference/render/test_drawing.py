@@ -7,8 +7,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
+from inference.render import drawing
+from inference.render.canvas import Canvas
 from inference.render.drawing import Sketch
 from inference.render.view import View
 from pose.cameras import Camera
@@ -18,34 +19,59 @@ from tests.inference.render.people import walking_scene
 
 
 def painted(sketch: Sketch, **style: object) -> np.ndarray:
-    picture = Image.new("RGB", (100, 60), "white")
-    sketch.paint(picture, "black", **style)  # type: ignore[arg-type]
-    return np.asarray(picture)[..., 0]
+    canvas = Canvas((100, 60))
+    sketch.paint(canvas, "black", **style)  # type: ignore[arg-type]
+    return canvas.pixels[..., 0].copy()
+
+
+def line(*ends: tuple[float, float]) -> np.ndarray:
+    return np.array([ends])
 
 
 def test_shapes() -> None:
     sketch = Sketch()
-    sketch.line((10, 30), (90, 30), 10)
+    sketch.lines(line((10, 30), (90, 30)), 10)
     filled = painted(sketch)
     assert (filled[28:33, 20:80] == 0).all() and (filled[:24] == 255).all() and (filled[36:] == 255).all()
 
     sketch = Sketch()
-    sketch.line((10, 30), (90, 30), 10, hollow=True)
+    sketch.lines(line((10, 30), (90, 30)), 10, hollow=True)
     hollow = painted(sketch)
     assert (hollow[30, 20:80] == 255).all() and (hollow[26, 20:80] < 60).all() and (hollow[34, 20:80] < 60).all()
 
     sketch = Sketch()
-    sketch.dashes((10, 30), (90, 30), 5)
+    sketch.dashes(line((10, 30), (90, 30)), 5)
     row = painted(sketch)[30] < 128
     assert row[12] and row[88] and 5 <= (np.diff(row.astype(int)) == 1).sum() <= 6
 
     sketch = Sketch()
-    sketch.line((float("nan"), 0), (10, 10), 3)
-    sketch.line((1e9, 0), (10, 10), 3)
-    sketch.disc((float("nan"), 0), 5)
+    sketch.lines(line((float("nan"), 0), (10, 10)), 3)
+    sketch.lines(line((1e9, 0), (10, 10)), 3)
+    sketch.discs(np.array([[float("nan"), 0]]), np.array([5.0]))
     assert (painted(sketch) == 255).all()
-    sketch.disc((-50, -50), 5)  # wholly outside
+    sketch.discs(np.array([[-50.0, -50.0]]), np.array([5.0]))  # wholly outside
     assert (painted(sketch) == 255).all()
+
+
+def test_edges_are_smooth_and_a_crossing_is_one_shape() -> None:
+    sketch = Sketch()
+    sketch.lines(np.array([[[10, 10], [90, 50]], [[10, 50], [90, 10]]]), 6)
+    sketch.discs(np.array([[50.0, 30.0]]), np.array([12.0]))
+    picture = painted(sketch, edge="#808080", edge_px=3)
+    assert picture[30, 50] == 0 and picture[30, 40] == 0 and picture[30, 36] == 128
+    assert len(np.unique(picture)) > 20, "levels of grey along the edges"
+    assert (np.abs(picture.astype(int) - np.fliplr(picture)) <= 8).all(), "and nothing leans"
+
+
+def test_text_keeps_inside_the_picture() -> None:
+    canvas = Canvas((100, 60))
+    width = drawing.write_plate(canvas, (50, 30), "12.5 s", "#0072B2", 12, (0.5, 0.5))
+    row = canvas.pixels[30, :, :3].astype(int)
+    assert 40 < width < 70 and (row[: 50 - width // 2 - 1] == 255).all() and (row[50 + width // 2 + 1 :] == 255).all()
+    assert (np.abs(row - (0, 0x72, 0xB2)).max(-1) < 8).sum() > 10 and (canvas.pixels[..., 3] == 255).all()
+    for at in ((0, 0), (100, 60), (-500, 30), (50, 900)):
+        drawing.write_plate(canvas, at, "12.5 s", "#0072B2", 12, (0.5, 0.5))
+    drawing.write_line(canvas, (95, 58), "frame", "black", 12)
 
 
 @pytest.mark.parametrize("pitch", [0.0, 15.0])

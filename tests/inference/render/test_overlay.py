@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from fileio.video import VideoFrame, probe, read_video
+from inference.render.canvas import Canvas
 from inference.render.overlay import draw_overlay, write_overlay
 from inference.scene import Scene, array_of
 from pose.errors import ConfigError, DataError, MismatchError
@@ -29,9 +29,9 @@ def scene(made_scene: Callable[..., Scene]) -> Scene:
 
 
 def overlay(scene: Scene, frame: int, background: str = "#808080") -> np.ndarray:
-    picture = Image.new("RGB", (scene.camera.width, scene.camera.height), background)
-    draw_overlay(scene, frame, picture)
-    return np.asarray(picture)
+    canvas = Canvas((scene.camera.width, scene.camera.height), background)
+    draw_overlay(scene, frame, canvas)
+    return canvas.pixels[..., :3]
 
 
 def project(scene: Scene, person: PoseSequence, row: int) -> np.ndarray:
