@@ -102,11 +102,11 @@ class Bones:
 
     def exact(self, poses: np.ndarray) -> np.ndarray:
         """Poses (T, J, 3) with the constant lengths and the directions that the bones have, from the root outward."""
-        exact = poses.copy()
-        for (joint, parent), length in zip(self.pairs, self.lengths, strict=True):
-            bone = poses[:, joint] - poses[:, parent]
-            now = np.maximum(np.linalg.norm(bone, axis=-1, keepdims=True), 1e-6)
-            exact[:, joint] = exact[:, parent] + bone * (length / now)
+        exact, (joints, parents) = poses.copy(), self.pairs.T
+        bones = poses[:, joints] - poses[:, parents]
+        bones *= self.lengths[:, None] / np.maximum(np.linalg.norm(bones, axis=-1, keepdims=True), 1e-6)
+        for bone, (joint, parent) in enumerate(self.pairs.tolist()):
+            exact[:, joint] = exact[:, parent] + bones[:, bone]
         return exact
 
     def bounded(self, variance: np.ndarray) -> np.ndarray:

@@ -313,5 +313,6 @@ def _ray_terms(rays: np.ndarray, target: np.ndarray, weights: np.ndarray) -> tup
     A[..., 0, 2] = A[..., 2, 0] = -weights * u
     A[..., 1, 2] = A[..., 2, 1] = -weights * v
     A[..., 2, 2] = weights * (u * u + v * v)
-    b = np.stack([target[..., 0], target[..., 1], -(u * target[..., 0] + v * target[..., 1])], axis=-1)
+    b = np.empty((*weights.shape, 3))
+    b[..., :2], b[..., 2] = target, -(u * target[..., 0] + v * target[..., 1])
     return A, b * weights[..., None]

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+from typing import Any
 
 import numpy as np
 import scipy  # its parts load when they are used
@@ -28,13 +29,13 @@ ROUNDED = (
 )
 
 
-def _band(A: np.ndarray, w1: np.ndarray, w2: np.ndarray) -> np.ndarray:
-    """(J, T, 3, 7): the system's column of each coordinate, from its diagonal down."""
+def _band(A: np.ndarray, w1: np.ndarray, w2: np.ndarray, more: np.ndarray | None = None) -> np.ndarray:
+    """(J, T, 3, 7): the system's column of each coordinate, from its diagonal down; more (J, T): on the diagonal."""
     band = np.zeros((*A.shape[:3], 7))
     for c in range(3):
         band[..., c, : 3 - c] = A[..., c, c:]
     first, second = w1[:, 1:], w2[:, 2:]
-    own, near = np.zeros(w1.shape), np.zeros(w1.shape)
+    own, near = np.zeros(w1.shape) if more is None else more, np.zeros(w1.shape)
     own[:, 1:] += first
     own[:, :-1] += first
     own[:, 2:] += second
@@ -85,30 +86,32 @@ def sweep_skeleton(
     to move; the others stay. Points in a row that no bone joins are solved for together.
     """
     x = np.array(start, dtype=np.float64, order="C")
-    band = _band(A, w1, w2)
-    band[..., 0] += np.bincount(bones.ravel(), minlength=len(x))[:, None, None] * weight[:, None]
-    for points, bone, own, other, pairing in _turns(tuple(map(tuple, bones.tolist())), tuple(order.tolist())):
+    moved, met, turns = _turns(bones.tobytes(), order.tobytes(), bones.dtype)
+    band, b = _band(A[moved], w1[moved], w2[moved], met[:, None] * weight), b[moved]
+    for here, bone, own, other, whose in turns:
         step = x[own] - x[other]
         stretch = lengths[bone, None] / np.maximum(np.sqrt(np.einsum("btc,btc->bt", step, step)), 1e-6)
-        pull = pairing @ (x[other] + stretch[..., None] * step).reshape(len(bone), x[0].size)
-        x[points] = _solve(band[points], b[points] + weight[:, None] * pull.reshape(-1, *x[0].shape))
+        pull = whose @ (x[other] + stretch[..., None] * step).reshape(len(bone), x[0].size)
+        x[moved[here]] = _solve(band[here], b[here] + weight[:, None] * pull.reshape(-1, *x[0].shape))
     return x
 
 
 @functools.lru_cache(maxsize=8)
-def _turns(bones: tuple[tuple[int, int], ...], order: tuple[int, ...]) -> list[tuple[np.ndarray, ...]]:
-    """The points of order in as few turns as leave everyone with the neighbours that it would have met: the points
-    (N,), the bones that end in one (E,), of these the points at this end and the other, and which are whose (N, E)."""
-    turn: dict[int, int] = {}
-    for point in order:
-        turn[point] = max((turn[end] + 1 for bone in bones if point in bone for end in bone if end in turn), default=0)
-    turns = []
-    for number in sorted(set(turn.values())):
-        points = np.array([point for point in order if turn[point] == number])
-        ends = [(k, end, sum(bone) - end) for k, bone in enumerate(bones) for end in bone if turn.get(end) == number]
+def _turns(bones: bytes, order: bytes, kind: np.dtype) -> tuple[np.ndarray, np.ndarray, list[tuple[Any, ...]]]:
+    """The points of order (N,), in as few turns as leave each with the neighbours that it would have met; how many
+    bones end in each. Of a turn: its points among these, the bones that end in one (E,), the points at this end and at
+    the other, and whose they are (points, E)."""
+    pairs, turn = np.frombuffer(bones, kind).reshape(-1, 2).tolist(), dict[int, int]()
+    for point in np.frombuffer(order, kind).tolist():
+        turn[point] = max((turn[end] + 1 for bone in pairs if point in bone for end in bone if end in turn), default=0)
+    moved, turns = np.array(sorted(turn, key=lambda point: turn[point]), dtype=int), []
+    numbers = np.array([turn[point] for point in moved.tolist()], dtype=int)
+    for number in np.unique(numbers):
+        here = slice(*np.searchsorted(numbers, [number, number + 1]).tolist())
+        ends = [(k, end, sum(bone) - end) for k, bone in enumerate(pairs) for end in bone if turn.get(end) == number]
         bone, own, other = np.array(ends, dtype=int).reshape(-1, 3).T
-        turns.append((points, bone, own, other, (points[:, None] == own).astype(float)))
-    return turns
+        turns.append((here, bone, own, other, (moved[here, None] == own).astype(float)))
+    return moved, np.array([sum(point in bone for bone in pairs) for point in moved.tolist()], dtype=float), turns
 
 
 def point_variances(A: np.ndarray, w1: np.ndarray, w2: np.ndarray, frames: slice = slice(None)) -> np.ndarray:
