@@ -19,6 +19,7 @@ Machine: {processor}, {cores} threads, {vectors}; torch {torch}, Python {python}
 #: What the page calls the figures that it shows; all are in outputs/bench/figures.jsonl.
 SHOWN = {
     "start/run.py --help": "`run.py --help` answers",
+    "start/predict": "`predict` on the example's 2D keypoints, from the command to its files",
     "predict/frames": "`predict`, one person: 2D keypoints to refined trajectories",
     "predict/crowd": "`predict`, a crowd",
     "predict/tracking": "tracking alone, a larger crowd",

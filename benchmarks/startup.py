@@ -1,4 +1,5 @@
-"""Seconds until `python run.py --help` has answered, against importing Hydra, which it cannot do without.
+"""Seconds until `python run.py --help` has answered, against importing Hydra, which it cannot do without, and until
+`predict` has written its files of a short clip without pictures, against importing torch.
 
 python -m benchmarks.run --only startup
 """
@@ -9,6 +10,7 @@ import re
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,24 +20,23 @@ from benchmarks.figure import Figure
 SIZES = (1.0,)
 ROUNDS = 5
 REPO = Path(__file__).resolve().parents[1]
+CLIP = "input=examples/multiview/cam2_keypoints.json"
+PREDICT = ("experiment=predict", CLIP, "camera.image_size=[1088,1920]", "fps=60", "pictures=false")
 
 
 def figures(sizes: Sequence[float]) -> Iterator[Figure]:
-    """One figure, whatever the sizes: nothing here grows with data."""
-    words = (["run.py", "--help"], ["-c", "import hydra"])
-    rounds = [[seconds(own) for own in words] for _ in range(ROUNDS + 1)][1:]
+    """Two figures, whatever the sizes: nothing here grows with data."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield _figure("run.py --help", ["run.py", "--help"], "hydra", peak_mib())
+        yield _figure("predict", ["run.py", *PREDICT, f"hydra.run.dir={folder}"], "torch", None)
+
+
+def _figure(name: str, words: Sequence[str], without: str, peak: float | None) -> Figure:
+    both = (words, ["-c", f"import {without}"])
+    rounds = [[seconds(own) for own in both] for _ in range(ROUNDS + 1)][1:]
     ours, theirs = (statistics.median(taken) for taken in zip(*rounds, strict=True))
-    yield Figure(
-        "start/run.py --help",
-        1.0,
-        1,
-        "call",
-        ours,
-        "s",
-        "python -c 'import hydra'",
-        theirs,
-        theirs / ours,
-        peak_mib(),
+    return Figure(
+        f"start/{name}", 1.0, 1, "call", ours, "s", f"python -c 'import {without}'", theirs, theirs / ours, peak
     )
 
 

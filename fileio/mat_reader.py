@@ -17,7 +17,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import scipy.io
+import scipy  # its parts load when they are used
 
 from fileio.limits import FETCH, reading, unpacked_bound
 from pose.errors import DataError
