@@ -119,5 +119,5 @@ def _pictures(
             )
         if max_width is not None and picture.width > max_width:
             height = round(picture.height * max_width / picture.width)
-            picture = picture.resize((max_width, height), Image.Resampling.BILINEAR, reducing_gap=1.5)
+            picture = picture.resize((max_width, height), Image.Resampling.BILINEAR, reducing_gap=1.0)
         yield picture.size, np.asarray(picture.convert("RGBA"))

@@ -47,9 +47,10 @@ def test_what_trains_nothing_imports_no_lightning(repo: Path, workdir: Path, tmp
     np.savez(tmp_path / "given.npz", **rows, poses_3d=poses, confidence=np.ones(30))
     found = {"keypoints": np.column_stack([poses[0, :, :2] / 4 + 320, np.ones(17)]).ravel().tolist(), "score": 1}
     (tmp_path / "people.json").write_text(json.dumps({f"{frame:03d}.jpg": [found] for frame in range(30)}))
+    keypoints = f"input={tmp_path / 'people.json'}", "pictures=[page]"  # videos are drawn by Matplotlib's renderer
     given, outputs = f"predictions={tmp_path / 'given.npz'}", f"paths.outputs={workdir / 'outputs'}"
     for verb, left, words in (
-        ("predict", "summary.json", [f"input={tmp_path / 'people.json'}", "camera.image_size=[640,480]", "fps=25"]),
+        ("predict", "summary.json", [*keypoints, "camera.image_size=[640,480]", "fps=25"]),
         ("refine", "metrics.json", [given, "fps=30"]),
         ("evaluate", "metrics.json", [given, outputs]),
         ("mupots_mm", "metrics.json", ["checkpoint=builtin:mocap_normal", outputs]),
