@@ -162,8 +162,6 @@ def _pictures(
 ) -> list[Path]:
     """Those of the overlay (over the frames of `video`), the animation and the page of a scene that are wanted."""
     from fileio.video import read_video
-    from inference.render.animation import write_animation
-    from inference.render.overlay import write_overlay
     from inference.render.page import PagePictures, write_page
 
     pictures = PagePictures(scene)
@@ -171,10 +169,14 @@ def _pictures(
     def clips() -> None:
         frames = None if video is None else pictures.of(read_video(video, fps))
         if "overlay" in wanted:
+            from inference.render.overlay import write_overlay  # brings Matplotlib
+
             write_overlay(scene, frames, folder / "overlay.mp4", max_width=OVERLAY_WIDTH)
         elif frames is not None and "page" in wanted:
             deque(frames, maxlen=0)  # the page keeps some of them
         if "animation" in wanted:
+            from inference.render.animation import write_animation
+
             write_animation(scene, folder / "animation.mp4")
 
     _unless_missing(clips, skipped)
