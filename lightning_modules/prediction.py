@@ -73,6 +73,30 @@ def lift(
     return predicted
 
 
+def lift_newest(lifter: Lifter, sequences: list[PoseSequence]) -> Tensor:
+    """(P, 17, 3) mm: the pose of each sequence's last frame by a causal lifter, as `lift` finds it, at a fraction of
+    the cost. Sequences, of at least a frame each, need no frames before the last `receptive_field`.
+
+    Raises MismatchError for a lifter that is not causal, and what `lift` raises.
+    """
+    if not lifter.causal or lifter.normalises_over_time:
+        raise MismatchError("lifter: looks at later frames; give a causal one, such as builtin:mocap_normal_causal")
+    inputs = [_network_input(lifter, sequence, True) for sequence in sequences]
+    was_training = lifter.training
+    lifter.eval()
+    try:
+        with torch.inference_mode(), torch.autocast(lifter.device.type, enabled=False):
+            windows = torch.cat([features[:, -lifter.receptive_field :] for features, _ in inputs])
+            outputs = lifter.windows(windows.to(lifter.feature_mean.dtype)).float().split([len(f) for f, _ in inputs])
+            poses = [
+                _decode(lifter, own.expand(-1, len(sequence), -1), views)[-1]
+                for own, (_, views), sequence in zip(outputs, inputs, sequences, strict=True)
+            ]
+    finally:
+        lifter.train(was_training)
+    return torch.stack(poses).clone().cpu()
+
+
 def _network_input(lifter: Lifter, sequence: PoseSequence, flip: bool) -> tuple[Tensor, list[Any]]:
     """Standardised features, as given and mirrored, padded at the ends: (1 or 2, T + receptive_field - 1, F); and the
     view of each."""

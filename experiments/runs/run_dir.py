@@ -38,7 +38,7 @@ _ROOM_BYTES = 2**16
 _RESULTS = (
     "metrics.json", "failed.json", "run.json", "report.json", "lifter.json", "table.*", "figure.*", "predictions.*",
     "person_*.*", "summary.*", "page.html", "overlay.mp4", "animation.mp4", "trajectory.png", "scene.gif", "best.yaml",
-    "lifter.onnx", "lifter.safetensors", "pictures/epoch_*.png",
+    "lifter.onnx", "lifter.safetensors", "keypoints.npz", "pictures/epoch_*.png",
 )  # fmt: skip
 
 #: What they write or remove of whatever name.

@@ -31,6 +31,10 @@ _USED = {
         "predict", "input", "people", "heights", "scores", "camera", "input_options", "level", "video", "fps", "seed",
         "checkpoint", "coordinates", "refinement", "tracker", "exporter", "detector", "pictures",
     },
+    "live": {
+        "predict", "input", "scores", "camera", "input_options", "level", "fps", "seed",
+        "checkpoint", "coordinates", "refinement", "tracker", "exporter", "detector", "pictures", "live",
+    },
     "export": {"checkpoint", "format", "coordinates"},
     "prepare": {"prepare", "detector", "data", "test"},
     "tables": {"tables", "runs"},

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from hydra.utils import instantiate
@@ -79,8 +80,15 @@ def predict(cfg: DictConfig) -> None:
     leave(cfg, prediction, exporters, parts["refinement"].name, is_video)
 
 
-def leave(cfg: DictConfig, prediction: Any, exporters: dict[str, Any], refinement: str, is_video: bool = False) -> None:
-    """Leave all files of a prediction in the run's folder: the exporters', pictures and the summary."""
+def leave(
+    cfg: DictConfig,
+    prediction: Any,
+    exporters: dict[str, Any],
+    refinement: str,
+    is_video: bool = False,
+    more: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
+    """Leave all files of a prediction in the run's folder: the exporters', pictures and the summary, with `more`."""
     from inference.export.base import LimitError
     from inference.quality import CAMERA_NOTE, scene_warnings
 
@@ -101,7 +109,7 @@ def leave(cfg: DictConfig, prediction: Any, exporters: dict[str, Any], refinemen
             seen, fps = (given.input, given.fps) if is_video else (given.video, scene.fps)
             files += _pictures(wanted, scene, seen, fps, folder, skipped)
     summary = _summary(given.input, refinement, dataclasses.replace(prediction, scene=scene))
-    summary |= {"warnings": warnings, "notes": scene.notes + skipped, "files": [path.name for path in files]}
+    summary |= {**more, "warnings": warnings, "notes": scene.notes + skipped, "files": [path.name for path in files]}
     write_json(folder / "summary.json", summary)
     write_text(folder / "summary.md", markdown_text(_table(summary)), show=True)
 

@@ -1,8 +1,8 @@
 """The page: one HTML file in which a scene can be played, turned, zoomed and compared, without any network.
 
-page.html, page.css, page_scene.js (the numbers and the viewpoint), page_views.js (what draws) and page_player.js (what
-plays) are put together into one file with the scene's numbers inside: coordinates as 16-bit integers in base64, about
-0.4 kB per person and frame. Everything that comes from outside (names, notes) is escaped here and inserted as text
+page.html, page.css, page_scene.js (the numbers and the viewpoint), page_views.js (what draws), page_controls.js (mouse and
+colours) and page_player.js (what plays) are put together into one file with the scene's numbers inside: coordinates as
+16-bit integers in base64, about 0.4 kB per person and frame. Everything that comes from outside (names, notes) is escaped here and inserted as text
 there; the page's own policy forbids it to load anything.
 """
 
@@ -38,7 +38,13 @@ MAX_BYTES = 36e6  # of numbers; a longer scene is shown with fewer frames
 BYTES_PER_FRAME = 405  # of one person, in base64
 MISSING = -32768
 PICTURES_PER_S, MAX_PICTURES, PICTURE_PX = 4, 300, 400  # of the video; px of the longer side
-PARTS = {"style": "page.css", "model": "page_scene.js", "views": "page_views.js", "player": "page_player.js"}
+PARTS = {
+    "style": "page.css",
+    "model": "page_scene.js",
+    "views": "page_views.js",
+    "controls": "page_controls.js",
+    "player": "page_player.js",
+}
 
 
 class PagePictures:

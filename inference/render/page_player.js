@@ -14,32 +14,13 @@
   let paint = null, view = "oblique", dirty = true, before = 0;
 
   // --- colours ---
-  function readPaint() {
-    const style = getComputedStyle(document.documentElement);
-    const colour = (name) => style.getPropertyValue(`--${name}`).trim();
-    const dark = isDark();
-    paint = Object.fromEntries(["ink", "quiet", "line", "floor", "grid", "shadow", "hollow", "picture"].map((name) => [name, colour(name)]));
-    paint.person = (hex) => mixed(hex, "#ffffff", dark ? 0.3 : 0);
-    paint.left = (hex) => mixed(hex, "#ffffff", dark ? 0.68 : 0.5);
-    paint.pale = (hex) => (dark ? mixed(hex, "#1c2027", 0.15) : mixed(hex, "#ffffff", 0.35));
-    paint.onPerson = dark ? "#10131a" : "#ffffff";
-    paint.font = (size, bold) => `${bold ? "600 " : ""}${size}px system-ui, sans-serif`;
+  function repaint() {
+    paint = readPaint();
     for (const track of tracks) { track.swatch.style.background = paint.person(track.person.colour); track.stale = true; }
     dirty = true;
   }
 
-  function isDark() { return document.documentElement.dataset.theme === "dark"; }
-
   // --- drawing ---
-  function prepared(canvas) {
-    const ratio = window.devicePixelRatio || 1, { clientWidth: width, clientHeight: height } = canvas;
-    const [pixelWidth, pixelHeight] = [Math.round(width * ratio), Math.round(height * ratio)];
-    if (canvas.width !== pixelWidth || canvas.height !== pixelHeight) { canvas.width = pixelWidth; canvas.height = pixelHeight; }
-    const pen = canvas.getContext("2d");
-    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-    return [pen, width, height];
-  }
-
   function draw() {
     drawSpace(...prepared(space), scene, orbit, state, paint);
     drawImage(...prepared(image), scene, state, paint);
@@ -145,7 +126,7 @@
 
   function zoom(factor) { orbit.zoom(factor); byHand(); }
 
-  function setTheme(theme) { document.documentElement.dataset.theme = theme; readPaint(); }
+  function setTheme(theme) { document.documentElement.dataset.theme = theme; repaint(); }
 
   // --- controls ---
   function addTrack(person) {
@@ -206,38 +187,6 @@
     dirty = true;
   }
 
-  function listenToPointers() {
-    const held = new Map();
-    space.addEventListener("pointerdown", (event) => {
-      space.setPointerCapture(event.pointerId);
-      held.set(event.pointerId, [event.clientX, event.clientY]);
-    });
-    for (const name of ["pointerup", "pointercancel", "lostpointercapture"]) space.addEventListener(name, (event) => held.delete(event.pointerId));
-    space.addEventListener("pointermove", (event) => {
-      const last = held.get(event.pointerId);
-      if (!last) return;
-      const dx = event.clientX - last[0], dy = event.clientY - last[1], height = space.clientHeight || 1;
-      if (held.size === 2) {
-        const other = [...held].find(([id]) => id !== event.pointerId)[1];
-        const span = (x, y) => Math.max(10, Math.hypot(x - other[0], y - other[1]));
-        orbit.zoom(span(last[0], last[1]) / span(event.clientX, event.clientY));
-        orbit.move(dx / 2 / height, dy / 2 / height);
-      } else if (event.shiftKey || event.buttons === 2) {
-        orbit.move(dx / height, dy / height);
-      } else {
-        orbit.turn(dx * 0.008, dy * 0.006);
-      }
-      held.set(event.pointerId, [event.clientX, event.clientY]);
-      byHand();
-    });
-    space.addEventListener("contextmenu", (event) => event.preventDefault());
-    space.addEventListener("dblclick", () => setView("oblique"));
-    space.addEventListener("wheel", (event) => {
-      event.preventDefault();
-      zoom(Math.exp(Math.max(-60, Math.min(60, event.deltaY)) * 0.003));
-    }, { passive: false });
-  }
-
   function start() {
     const people = scene.people.length === 1 ? "1 person" : `${scene.people.length} people`;
     element("facts").textContent = `${people}, ${scene.frames} frames at ${+scene.fps.toFixed(3)} fps, ${scene.coordinates} coordinates`;
@@ -268,7 +217,7 @@
     system.addEventListener("change", () => setTheme(system.matches ? "dark" : "light"));
     // After a click by mouse the space bar plays again instead of pressing that button once more.
     document.addEventListener("click", (event) => event.detail > 0 && event.target.closest("button, input")?.blur());
-    listenToPointers();
+    listenToPointers(space, () => orbit, byHand, () => setView("oblique"));
     const resized = new ResizeObserver(() => {
       if (view) setView(view);  // a view by hand stays
       dirty = true;

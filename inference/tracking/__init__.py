@@ -2,6 +2,7 @@
 
 tracks        `Tracker`, `Tracks` (an identity for each row), `sequences` (one PoseSequence per identity)
 given         `GivenTracker`: the identities of the file
+online        `OnlineTracker`, of live streams, which looks at nothing later
 offline       `OfflineTracker`, the default; its parts:
 appearance    what is compared between detections    tracklets    certain pieces of tracks
 linking       tracklets over gaps                    motion_model how hidden people move
@@ -14,6 +15,7 @@ labels), a file in conf/tracker that names it, and a test like those in tests/in
 
 from inference.tracking.given import GivenTracker
 from inference.tracking.offline import OfflineTracker
+from inference.tracking.online import OnlineTracker
 from inference.tracking.tracks import Tracker, Tracks, sequences
 
-__all__ = ["GivenTracker", "OfflineTracker", "Tracker", "Tracks", "sequences"]
+__all__ = ["GivenTracker", "OfflineTracker", "OnlineTracker", "Tracker", "Tracks", "sequences"]
