@@ -49,7 +49,7 @@ class KeypointLine:
         self._people: list[Any] = content["people"]
 
     def detections(self, joint_set: str | None = None, score_scale: float = 1.0) -> RawDetections:
-        """The people. DataError for an entry that is no person, and for scores of which a line cannot tell the scale."""
+        """The people. DataError for an entry that is no person, and for scores whose scale a line cannot tell."""
         found = loose_json.read([{"frame": 0, "people": self._people}], Path(self.source), Hints(joint_set))
         scores = found.confidence / score_scale
         if len(found.number) and not (scores.max() <= MAX_SCORE and scores.min() >= _LOWEST_SCORE):

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
@@ -79,6 +80,7 @@ def live(cfg: DictConfig) -> None:
             getattr(tracker, "max_gap_s", HIDDEN_S), up, given.scores == "calibrated",
         )  # fmt: skip
 
+    torch.set_num_threads(1)  # so little is computed at a time that threads would only wait for each other
     with stage("warming up"):
         warm_up(stream())
     page = None if cfg.live.port is None else Page(cfg.live.port)
@@ -100,7 +102,7 @@ def live(cfg: DictConfig) -> None:
         session.write_keypoints(run_folder() / "keypoints.npz")
         notes += [f"Live: {figures}.", *session.notes(people)]
         scene = Scene(
-            people, fps, session.stream.n_frames, camera.camera, lifter.coordinates, source.name, notes,
+            people, fps, session.stream.frames[-1] + 1, camera.camera, lifter.coordinates, source.name, notes,
             tilt_deg=settings.tilt_deg, roll_deg=settings.roll_deg,
         )  # fmt: skip
         more = {"live": dataclasses.asdict(figures)}
@@ -108,7 +110,9 @@ def live(cfg: DictConfig) -> None:
     if failure is not None:
         raise failure
     if not people:
-        raise DataError(f"input={given.input}: no person was found in {figures.taken} frames; check camera and detector")
+        raise DataError(
+            f"input={given.input}: no person was found in {figures.taken} frames; check camera and detector"
+        )
 
 
 @contextmanager

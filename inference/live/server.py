@@ -1,8 +1,8 @@
 """The page of a live stream: served on this machine only, by server-sent events.
 
-Only 127.0.0.1 is listened on. A foreign site could still send a browser here, under a name of its own that it lets point
-to this machine (DNS rebinding) or from its own pages: so every request must name this very address as its `Host` and,
-if it has one, as its `Origin`. Each listener gets the newest message when it is ready for it; older ones are dropped.
+Only 127.0.0.1 is listened on. A foreign site could still send a browser here, under a name of its own that points to
+this machine (DNS rebinding) or from its pages: so every request must name this very address as its `Host` and, if it
+has one, as its `Origin`. Each listener gets the newest message when it is ready for it; older ones are dropped.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Page:
         threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True).start()
 
     def send(self, kind: str, message: dict[str, Any]) -> None:
-        """To everybody who listens, in place of what they have not got yet of this kind; who comes later gets it too."""
+        """To all who listen, in place of what they have not got yet of this kind; who comes later gets it too."""
         text = json.dumps(message, allow_nan=False, separators=(",", ":"))
         with self._change:
             self._count += 1
@@ -82,7 +82,8 @@ class Page:
         try:
             while True:
                 with self._change:
-                    self._change.wait_for(lambda: self._closed or self._count > got, ALIVE_S)
+                    if self._count == got and not self._closed:
+                        self._change.wait(ALIVE_S)
                     new = sorted((at, kind, text) for kind, (at, text) in self._messages.items() if at > got)
                     got, closed = self._count, self._closed
                 write("".join(f"event: {kind}\ndata: {text}\n\n" for _, kind, text in new) or ":\n\n")

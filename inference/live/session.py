@@ -47,7 +47,6 @@ class Session:
     def __init__(self, source: Source, stream: LiveStream, page: Page | None):
         self.source, self.stream, self.page = source, stream, page
         self._rows: list[VideoDetections] = []
-        self._numbers: list[int] = []
         self._lags: list[float] = []
         self._times: list[float] = []
         self._world: Any = None
@@ -55,14 +54,14 @@ class Session:
 
     def __call__(self, frame: Frame) -> None:
         found = self.source.detections(frame.content)
-        poses = self.stream(frame.number, found)
+        shown, poses = self.stream(frame.number, found)
         self._rows.append(found)
-        self._numbers.append(frame.number)
         now = time.monotonic()
         self._times.append(now)
-        self._lags.append(now - frame.arrived + self.stream.lag / self.stream.fps)
+        if shown >= 0:
+            self._lags.append(now - frame.arrived + (frame.number - shown) / self.stream.fps)
         if self.page is not None:
-            self._show(frame.number - self.stream.lag, poses)
+            self._show(shown, poses)
 
     def figures(self) -> Figures:
         """How it has gone so far."""
@@ -77,11 +76,11 @@ class Session:
             f"Live: poses of the moment, from at most {self.stream.lag} later frames by a causal lifter; predict "
             "input=keypoints.npz looks at the whole recording."
         ]
-        missed = [int((~torch.isin(one.frame, torch.tensor(self._numbers))).sum()) for one in people]
+        missed = [int((~torch.isin(one.frame, torch.tensor(self.stream.frames))).sum()) for one in people]
         if any(missed):
             found.append(
-                f"Live: {sum(missed)} of {sum(map(len, people))} poses lie in frames that nobody looked at, between those "
-                "before and after, and count as inferred; keypoints.npz lacks these frames."
+                f"Live: {sum(missed)} of {sum(map(len, people))} poses lie in dropped frames, between those before and "
+                "after, and count as inferred; keypoints.npz lacks these frames."
             )
         return found
 
@@ -91,14 +90,14 @@ class Session:
         identity = [-np.ones(len(found), int) if found.identity is None else found.identity for found in self._rows]
         write_npz(
             path,
-            frame=np.repeat(np.array(self._numbers), count),
+            frame=np.repeat(np.array(self.stream.frames), count),
             keypoints=np.concatenate([found.keypoints_2d[:, : len(COCO_17)] for found in self._rows]),
             confidence=np.concatenate([found.confidence[:, : len(COCO_17)] for found in self._rows]),
             box_score=np.concatenate([found.box_score for found in self._rows]),
             identity=np.concatenate(identity),
             joint_set=np.array(COCO_17.name),
             fps=np.array(self.stream.fps),
-            n_frames=np.array(self.stream.n_frames),
+            n_frames=np.array(self.stream.frames[-1] + 1),
             **({} if size is None else {"image_size": np.array(size)}),
         )
 
@@ -116,7 +115,7 @@ class Session:
                     "camera": [camera.fx, camera.fy, camera.cx, camera.cy, camera.width, camera.height],
                     "axes": self._world.axes.tolist(),
                     "floor": self._world.floor_mm,
-                    "extent": extent(self._world(stream.recent_poses())).tolist(),
+                    "extent": extent(self._world(stream.recent_poses()[0])).tolist(),
                     "bones": {"ball": BALL_BONES, "line": LINE_BONES, "detected": COCO_BONES},
                     "joints": {"head": HEAD, "head_top": HEAD_TOP, "hip": HIP, "count": len(MUPOTS_17)},
                     "left": [index for index, name in enumerate(MUPOTS_17.names) if name.startswith("left_")],
@@ -129,7 +128,7 @@ class Session:
             "frame",
             {
                 "number": number,
-                "lag_s": round(float(np.median(self._lags[recent])), 3),
+                "lag_s": round(float(np.median(self._lags[recent] or [0.0])), 3),
                 "rate": round((len(times) - 1) / max(times[-1] - times[0], 1e-6), 1),
                 "dropped": self.dropped,
                 "people": [
@@ -138,8 +137,8 @@ class Session:
                         "colour": colour_of(one.person),
                         "pose": np.nan_to_num(one.pose).round().astype(int).ravel().tolist(),
                         "observed": np.packbits(one.observed, bitorder="little").tolist(),
-                        "keypoints_2d": one.keypoints_2d.round(1).astype(float).ravel().tolist(),
-                        "confidence": (255 * one.confidence).round().astype(int).clip(0, 255).tolist(),
+                        "keypoints_2d": one.keypoints[:, :2].round().astype(int).ravel().tolist(),
+                        "confidence": (255 * one.keypoints[:, 2]).round().astype(int).tolist(),
                     }
                     for one in poses
                 ],

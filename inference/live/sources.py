@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,21 +39,22 @@ class Frame(NamedTuple):
     content: Any
 
 
-class Source(Protocol):
-    """name: for messages. fps: None where it does not say it. is_video: a file that pictures can be drawn over."""
+class Source:
+    """name: for messages. fps: None where it does not say it. image_size: (width, height). is_video: a file that
+    pictures can be drawn over."""
 
     name: str
     fps: float | None
     image_size: tuple[int, int] | None
-    is_video: bool
+    is_video = False
 
     def frames(self, fps: float, paced: bool) -> Iterator[Frame]:
-        """The frames, counted at `fps`. paced: none before its time, for sources that could give them faster."""
-        ...
+        """The frames, counted at `fps`. paced: none before its time, for files, which could give them faster."""
+        raise NotImplementedError
 
     def detections(self, content: Any) -> VideoDetections:
         """The people of a frame, as frame 0."""
-        ...
+        raise NotImplementedError
 
 
 def open_source(
@@ -71,8 +72,8 @@ def open_source(
         return Keypoints(0, image_size, options)
     if detector is None:
         raise ConfigError(
-            f"input={given}: needs a detector; give detector=rtmpose or detector=mediapipe, or input=- for keypoints as "
-            f"JSON lines, {SAMPLE}"
+            f"input={given}: needs a detector; give detector=rtmpose or detector=mediapipe, or input=- for keypoints "
+            f"as JSON lines, {SAMPLE}"
         )
     if options:
         raise ConfigError(f"input_options.{next(iter(options))}: only for input=-, keypoints; leave it out")
@@ -83,11 +84,9 @@ def open_source(
     return Video(Path(given), detector, fps)
 
 
-class Keypoints:
+class Keypoints(Source):
     """JSON lines of a file descriptor, a frame each (data/keypoints/stream.py): a file's at its rate, others as they
     come."""
-
-    is_video = False
 
     def __init__(self, descriptor: int, image_size: tuple[int, int] | None, options: Mapping[str, Any]):
         self.name, self._options = "stdin", options
@@ -116,7 +115,7 @@ class Keypoints:
         return _one_frame(content.detections(**self._options), content.source, self.image_size)
 
 
-class _Images:
+class _Images(Source):
     def __init__(self, name: str, detector: Detector):
         self.name, self._detector = name, detector
 
@@ -151,8 +150,6 @@ class Video(_Images):
 
 class Camera(_Images):
     """A camera by its number, or an address rtsp://..., through OpenCV."""
-
-    is_video = False
 
     def __init__(self, address: str, detector: Detector):
         try:

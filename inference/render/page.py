@@ -1,9 +1,9 @@
 """The page: one HTML file in which a scene can be played, turned, zoomed and compared, without any network.
 
-page.html, page.css, page_scene.js (the numbers and the viewpoint), page_views.js (what draws), page_controls.js (mouse and
-colours) and page_player.js (what plays) are put together into one file with the scene's numbers inside: coordinates as
-16-bit integers in base64, about 0.4 kB per person and frame. Everything that comes from outside (names, notes) is escaped here and inserted as text
-there; the page's own policy forbids it to load anything.
+page.html, page.css, page_scene.js (the numbers and the viewpoint), page_views.js (what draws), page_controls.js (mouse
+and colours) and page_player.js (what plays) are put together into one file with the scene's numbers inside: coordinates
+as 16-bit integers in base64, about 0.4 kB per person and frame. Everything that comes from outside (names, notes) is
+escaped here and inserted as text there; the page's own policy forbids it to load anything.
 """
 
 from __future__ import annotations

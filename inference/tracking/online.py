@@ -104,7 +104,7 @@ class _Following:
             cost = np.stack([self._cost(track, people, rows, frame) for track in self._tracks])
             for index, column in zip(*linear_sum_assignment(cost), strict=True):
                 if cost[index, column] < _IMPOSSIBLE:
-                    self._go_on(self._tracks[index], _row(people, rows[column]), frame)
+                    self._go_on(self._tracks[index], _row(people, int(rows[column])), frame)
                     label[rows[column]] = self._tracks[index].label
         for row in rows[label[rows] < 0].tolist():
             one = _row(people, row)

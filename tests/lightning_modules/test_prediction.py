@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lightning_modules.lifter import Lifter
-from lightning_modules.prediction import lift
+from lightning_modules.prediction import lift, lift_newest
 from pose.cameras import Camera
 from pose.errors import ConfigError, DataError, MismatchError
 from pose.features import decode_3d, features_2d, flip_2d, flip_3d
@@ -154,3 +154,14 @@ def test_mixed_precision_of_training_does_not_reach_it(make_lifter, make_person)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         found = lift(lifter, [person])[0].poses_3d
     assert torch.equal(found, lift(lifter, [person])[0].poses_3d)
+
+
+@pytest.mark.parametrize("frames", [1, 5, 30])
+def test_the_newest_pose_alone(make_lifter, make_person, frames: int) -> None:
+    """As `lift` finds it; of people of any length, and of the last frames alone."""
+    lifter = make_lifter(network={"channels": 8, "filter_widths": [3, 3], "causal": True}).eval()
+    people = [make_person(frames=frames), make_person(frames=12)]
+    expected = torch.stack([one.require("poses_3d")[-1] for one in lift(lifter, people)])
+    assert (lift_newest(lifter, people) - expected).abs().max() < 0.05
+    with pytest.raises(MismatchError, match="looks at later frames"):
+        lift_newest(make_lifter(network={"channels": 8, "filter_widths": [3, 3]}), people)
