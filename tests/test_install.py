@@ -43,6 +43,7 @@ def test_the_wheel_holds_weights_and_pages_and_nothing_of_the_checkout(wheel: Pa
         assert f"lightning_modules/weights/mocap_{kind}.safetensors" in names
         assert f"lightning_modules/weights/mocap_{kind}.md" in names
     assert {"inference/render/page.html", "inference/render/page.css", "inference/render/page_player.js"} <= set(names)
+    assert {"inference/live/live.html", "inference/live/live.js"} <= set(names)
     configuration = {f"experiments/{path.relative_to(repo)}" for path in (repo / "conf").rglob("*.yaml")}
     assert configuration <= set(names) and len(configuration) > 100
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/", "conf/", "docs/", "run.py"))]

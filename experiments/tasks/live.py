@@ -80,7 +80,6 @@ def live(cfg: DictConfig) -> None:
             getattr(tracker, "max_gap_s", HIDDEN_S), up, given.scores == "calibrated",
         )  # fmt: skip
 
-    torch.set_num_threads(1)  # so little is computed at a time that threads would only wait for each other
     with stage("warming up"):
         warm_up(stream())
     page = None if cfg.live.port is None else Page(cfg.live.port)
@@ -89,7 +88,7 @@ def live(cfg: DictConfig) -> None:
     if page is not None:
         log.info("the page: %s; Ctrl-C ends the recording and writes its files", page.url)
     try:
-        with _stopped_by_signals(frames.stop):
+        with _stopped_by_signals(frames.stop), _one_thread():
             run(frames, session, lambda figures: log.info("live: %s", figures), TELL_S)
     except Exception as error:  # what was recorded is written first
         log.error("the stream ended by an error; what was recorded is written")
@@ -132,3 +131,14 @@ def _stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """So little is computed at a time that several threads would only wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

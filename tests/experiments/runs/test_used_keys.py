@@ -53,7 +53,7 @@ def test_what_is_not_used_is_named(task: str, words: list[str], varying: list[st
 
 def test_every_listed_key_and_task_exists() -> None:
     with initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
-        keys = {str(key) for name in ("train", "search_refinement", "pretrain_mocap", "export")
+        keys = {str(key) for name in ("train", "search_refinement", "pretrain_mocap", "export", "live")
                 for key in compose("config", overrides=[f"experiment={name}"])}  # fmt: skip
     groups = {path.name for path in CONF.iterdir() if path.is_dir()}
     assert set().union(*_USED.values()) <= keys | groups
