@@ -1,8 +1,8 @@
 """The tracker of live streams: who is who, decided frame by frame from what was seen before.
 
-Each frame's people and the tracks that are alive are paired so that the distances are least in all: for a moment out of
-sight that of the joints from where they are expected, later that of the torso. What no later frame can correct errs
-more often than `OfflineTracker`.
+Each frame's people and the tracks that are alive are paired so that the distances are least in all: that of the joints
+from where they are expected, then, of those who are left, that of the torso. What no later frame can correct errs more
+often than `OfflineTracker`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from pose.errors import check_number
 
 #: Up to here the whole pose is compared, and velocity counts, seconds.
 _BRIEF_S = 0.25
-#: How much wider the gate is for each second out of sight; its limit, in heights.
-_WIDER_PER_S, _WIDEST = 6.0, 0.5
+#: How much wider a gate is for each second out of sight, and its limit; the least for torsos, in heights.
+_WIDER_PER_S, _WIDEST, _TORSO = 6.0, 0.5, 0.25
 #: Largest change of the logarithm of the apparent height.
 _MAX_LOG_SIZE_CHANGE = 0.5
 #: Weight of the newest displacement in the velocity, and of the newest height.
@@ -98,41 +98,64 @@ class _Following:
         longest = self._settings.max_gap_s * self._fps
         self._tracks = [track for track in self._tracks if frame - track.frame <= longest]
         label = np.full(len(found), UNUSED)
-        if self._tracks and len(rows):
-            from scipy.optimize import linear_sum_assignment  # takes half a second to import
-
-            cost = np.stack([self._cost(track, people, rows, frame) for track in self._tracks])
-            for index, column in zip(*linear_sum_assignment(cost), strict=True):
-                if cost[index, column] < _IMPOSSIBLE:
-                    self._go_on(self._tracks[index], _row(people, int(rows[column])), frame)
-                    label[rows[column]] = self._tracks[index].label
+        free = list(self._tracks)
+        for distance in (self._of_poses, self._of_torsos):
+            left = rows[label[rows] < 0]
+            for track, row in _pairs(free, left, [distance(track, people, left, frame) for track in free]):
+                label[row] = track.label
+                self._go_on(track, _row(people, row), frame)
+            free = [track for track in free if track.frame < frame]
         for row in rows[label[rows] < 0].tolist():
             one = _row(people, row)
             self._tracks.append(_Track(self._next, frame, one, np.zeros(2), float(one.height[0])))
             label[row], self._next = self._next, self._next + 1
         return label
 
-    def _cost(self, track: _Track, people: Appearance, rows: np.ndarray, frame: int) -> np.ndarray:
-        """(n,) distance as a fraction of the gate, _IMPOSSIBLE beyond it."""
-        passed, seen = frame - track.frame, track.seen
+    def _of_poses(self, track: _Track, people: Appearance, rows: np.ndarray, frame: int) -> np.ndarray:
+        """(n,) distance as a fraction of the gate: of the joints, not long after the track was seen."""
+        passed, seen = (frame - track.frame) / self._fps, track.seen
         gate = self._settings.gate * max(1.0, 30.0 / self._fps) ** 0.5
-        gate = min(_WIDEST, gate * (1 + _WIDER_PER_S * max(0.0, passed / self._fps - 1 / 30)))
-        moved = track.velocity * min(passed, _BRIEF_S * self._fps)
-        if passed <= _BRIEF_S * self._fps:
-            height = np.full(len(rows), track.height)
-            distance = pose_distance_either_side(
-                seen.joints + moved, seen.weight, people.joints[rows], people.weight[rows], height
-            )
-        else:
-            distance = np.linalg.norm(people.centre[rows] - seen.centre - moved, axis=1) / track.height
+        if passed > _BRIEF_S:
+            return np.full(len(rows), np.inf)
+        moved = track.velocity * (frame - track.frame)
+        distance = pose_distance_either_side(
+            seen.joints + moved, seen.weight, people.joints[rows], people.weight[rows], np.full(len(rows), track.height)
+        )
+        return self._alike(track, people, rows, distance / _wider(gate, passed))
+
+    def _of_torsos(self, track: _Track, people: Appearance, rows: np.ndarray, frame: int) -> np.ndarray:
+        """The same of the torso, for who is left: out of sight for longer, or suddenly in another pose."""
+        passed = (frame - track.frame) / self._fps
+        moved = track.velocity * min(frame - track.frame, _BRIEF_S * self._fps)
+        distance = np.linalg.norm(people.centre[rows] - track.seen.centre - moved, axis=1) / track.height
+        gate = max(_TORSO, _wider(self._settings.gate, passed))
+        return self._alike(track, people, rows, distance / gate)
+
+    def _alike(self, track: _Track, people: Appearance, rows: np.ndarray, distance: np.ndarray) -> np.ndarray:
         same_size = np.abs(np.log(people.height[rows] / track.height)) < _MAX_LOG_SIZE_CHANGE
-        return np.where((distance < gate) & same_size, distance / gate, _IMPOSSIBLE)
+        return np.where(same_size, distance, np.inf)
 
     def _go_on(self, track: _Track, seen: Appearance, frame: int) -> None:
         moved = (seen.centre[0] - track.seen.centre[0]) / (frame - track.frame)
         track.velocity = track.velocity + _SMOOTHING * (moved - track.velocity)
         track.height += _SMOOTHING * (float(seen.height[0]) - track.height)
         track.seen, track.frame = seen, frame
+
+
+def _wider(gate: float, passed_s: float) -> float:
+    return min(_WIDEST, gate * (1 + _WIDER_PER_S * max(0.0, passed_s - 1 / 30)))
+
+
+def _pairs(tracks: list[_Track], rows: np.ndarray, distances: list[np.ndarray]) -> list[tuple[_Track, int]]:
+    """The tracks with their rows: as many as distances below 1 allow, and of these the least in all."""
+    if not tracks or not len(rows):
+        return []
+    from scipy.optimize import linear_sum_assignment  # takes half a second to import
+
+    cost = np.minimum(np.stack(distances), _IMPOSSIBLE)
+    cost[cost >= 1] = _IMPOSSIBLE
+    chosen = zip(*linear_sum_assignment(cost), strict=True)
+    return [(tracks[index], int(rows[column])) for index, column in chosen if cost[index, column] < 1]
 
 
 def _row(people: Appearance, row: int) -> Appearance:
