@@ -31,7 +31,8 @@ from pose.joint_sets import MUPOTS_17
 from pose.sequence import PoseSequence
 
 REPO = Path(__file__).resolve().parents[2]
-CLIP_FPS, SIZE, CAMERA = 60.0, [1088, 1920], {"fx": 1674.0, "cx": 534.0, "cy": 963.0}
+CLIP_FPS, SIZE = 60.0, (1088, 1920)
+CAMERA = CameraSettings(fx=1674.0, cx=534.0, cy=963.0, image_size=SIZE)
 _HIP = MUPOTS_17.index("hip")
 
 
@@ -75,17 +76,16 @@ def main(words: list[str] | None = None) -> dict[str, Any]:
         lines = [{"frame": number, "people": people} for number, people in enumerate(frames)]
         stream.write_text("\n".join(map(json.dumps, lines)))
         clip.write_text(json.dumps({f"{number:06d}.jpg": people for number, people in enumerate(frames)}))
-        size = f"camera.image_size=[{SIZE[0]},{SIZE[1]}]"
-        camera = [size, *(f"camera.{key}={value}" for key, value in CAMERA.items())]
+        camera = [f"camera.{key}={getattr(CAMERA, key)}" for key in ("fx", "cx", "cy")]
+        camera.append(f"camera.image_size=[{SIZE[0]},{SIZE[1]}]")
         command = [sys.executable, str(REPO / "run.py"), "experiment=live", "input=-", f"fps={given.fps}", *camera]
         command += ["pictures=false", "exporter=npz", "live.port=0", f"hydra.run.dir={run}", *given.words]
         with open(stream) as file:
             subprocess.run(command, stdin=file, cwd=folder, check=True, capture_output=True)
         live = json.loads((run / "summary.json").read_text())["live"]
         people = read_predictions(run / "predictions.npz")
-        found = read_detections(clip, fps=given.fps, image_size=(SIZE[0], SIZE[1]))
-    settings = CameraSettings(**CAMERA)
-    off_mm, turned_mm = distances(people, predict(found, camera=settings).people)
+        found = read_detections(clip, fps=given.fps, image_size=SIZE)
+    off_mm, turned_mm = distances(people, predict(found, camera=CAMERA).people)
     print(f"{given.seconds:g} s at {given.fps:g} frames/s, {len(people)} people")
     print(
         f"  taken {live['frames_per_s']:.1f} frames/s, dropped {live['dropped']} of {live['taken'] + live['dropped']}"

@@ -80,7 +80,7 @@
     ended = true;
     events.close();
     element("lag").textContent = "The stream has ended";
-    element("facts").textContent = "the recording is written";
+    element("facts").textContent = "the files of the recording are being written";
   });
   events.addEventListener("error", () => { if (!ended) element("lag").textContent = "No connection"; });
 

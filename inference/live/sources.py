@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from data.keypoints.coco19 import RawDetections, to_detections
+from data.keypoints.coco19 import MAX_FRAMES, RawDetections, to_detections
 from data.keypoints.detections import VideoDetections
 from data.keypoints.detector import Detector, detect_people
 from data.keypoints.stream import SAMPLE, KeypointLine, read_lines
@@ -69,7 +69,9 @@ def open_source(
     Raises ConfigError and DataError for what cannot be opened, and for a video without a detector.
     """
     if given == STDIN:
-        return Keypoints(0, image_size, options)
+        if unfit := options.keys() - {"joint_set", "score_scale"}:
+            raise ConfigError(f"input_options.{min(unfit)}: only for files of keypoints, not for input=-; leave it out")
+        return Keypoints(0, image_size, **options)
     if detector is None:
         raise ConfigError(
             f"input={given}: needs a detector; give detector=rtmpose or detector=mediapipe, or input=- for keypoints "
@@ -88,8 +90,14 @@ class Keypoints(Source):
     """JSON lines of a file descriptor, a frame each (data/keypoints/stream.py): a file's at its rate, others as they
     come."""
 
-    def __init__(self, descriptor: int, image_size: tuple[int, int] | None, options: Mapping[str, Any]):
-        self.name, self._options = "stdin", options
+    def __init__(
+        self,
+        descriptor: int,
+        image_size: tuple[int, int] | None,
+        joint_set: str | None = None,
+        score_scale: float = 1.0,
+    ):
+        self.name, self._joint_set, self._score_scale = "stdin", joint_set, score_scale
         self._is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
         self._lines = self._read(descriptor)
         self._first = next(self._lines, None)
@@ -108,11 +116,13 @@ class Keypoints(Source):
         assert self._first is not None
         zero, start, paced = self._first.number, time.monotonic(), paced and self._is_file
         for line in itertools.chain([self._first], self._lines):
-            number = line.number - zero
+            if (number := line.number - zero) >= MAX_FRAMES:
+                raise DataError(f"{line.source}: frame: at most {MAX_FRAMES} frames are recorded, found {line.number}")
             yield Frame(number, _when(start, number / fps, paced), line)
 
     def detections(self, content: KeypointLine) -> VideoDetections:
-        return _one_frame(content.detections(**self._options), content.source, self.image_size)
+        people = content.detections(self._joint_set, self._score_scale)
+        return _one_frame(people, content.source, self.image_size, self._score_scale)
 
 
 class _Images(Source):
@@ -236,5 +246,7 @@ def _when(start: float, seconds: float, paced: bool) -> float:
     return now
 
 
-def _one_frame(found: RawDetections, source: str, size: tuple[int, int] | None) -> VideoDetections:
-    return to_detections(found, source, image_size=size, n_frames=2, first_frame=0)
+def _one_frame(
+    found: RawDetections, source: str, size: tuple[int, int] | None, score_scale: float = 1.0
+) -> VideoDetections:
+    return to_detections(found, source, image_size=size, n_frames=2, first_frame=0, score_scale=score_scale)

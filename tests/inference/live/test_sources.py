@@ -112,7 +112,7 @@ def test_lines_of_a_file_come_at_their_rate_and_of_a_pipe_as_they_are(tmp_path: 
     )
     (tmp_path / "a.jsonl").write_bytes(content)
     with open(tmp_path / "a.jsonl", "rb") as file:
-        source = Keypoints(file.fileno(), None, {})
+        source = Keypoints(file.fileno(), None)
         begin = time.monotonic()
         frames = list(source.frames(50.0, paced=True))
         assert 0.19 < time.monotonic() - begin < 2
@@ -124,7 +124,7 @@ def test_lines_of_a_file_come_at_their_rate_and_of_a_pipe_as_they_are(tmp_path: 
     os.write(into, content)
     os.close(into)
     begin = time.monotonic()
-    assert len(list(Keypoints(out, (64, 48), {}).frames(50.0, paced=True))) == 3 and time.monotonic() - begin < 0.19
+    assert len(list(Keypoints(out, (64, 48)).frames(50.0, paced=True))) == 3 and time.monotonic() - begin < 0.19
     os.close(out)
 
 
@@ -132,7 +132,7 @@ def test_a_line_that_is_wrong_is_named_after_those_before_it() -> None:
     out, into = os.pipe()
     os.write(into, lines({"people": [PERSON]}) + b"\n\nnonsense\n")
     os.close(into)
-    source = Keypoints(out, (64, 48), {})
+    source = Keypoints(out, (64, 48))
     taken = []
     with pytest.raises(DataError, match=r"^input=-, line 2: no JSON"):
         for frame in source.frames(30.0, paced=False):
@@ -177,5 +177,18 @@ def test_what_cannot_be_opened(video: Path) -> None:
     out, into = os.pipe()
     os.close(into)
     with pytest.raises(DataError, match="standard input is empty"):
-        Keypoints(out, None, {})
+        Keypoints(out, None)
     os.close(out)
+
+
+def test_scores_of_another_scale_and_numbers_beyond_all_frames() -> None:
+    out, into = os.pipe()
+    os.write(into, lines({"people": [{"keypoints": [50.0, 30.0, 8.0] * 17}]}, {"frame": 10**8, "people": []}))
+    os.close(into)
+    frames = (source := Keypoints(out, (64, 48), score_scale=10)).frames(30.0, paced=False)
+    assert np.allclose(source.detections(next(frames).content).confidence, 0.8)
+    with pytest.raises(DataError, match="input=-, line 2: frame: at most 3600000 frames are recorded, found 100000000"):
+        next(frames)
+    os.close(out)
+    with pytest.raises(ConfigError, match=r"input_options\.n_frames: only for files of keypoints"):
+        open_source("-", None, None, None, {"n_frames": 20, "score_scale": 2.0})
