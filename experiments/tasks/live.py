@@ -38,7 +38,7 @@ def live(cfg: DictConfig) -> None:
         raise ConfigError("input=null: give input=0 (a camera), a video, rtsp://... or - (docs/live.md)")
     given.input = str(given.input)
     from inference.cameras.camera import CameraSettings
-    from inference.live.server import Page
+    from inference.live.server import LivePage
     from inference.live.session import Session, run, warm_up
     from inference.live.sources import Newest, open_source
     from inference.live.stream import LiveStream, check_live
@@ -82,7 +82,7 @@ def live(cfg: DictConfig) -> None:
 
     with stage("warming up"):
         warm_up(stream())
-    page = None if cfg.live.port is None else Page(cfg.live.port)
+    page = None if cfg.live.port is None else LivePage(cfg.live.port)
     session, failure = Session(source, stream(), page), None
     frames = Newest(source.frames(fps, paced=cfg.live.drop), drop=cfg.live.drop)
     if page is not None:

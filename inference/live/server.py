@@ -35,7 +35,7 @@ PARTS = {
 }
 
 
-class Page:
+class LivePage:
     """The page on http://127.0.0.1:PORT/, from now until `close`. port: 0 for any that is free.
 
     Raises ConfigError for a port that is taken.
@@ -97,7 +97,7 @@ class Page:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    page: Page
+    page: LivePage
     html: bytes
 
     def do_GET(self) -> None:

@@ -13,8 +13,8 @@ import torch
 
 from data.keypoints.detections import VideoDetections
 from fileio.arrays import write_npz
-from inference.live.server import Page
-from inference.live.sources import Frame, Newest, Source
+from inference.live.server import LivePage
+from inference.live.sources import Newest, Source, StreamFrame
 from inference.live.stream import LivePose, LiveStream
 from inference.render.drawing import BALL_BONES, COCO_BONES, HEAD, HEAD_TOP, HIP, LINE_BONES, colour_of
 from inference.render.view import extent
@@ -24,7 +24,7 @@ from pose.sequence import PoseSequence
 
 
 @dataclass(frozen=True)
-class Figures:
+class LiveFigures:
     """frames_per_s: taken, over the whole session. lag_s: from when a frame was there until its refined poses were, of
     the median and of 95 % of the frames. taken, dropped: numbers of frames; taken in time order as they came."""
 
@@ -44,7 +44,7 @@ class Figures:
 class Session:
     """Sends the frames of `source` through `stream` to `page`, if any. Each call is one frame."""
 
-    def __init__(self, source: Source, stream: LiveStream, page: Page | None):
+    def __init__(self, source: Source, stream: LiveStream, page: LivePage | None):
         self.source, self.stream, self.page = source, stream, page
         self._rows: list[VideoDetections] = []
         self._lags: list[float] = []
@@ -52,7 +52,7 @@ class Session:
         self._world: Any = None
         self.dropped = 0
 
-    def __call__(self, frame: Frame) -> None:
+    def __call__(self, frame: StreamFrame) -> None:
         found = self.source.detections(frame.content)
         shown, poses = self.stream(frame.number, found)
         self._rows.append(found)
@@ -63,12 +63,12 @@ class Session:
         if self.page is not None:
             self._show(shown, poses)
 
-    def figures(self) -> Figures:
+    def figures(self) -> LiveFigures:
         """How it has gone so far."""
         lags = np.array(self._lags or [0.0])
         passed = self._times[-1] - self._times[0] if len(self._times) > 1 else 0.0
         rate = (len(self._times) - 1) / passed if passed > 0 else 0.0
-        return Figures(rate, float(np.median(lags)), float(np.percentile(lags, 95)), len(self._times), self.dropped)
+        return LiveFigures(rate, float(np.median(lags)), float(np.percentile(lags, 95)), len(self._times), self.dropped)
 
     def notes(self, people: list[PoseSequence]) -> list[str]:
         """What a user must know of the recorded people, one sentence each."""
@@ -146,7 +146,7 @@ class Session:
         )
 
 
-def run(frames: Newest, session: Session, tell: Callable[[Figures], None], every_s: float) -> None:
+def run(frames: Newest, session: Session, tell: Callable[[LiveFigures], None], every_s: float) -> None:
     """All frames through the session. tell: called with its figures every so many seconds."""
     told = time.monotonic()
     for frame in frames:

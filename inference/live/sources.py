@@ -30,7 +30,7 @@ _STREAM = re.compile(r"rtsps?://", re.IGNORECASE)
 INSTALL = "pip install --no-deps opencv-python-headless"
 
 
-class Frame(NamedTuple):
+class StreamFrame(NamedTuple):
     """number: in the stream, dropped ones counted. arrived: when it was there, of time.monotonic(). content: an image
     (H, W, 3) uint8 RGB or a line."""
 
@@ -48,7 +48,7 @@ class Source:
     image_size: tuple[int, int] | None
     is_video = False
 
-    def frames(self, fps: float, paced: bool) -> Iterator[Frame]:
+    def frames(self, fps: float, paced: bool) -> Iterator[StreamFrame]:
         """The frames, counted at `fps`. paced: none before its time, for files, which could give them faster."""
         raise NotImplementedError
 
@@ -71,7 +71,7 @@ def open_source(
     if given == STDIN:
         if unfit := options.keys() - {"joint_set", "score_scale"}:
             raise ConfigError(f"input_options.{min(unfit)}: only for files of keypoints, not for input=-; leave it out")
-        return Keypoints(0, image_size, **options)
+        return KeypointSource(0, image_size, **options)
     if detector is None:
         raise ConfigError(
             f"input={given}: needs a detector; give detector=rtmpose or detector=mediapipe, or input=- for keypoints "
@@ -80,13 +80,13 @@ def open_source(
     if options:
         raise ConfigError(f"input_options.{next(iter(options))}: only for input=-, keypoints; leave it out")
     if given.isdigit() or _STREAM.match(given):
-        return Camera(given, detector)
+        return CameraSource(given, detector)
     if not Path(given).is_file():
         raise DataError(f"input={given}: no such file; a camera is a number, such as 0, or rtsp://...")
-    return Video(Path(given), detector, fps)
+    return VideoSource(Path(given), detector, fps)
 
 
-class Keypoints(Source):
+class KeypointSource(Source):
     """JSON lines of a file descriptor, a frame each (data/keypoints/stream.py): a file's at its rate, others as they
     come."""
 
@@ -112,13 +112,13 @@ class Keypoints(Source):
             number = found.number + 1
             yield found
 
-    def frames(self, fps: float, paced: bool) -> Iterator[Frame]:
+    def frames(self, fps: float, paced: bool) -> Iterator[StreamFrame]:
         assert self._first is not None
         zero, start, paced = self._first.number, time.monotonic(), paced and self._is_file
         for line in itertools.chain([self._first], self._lines):
             if (number := line.number - zero) >= MAX_FRAMES:
                 raise DataError(f"{line.source}: frame: at most {MAX_FRAMES} frames are recorded, found {line.number}")
-            yield Frame(number, _when(start, number / fps, paced), line)
+            yield StreamFrame(number, _when(start, number / fps, paced), line)
 
     def detections(self, content: KeypointLine) -> VideoDetections:
         people = content.detections(self._joint_set, self._score_scale)
@@ -137,7 +137,7 @@ class _Images(Source):
         return _one_frame(found, self.name, (content.shape[1], content.shape[0]))
 
 
-class Video(_Images):
+class VideoSource(_Images):
     """A video file as if it were a camera."""
 
     is_video = True
@@ -150,15 +150,15 @@ class Video(_Images):
         self._path, self._fps = path, fps
         self.fps, self.image_size = info.fps, (info.width, info.height)
 
-    def frames(self, fps: float, paced: bool) -> Iterator[Frame]:
+    def frames(self, fps: float, paced: bool) -> Iterator[StreamFrame]:
         from fileio.video import read_video
 
         start = time.monotonic()
         for frame in read_video(self._path, self._fps):
-            yield Frame(frame.index, _when(start, frame.index / fps, paced), frame.image)
+            yield StreamFrame(frame.index, _when(start, frame.index / fps, paced), frame.image)
 
 
-class Camera(_Images):
+class CameraSource(_Images):
     """A camera by its number, or an address rtsp://..., through OpenCV."""
 
     def __init__(self, address: str, detector: Detector):
@@ -175,7 +175,7 @@ class Camera(_Images):
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = float(rate) if 1 <= rate <= 1000 else None
 
-    def frames(self, fps: float, paced: bool) -> Iterator[Frame]:
+    def frames(self, fps: float, paced: bool) -> Iterator[StreamFrame]:
         start, number = time.monotonic(), -1
         while True:
             read, image = self._capture.read()
@@ -183,7 +183,7 @@ class Camera(_Images):
             if not read:
                 return
             number = max(number + 1, round((arrived - start) * fps))
-            yield Frame(number, arrived, np.ascontiguousarray(image[..., ::-1]))
+            yield StreamFrame(number, arrived, np.ascontiguousarray(image[..., ::-1]))
 
 
 class Newest:
@@ -192,10 +192,10 @@ class Newest:
     drop: false to take every frame, while the source waits. An error of the source is raised after its last frame.
     """
 
-    def __init__(self, frames: Iterable[Frame], drop: bool = True):
+    def __init__(self, frames: Iterable[StreamFrame], drop: bool = True):
         self.brought, self.dropped, self.stopped = 0, 0, False
         self._frames, self._drop = frames, drop
-        self._held: Frame | None = None
+        self._held: StreamFrame | None = None
         self._ended, self._error = False, None
         self._change = threading.Condition()
 
@@ -203,7 +203,7 @@ class Newest:
         """No further frame is handed out. To be called from anywhere, also from a signal's handler."""
         self.stopped = True
 
-    def __iter__(self) -> Iterator[Frame]:
+    def __iter__(self) -> Iterator[StreamFrame]:
         threading.Thread(target=self._bring, daemon=True).start()
         while not self.stopped:
             with self._change:

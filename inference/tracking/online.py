@@ -39,7 +39,7 @@ class LiveTracks(Protocol):
 
 
 @dataclass
-class _Track:
+class _Followed:
     label: int
     frame: int
     seen: Appearance  # of one row
@@ -89,7 +89,7 @@ class OnlineTracker:
 class _Following:
     def __init__(self, settings: OnlineTracker, fps: float):
         self._settings, self._fps = settings, fps
-        self._tracks: list[_Track] = []
+        self._tracks: list[_Followed] = []
         self._next = 0
 
     def __call__(self, frame: int, found: VideoDetections) -> np.ndarray:
@@ -107,11 +107,11 @@ class _Following:
             free = [track for track in free if track.frame < frame]
         for row in rows[label[rows] < 0].tolist():
             one = _row(people, row)
-            self._tracks.append(_Track(self._next, frame, one, np.zeros(2), float(one.height[0])))
+            self._tracks.append(_Followed(self._next, frame, one, np.zeros(2), float(one.height[0])))
             label[row], self._next = self._next, self._next + 1
         return label
 
-    def _of_poses(self, track: _Track, people: Appearance, rows: np.ndarray, frame: int) -> np.ndarray:
+    def _of_poses(self, track: _Followed, people: Appearance, rows: np.ndarray, frame: int) -> np.ndarray:
         """(n,) distance as a fraction of the gate: of the joints, not long after the track was seen."""
         passed, seen = (frame - track.frame) / self._fps, track.seen
         gate = self._settings.gate * max(1.0, 30.0 / self._fps) ** 0.5
@@ -123,7 +123,7 @@ class _Following:
         )
         return self._alike(track, people, rows, distance / _wider(gate, passed))
 
-    def _of_torsos(self, track: _Track, people: Appearance, rows: np.ndarray, frame: int) -> np.ndarray:
+    def _of_torsos(self, track: _Followed, people: Appearance, rows: np.ndarray, frame: int) -> np.ndarray:
         """The same of the torso, for who is left: out of sight for longer, or suddenly in another pose."""
         passed = (frame - track.frame) / self._fps
         moved = track.velocity * min(frame - track.frame, _BRIEF_S * self._fps)
@@ -131,11 +131,11 @@ class _Following:
         gate = max(_TORSO, _wider(self._settings.gate, passed))
         return self._alike(track, people, rows, distance / gate)
 
-    def _alike(self, track: _Track, people: Appearance, rows: np.ndarray, distance: np.ndarray) -> np.ndarray:
+    def _alike(self, track: _Followed, people: Appearance, rows: np.ndarray, distance: np.ndarray) -> np.ndarray:
         same_size = np.abs(np.log(people.height[rows] / track.height)) < _MAX_LOG_SIZE_CHANGE
         return np.where(same_size, distance, np.inf)
 
-    def _go_on(self, track: _Track, seen: Appearance, frame: int) -> None:
+    def _go_on(self, track: _Followed, seen: Appearance, frame: int) -> None:
         moved = (seen.centre[0] - track.seen.centre[0]) / (frame - track.frame)
         track.velocity = track.velocity + _SMOOTHING * (moved - track.velocity)
         track.height += _SMOOTHING * (float(seen.height[0]) - track.height)
@@ -146,7 +146,7 @@ def _wider(gate: float, passed_s: float) -> float:
     return min(_WIDEST, gate * (1 + _WIDER_PER_S * max(0.0, passed_s - 1 / 30)))
 
 
-def _pairs(tracks: list[_Track], rows: np.ndarray, distances: list[np.ndarray]) -> list[tuple[_Track, int]]:
+def _pairs(tracks: list[_Followed], rows: np.ndarray, distances: list[np.ndarray]) -> list[tuple[_Followed, int]]:
     """The tracks with their rows: as many as distances below 1 allow, and of these the least in all."""
     if not tracks or not len(rows):
         return []

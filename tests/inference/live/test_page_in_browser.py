@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from inference.live.server import Page
+from inference.live.server import LivePage
 from inference.live.session import Session
 from inference.live.stream import LivePose
 from inference.scene import Scene, array_of
@@ -30,7 +30,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 def test_what_is_sent_is_shown(browser: Browser, scene: Scene) -> None:
-    page = Page(0)
+    page = LivePage(0)
     try:
         poses = np.concatenate([array_of(person, "poses_3d") for person in scene.people])
         stream = SimpleNamespace(

@@ -11,22 +11,22 @@ from collections.abc import Iterator
 
 import pytest
 
-from inference.live.server import MAX_LISTENERS, Page
+from inference.live.server import MAX_LISTENERS, LivePage
 from pose.errors import ConfigError
 
 
 @pytest.fixture
-def page() -> Iterator[Page]:
-    page = Page(0)
+def page() -> Iterator[LivePage]:
+    page = LivePage(0)
     yield page
     page.close()
 
 
-def port_of(page: Page) -> int:
+def port_of(page: LivePage) -> int:
     return int(page.url.rsplit(":", 1)[1].rstrip("/"))
 
 
-def get(page: Page, path: str = "/", **headers: str) -> http.client.HTTPResponse:
+def get(page: LivePage, path: str = "/", **headers: str) -> http.client.HTTPResponse:
     connection = http.client.HTTPConnection("127.0.0.1", port_of(page), timeout=10)
     connection.putrequest("GET", path, skip_host="Host" in headers)
     for name, value in headers.items():
@@ -35,7 +35,7 @@ def get(page: Page, path: str = "/", **headers: str) -> http.client.HTTPResponse
     return connection.getresponse()
 
 
-def test_the_page_loads_nothing_from_elsewhere(page: Page) -> None:
+def test_the_page_loads_nothing_from_elsewhere(page: LivePage) -> None:
     answer = get(page)
     text = answer.read().decode()
     assert answer.status == 200 and "default-src 'none'" in text and "connect-src 'self'" in text
@@ -46,7 +46,7 @@ def test_the_page_loads_nothing_from_elsewhere(page: Page) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/events"])
-def test_foreign_hosts_and_origins_are_refused(page: Page, path: str) -> None:
+def test_foreign_hosts_and_origins_are_refused(page: LivePage, path: str) -> None:
     port = port_of(page)
     for host in (
         "evil.example",
@@ -64,7 +64,7 @@ def test_foreign_hosts_and_origins_are_refused(page: Page, path: str) -> None:
     assert get(page, path, Origin=f"http://127.0.0.1:{port}").status == 200
 
 
-def test_only_this_machine_is_listened_to(page: Page) -> None:
+def test_only_this_machine_is_listened_to(page: LivePage) -> None:
     assert page._server.server_address[0] == "127.0.0.1"
 
 
@@ -77,7 +77,7 @@ def events(answer: http.client.HTTPResponse) -> Iterator[tuple[str, dict]]:
             yield kind, json.loads(line[6:])
 
 
-def test_who_comes_late_gets_the_newest_of_each_kind_and_then_what_comes(page: Page) -> None:
+def test_who_comes_late_gets_the_newest_of_each_kind_and_then_what_comes(page: LivePage) -> None:
     page.send("scene", {"fps": 30})
     for number in range(100):
         page.send("frame", {"number": number})
@@ -89,7 +89,7 @@ def test_who_comes_late_gets_the_newest_of_each_kind_and_then_what_comes(page: P
     assert list(heard) == []
 
 
-def test_a_listener_who_does_not_read_holds_nobody_up(page: Page) -> None:
+def test_a_listener_who_does_not_read_holds_nobody_up(page: LivePage) -> None:
     with socket.create_connection(("127.0.0.1", port_of(page))) as idle:
         idle.sendall(f"GET /events HTTP/1.1\r\nHost: 127.0.0.1:{port_of(page)}\r\n\r\n".encode())
         begin = time.monotonic()
@@ -99,15 +99,15 @@ def test_a_listener_who_does_not_read_holds_nobody_up(page: Page) -> None:
         assert next(events(get(page, "/events")))[1]["number"] == 199
 
 
-def test_so_many_listeners_and_no_more(page: Page) -> None:
+def test_so_many_listeners_and_no_more(page: LivePage) -> None:
     page.send("frame", {"number": 1})
     answers = [get(page, "/events") for _ in range(MAX_LISTENERS)]
     assert all(next(events(answer)) for answer in answers)
     assert get(page, "/events").read() == b""
 
 
-def test_a_port_that_is_taken(page: Page) -> None:
+def test_a_port_that_is_taken(page: LivePage) -> None:
     with pytest.raises(ConfigError, match=r"live\.port=\d+: cannot be listened on"):
-        Page(port_of(page))
+        LivePage(port_of(page))
     with pytest.raises(ConfigError, match=r"live\.port=99999"):
-        Page(99999)
+        LivePage(99999)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from fileio.video import VideoWriter
-from inference.live.sources import Camera, Frame, Keypoints, Newest, Video, open_source
+from inference.live.sources import CameraSource, KeypointSource, Newest, StreamFrame, VideoSource, open_source
 from pose.errors import ConfigError, DataError
 
 
@@ -38,10 +38,10 @@ def video(tmp_path: Path) -> Path:
     return tmp_path / "clip.mp4"
 
 
-def numbered(count: int, wait: float = 0.0) -> Iterator[Frame]:
+def numbered(count: int, wait: float = 0.0) -> Iterator[StreamFrame]:
     for number in range(count):
         time.sleep(wait)
-        yield Frame(number, time.monotonic(), None)
+        yield StreamFrame(number, time.monotonic(), None)
 
 
 def test_a_slow_taker_gets_the_newest_and_the_rest_is_counted() -> None:
@@ -60,8 +60,8 @@ def test_every_frame_where_the_source_waits() -> None:
 
 
 def test_stopped_while_nothing_comes() -> None:
-    def silent() -> Iterator[Frame]:
-        yield Frame(0, time.monotonic(), None)
+    def silent() -> Iterator[StreamFrame]:
+        yield StreamFrame(0, time.monotonic(), None)
         threading.Event().wait(60)
 
     frames = Newest(silent())
@@ -71,7 +71,7 @@ def test_stopped_while_nothing_comes() -> None:
 
 
 def test_an_error_comes_after_the_frames_before_it() -> None:
-    def broken() -> Iterator[Frame]:
+    def broken() -> Iterator[StreamFrame]:
         yield from numbered(2)
         raise DataError("the cable")
 
@@ -83,7 +83,7 @@ def test_an_error_comes_after_the_frames_before_it() -> None:
 
 
 def test_a_video_at_its_rate(video: Path) -> None:
-    source = Video(video, Brightness(), None)
+    source = VideoSource(video, Brightness(), None)
     assert (source.fps, source.image_size, source.is_video, source.name) == (20.0, (64, 48), True, "clip.mp4")
     begin = time.monotonic()
     frames = list(source.frames(20.0, paced=True))
@@ -112,7 +112,7 @@ def test_lines_of_a_file_come_at_their_rate_and_of_a_pipe_as_they_are(tmp_path: 
     )
     (tmp_path / "a.jsonl").write_bytes(content)
     with open(tmp_path / "a.jsonl", "rb") as file:
-        source = Keypoints(file.fileno(), None)
+        source = KeypointSource(file.fileno(), None)
         begin = time.monotonic()
         frames = list(source.frames(50.0, paced=True))
         assert 0.19 < time.monotonic() - begin < 2
@@ -124,7 +124,7 @@ def test_lines_of_a_file_come_at_their_rate_and_of_a_pipe_as_they_are(tmp_path: 
     os.write(into, content)
     os.close(into)
     begin = time.monotonic()
-    assert len(list(Keypoints(out, (64, 48)).frames(50.0, paced=True))) == 3 and time.monotonic() - begin < 0.19
+    assert len(list(KeypointSource(out, (64, 48)).frames(50.0, paced=True))) == 3 and time.monotonic() - begin < 0.19
     os.close(out)
 
 
@@ -132,7 +132,7 @@ def test_a_line_that_is_wrong_is_named_after_those_before_it() -> None:
     out, into = os.pipe()
     os.write(into, lines({"people": [PERSON]}) + b"\n\nnonsense\n")
     os.close(into)
-    source = Keypoints(out, (64, 48))
+    source = KeypointSource(out, (64, 48))
     taken = []
     with pytest.raises(DataError, match=r"^input=-, line 2: no JSON"):
         for frame in source.frames(30.0, paced=False):
@@ -158,7 +158,7 @@ def test_a_camera(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setitem(__import__("sys").modules, "cv2", SimpleNamespace(VideoCapture=Capture, CAP_PROP_FPS=5))
     source = open_source("0", Brightness(), None, None, {})
-    assert isinstance(source, Camera) and opened == [0]
+    assert isinstance(source, CameraSource) and opened == [0]
     assert (source.name, source.fps, source.image_size, source.is_video) == ("camera 0", None, (64, 48), False)
     frames = list(source.frames(30.0, paced=True))
     assert len(frames) == 3 and frames[0].content[0, 0].tolist() == [7, 8, 9]
@@ -177,7 +177,7 @@ def test_what_cannot_be_opened(video: Path) -> None:
     out, into = os.pipe()
     os.close(into)
     with pytest.raises(DataError, match="standard input is empty"):
-        Keypoints(out, None)
+        KeypointSource(out, None)
     os.close(out)
 
 
@@ -185,7 +185,7 @@ def test_scores_of_another_scale_and_numbers_beyond_all_frames() -> None:
     out, into = os.pipe()
     os.write(into, lines({"people": [{"keypoints": [50.0, 30.0, 8.0] * 17}]}, {"frame": 10**8, "people": []}))
     os.close(into)
-    frames = (source := Keypoints(out, (64, 48), score_scale=10)).frames(30.0, paced=False)
+    frames = (source := KeypointSource(out, (64, 48), score_scale=10)).frames(30.0, paced=False)
     assert np.allclose(source.detections(next(frames).content).confidence, 0.8)
     with pytest.raises(DataError, match="input=-, line 2: frame: at most 3600000 frames are recorded, found 100000000"):
         next(frames)
