@@ -226,7 +226,8 @@ class LiveStream:
         past = slice(max(0, row - round(HISTORY_S * self.fps)), None)
         person = Person.of(self._window(track.repaired[past], track.seen[past], track.lifted[past]))
         found = frame_of_stream(self.refinement, person, row - past.start, len(person.poses), track.foothold)
-        track.refined[frame] = found.poses[0], found.observed[0] & track.detected[row], found.std[0]
+        pose, std = (values[0].astype(np.float32) for values in (found.poses, found.std))  # copies: not whole windows
+        track.refined[frame] = pose, found.observed[0] & track.detected[row], std
 
     def _learn(self) -> bool:
         """What scores mean and where up is, from the last LEARN_S, if anybody was there."""
