@@ -80,7 +80,7 @@ def live(cfg: DictConfig) -> None:
             getattr(tracker, "max_gap_s", HIDDEN_S), up, given.scores == "calibrated",
         )  # fmt: skip
 
-    with stage("warming up"):
+    with stage("warming up"), _one_thread():
         warm_up(stream())
     page = None if cfg.live.port is None else LivePage(cfg.live.port)
     session, failure = Session(source, stream(), page), None
@@ -93,12 +93,12 @@ def live(cfg: DictConfig) -> None:
     except Exception as error:  # what was recorded is written first
         log.error("the stream ended by an error; what was recorded is written")
         failure = error
+    session.write_keypoints(run_folder() / "keypoints.npz")
     people, figures = session.stream.people(), session.figures()
     if page is not None:
-        page.send("end", {"files": str(run_folder())})
+        page.send("end", {})
         page.close()
     if people:
-        session.write_keypoints(run_folder() / "keypoints.npz")
         notes += [f"Live: {figures}.", *session.notes(people)]
         scene = Scene(
             people, fps, session.stream.frames[-1] + 1, camera.camera, lifter.coordinates, source.name, notes,

@@ -46,7 +46,7 @@ class Session:
 
     def __init__(self, source: Source, stream: LiveStream, page: LivePage | None):
         self.source, self.stream, self.page = source, stream, page
-        self._rows: list[VideoDetections] = []
+        self._rows: list[tuple[int, VideoDetections]] = []
         self._lags: list[float] = []
         self._times: list[float] = []
         self._world: Any = None
@@ -54,8 +54,8 @@ class Session:
 
     def __call__(self, frame: StreamFrame) -> None:
         found = self.source.detections(frame.content)
+        self._rows.append((frame.number, found))
         shown, poses = self.stream(frame.number, found)
-        self._rows.append(found)
         now = time.monotonic()
         self._times.append(now)
         if shown >= 0:
@@ -85,19 +85,21 @@ class Session:
         return found
 
     def write_keypoints(self, path: Path) -> None:
-        """What was detected, as `predict` reads it (docs/inputs.md, npz)."""
-        size, count = self.source.image_size, [len(found) for found in self._rows]
-        identity = [-np.ones(len(found), int) if found.identity is None else found.identity for found in self._rows]
+        """What was detected, if anybody was, as `predict` reads it (docs/inputs.md, npz)."""
+        size, rows = self.source.image_size, [(number, found) for number, found in self._rows if len(found)]
+        if not rows:
+            return
+        every = [found for _, found in rows]
         write_npz(
             path,
-            frame=np.repeat(np.array(self.stream.frames), count),
-            keypoints=np.concatenate([found.keypoints_2d[:, : len(COCO_17)] for found in self._rows]),
-            confidence=np.concatenate([found.confidence[:, : len(COCO_17)] for found in self._rows]),
-            box_score=np.concatenate([found.box_score for found in self._rows]),
-            identity=np.concatenate(identity),
+            frame=np.concatenate([np.full(len(found), number) for number, found in rows]),
+            keypoints=np.concatenate([found.keypoints_2d[:, : len(COCO_17)] for found in every]),
+            confidence=np.concatenate([found.confidence[:, : len(COCO_17)] for found in every]),
+            box_score=np.concatenate([found.box_score for found in every]),
+            identity=np.concatenate([np.full(len(one), -1) if one.identity is None else one.identity for one in every]),
             joint_set=np.array(COCO_17.name),
             fps=np.array(self.stream.fps),
-            n_frames=np.array(self.stream.frames[-1] + 1),
+            n_frames=np.array(self._rows[-1][0] + 1),
             **({} if size is None else {"image_size": np.array(size)}),
         )
 
