@@ -109,8 +109,11 @@ def live(cfg: DictConfig) -> None:
     if failure is not None:
         raise failure
     if not people:
+        hint = (
+            "give live.drop=false, or a file as < FILE, if it is not live" if figures.dropped else "check the detector"
+        )
         raise DataError(
-            f"input={given.input}: no person was found in {figures.taken} frames; check camera and detector"
+            f"input={given.input}: no person was found in {figures.taken} frames, {figures.dropped} dropped; {hint}"
         )
 
 

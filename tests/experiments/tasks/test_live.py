@@ -203,7 +203,10 @@ def test_nobody_and_nothing(run_here, tmp_path: Path) -> None:
     for content, said in (
         ("", "standard input is empty; each line is one frame"),
         ('{"people": []}\n' * 3, "the size of the image is not known; give camera.image_size=[WIDTH,HEIGHT]"),
-        ('{"image_size": [64, 48], "people": []}\n' * 3, "input=-: no person was found in 3 frames"),
+        (
+            '{"image_size": [64, 48], "people": []}\n' * 3,
+            "input=-: no person was found in 3 frames, 0 dropped; check the detector",
+        ),
     ):
         (tmp_path / "a.jsonl").write_text(content)
         with stdin(tmp_path / "a.jsonl"):
