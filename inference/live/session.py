@@ -16,10 +16,9 @@ from fileio.arrays import write_npz
 from inference.live.server import LivePage
 from inference.live.sources import Newest, Source, StreamFrame
 from inference.live.stream import LivePose, LiveStream
-from inference.render.drawing import BALL_BONES, COCO_BONES, HEAD, HEAD_TOP, HIP, LINE_BONES, colour_of
-from inference.render.view import extent
-from pose.features import MIN_SCORE
-from pose.joint_sets import COCO_17, MUPOTS_17
+from inference.render.drawing import colour_of
+from inference.render.page import surroundings
+from pose.joint_sets import COCO_17
 from pose.sequence import PoseSequence
 
 
@@ -105,7 +104,7 @@ class Session:
 
     def _show(self, number: int, poses: list[LivePose]) -> None:
         assert self.page is not None
-        stream, camera = self.stream, self.stream.camera
+        stream = self.stream
         if stream.world is not self._world:  # learnt anew
             self._world = stream.world
             self.page.send(
@@ -114,14 +113,7 @@ class Session:
                     "source": self.source.name,
                     "fps": stream.fps,
                     "lag_s": stream.lag / stream.fps,
-                    "camera": [camera.fx, camera.fy, camera.cx, camera.cy, camera.width, camera.height],
-                    "axes": self._world.axes.tolist(),
-                    "floor": self._world.floor_mm,
-                    "extent": extent(self._world(stream.recent_poses()[0])).tolist(),
-                    "bones": {"ball": BALL_BONES, "line": LINE_BONES, "detected": COCO_BONES},
-                    "joints": {"head": HEAD, "head_top": HEAD_TOP, "hip": HIP, "count": len(MUPOTS_17)},
-                    "left": [index for index, name in enumerate(MUPOTS_17.names) if name.startswith("left_")],
-                    "min_confidence": MIN_SCORE,
+                    **surroundings(stream.camera, stream.world, stream.recent_poses()[0]),
                 },
             )
         recent = slice(-max(2, round(2 * stream.fps)), None)

@@ -28,10 +28,12 @@ from inference.quality import stature_m
 from inference.render.drawing import BALL_BONES, COCO_BONES, HEAD, HEAD_TOP, HIP, LINE_BONES, colour_of
 from inference.render.view import extent
 from inference.scene import Scene, array_of
+from pose.cameras import Camera
 from pose.coordinates import Coordinates
 from pose.errors import check_number
 from pose.features import MIN_SCORE
 from pose.joint_sets import MUPOTS_17
+from pose.level import World
 from pose.sequence import PoseSequence
 
 MAX_BYTES = 36e6  # of numbers; a longer scene is shown with fewer frames
@@ -97,7 +99,6 @@ def _content(scene: Scene, stride: int, pictures: PagePictures | None) -> dict[s
     jpegs = [base64.b64encode(jpeg).decode() for jpeg in pictures.jpegs] if pictures else []
     poses = [array_of(person, "poses_3d") for person in scene.people if len(person)]
     all_poses = np.concatenate(poses) if poses else np.zeros((0, len(MUPOTS_17), 3))
-    world, camera = scene.world, scene.camera
     notes = list(scene.notes)
     if stride > 1:
         notes.append(f"This page shows one frame in {stride}, to keep the file small; other outputs have all.")
@@ -108,16 +109,23 @@ def _content(scene: Scene, stride: int, pictures: PagePictures | None) -> dict[s
         "stride": stride,
         "coordinates": scene.coordinates,
         "notes": notes,
+        **surroundings(scene.camera, scene.world, all_poses),
+        "pictures": {"every": pictures.every, "jpegs": jpegs} if pictures and jpegs else None,
+        "people": [_person(person, stride, scene.coordinates) for person in scene.people if len(person)],
+    }
+
+
+def surroundings(camera: Camera, world: World, poses: np.ndarray) -> dict[str, Any]:
+    """What the viewer needs beside people: camera, up and floor, how far people (N, 17, 3) mm reach, and joints."""
+    return {
         "camera": [camera.fx, camera.fy, camera.cx, camera.cy, camera.width, camera.height],
         "axes": world.axes.tolist(),
         "floor": world.floor_mm,
-        "extent": extent(world(all_poses)).tolist(),
+        "extent": extent(world(poses)).tolist(),
         "bones": {"ball": BALL_BONES, "line": LINE_BONES, "detected": COCO_BONES},
         "joints": {"head": HEAD, "head_top": HEAD_TOP, "hip": HIP, "count": len(MUPOTS_17)},
         "left": [index for index, name in enumerate(MUPOTS_17.names) if name.startswith("left_")],
         "min_confidence": MIN_SCORE,
-        "pictures": {"every": pictures.every, "jpegs": jpegs} if pictures and jpegs else None,
-        "people": [_person(person, stride, scene.coordinates) for person in scene.people if len(person)],
     }
 
 
