@@ -137,4 +137,5 @@ def announce(cfg: Any, tables: list[Table], metrics: dict[str, Any], logger: Any
         shown = {column: number(metrics, kind, column) for column in cfg.table.columns}
         flat |= {f"{kind}/{column}": value for column, value in shown.items() if value is not None}
     logger.log_metrics(flat)
-    log_files(logger, cfg.name, [folder / name for name in ("metrics.json", "table.md", "trajectory.png")])
+    kept = ("metrics.json", "table.md", "trajectory.png", "figure.png")
+    log_files(logger, cfg.name, [folder / name for name in kept])

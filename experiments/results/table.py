@@ -83,8 +83,8 @@ def check_table(settings: Mapping[str, Any]) -> None:
                 raise ConfigError(f"table.{key}: {column} is not known; the parts of {metric} are {known}")
     if settings["kinds"] not in ("both", "refined"):
         raise ConfigError(f"table.kinds={settings['kinds']}: must be both or refined")
-    if settings["figure"]["kind"] not in ("none", "bars", "lengths"):
-        raise ConfigError(f"table.figure.kind={settings['figure']['kind']}: must be none, bars or lengths")
+    if settings["figure"]["kind"] not in ("none", "bars", "lengths", "differences"):
+        raise ConfigError(f"table.figure.kind={settings['figure']['kind']}: must be none, bars, lengths or differences")
 
 
 def column_title(column: str) -> tuple[str, str]:

@@ -148,11 +148,12 @@ def write_figure(table: Table, path: Path) -> bool:
     """Draw `table.figure` of the configuration, also as PDF beside `path`; False where there is none, or no row with
     numbers."""
     kind, columns = table.figure["kind"], list(table.figure["columns"])
-    drawers = {"bars": _bars, "lengths": _lengths}
+    drawers = {"bars": _bars, "lengths": _lengths, "differences": _differences}
     if kind == "none":
         return False
-    rows = [row for row in table.rows if row.cells]
-    if not rows or not columns:
+    drawn = table.differences if kind == "differences" else table
+    rows = [row for row in drawn.rows if row.cells] if drawn else []
+    if drawn is None or not rows or not columns:
         return False
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -160,7 +161,7 @@ def write_figure(table: Table, path: Path) -> bool:
     figure = Figure(layout="constrained")
     FigureCanvasAgg(figure)
     drawers[kind](figure, table, rows, columns)
-    figure.suptitle(table.title, fontsize=10)
+    figure.suptitle(table.title if drawn is table else f"{table.title}: {drawn.title.lower()}", fontsize=10)
     if SYNTHETIC in table.notes:
         figure.supxlabel("synthetic data", fontsize=8, color="#666666")
     options: dict[str, Any]
@@ -185,6 +186,26 @@ def _bars(figure: Any, table: Table, rows: list[Row], columns: list[str]) -> Non
         panel.set_title(f"{title} {arrow}", fontsize=8)
         panel.margins(x=0.28)
         panel.set_xlim(left=0)
+        panel.tick_params(labelsize=7)
+        panel.spines[["top", "right"]].set_visible(False)
+    panels[0].set_yticks(range(len(rows)), [", ".join(row.labels) for row in rows])
+    panels[0].invert_yaxis()
+
+
+def _differences(figure: Any, table: Table, rows: list[Row], columns: list[str]) -> None:
+    """A panel per column, a row's difference and its interval, filled where that leaves out zero."""
+    figure.set_size_inches(1.6 + 1.9 * len(columns), 1.3 + 0.26 * len(rows))
+    panels = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0]
+    for panel, column, colour in zip(panels, columns, _COLOURS * len(columns), strict=False):
+        panel.axvline(0, color="#999999", linewidth=0.8)
+        for place, row in enumerate(rows):
+            if (cell := row.cells.get(column)) is not None:
+                low, high = cell.interval or (cell.mean, cell.mean)
+                clear = cell.interval is not None and low * high > 0
+                panel.plot([low, high], [place, place], color=colour)
+                panel.plot(cell.mean, place, "o", color=colour, markerfacecolor=colour if clear else "white")
+        panel.set_title(" ".join(column_title(column)), fontsize=8)
+        panel.margins(x=0.15, y=0.4)
         panel.tick_params(labelsize=7)
         panel.spines[["top", "right"]].set_visible(False)
     panels[0].set_yticks(range(len(rows)), [", ".join(row.labels) for row in rows])

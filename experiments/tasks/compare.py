@@ -6,6 +6,7 @@ sequences that both have, its paired bootstrap interval (`pose.metrics.bootstrap
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from experiments.loggers import logging_to
 from experiments.results.report import announce
 from experiments.results.scoring import check_protocol
 from experiments.results.table import COVERAGE, Cell, Row, Table, cells_of, coverage_text, headings, notes_of
+from experiments.results.writers import write_figure
+from experiments.runs.run_dir import run_folder
 from experiments.runs.runner import settle
 from experiments.runs.sweep import in_sweep
 from experiments.tasks.evaluate import protocol_of, read_test_set
@@ -26,7 +29,7 @@ from pose.metrics.bootstrap import LEVEL, RESAMPLES, Difference, paired_differen
 
 
 def compare(cfg: DictConfig) -> None:
-    """Score the predictions of several files; leave table.md and metrics.json."""
+    """Score the predictions of several files; leave table.md, metrics.json and a figure of the differences."""
     check_protocol(cfg)
     given = OmegaConf.to_container(cfg.predictions) if isinstance(cfg.predictions, ListConfig) else cfg.predictions
     files = list(map(str, given)) if isinstance(given, list) else []
@@ -49,6 +52,7 @@ def compare(cfg: DictConfig) -> None:
             name: score_people(cfg, file, annotated, people[name]) for file, name in zip(files, people, strict=True)
         }
         content, tables = compared(list(cfg.table.columns), cfg.table.title, runs, cfg.seed)
+        write_figure(replace(tables[0], figure=cfg.table.figure), run_folder() / "figure.png")
         announce(cfg, tables, content, logger)
 
 
@@ -82,8 +86,10 @@ def compared(
     warnings = [f"{name}: {text}" for name, run in runs.items() for text in run["warnings"]]
     notes = notes_of([{**about, "warnings": warnings}])
     rows = [Row([name, covered[name]], cells_of(found, columns)) for name, found in scores.items()]
-    tables = [Table(title, ["file", COVERAGE], headings(columns), rows, notes, True)]
     differences = {name: paired_differences(by_sequence[first], by_sequence[name], seed) for name in others}
+    drawn = [Row([name], _cells(differences[name])) for name in others]
+    drawn = Table(f"differences from {first}", ["file"], headings(columns), drawn)
+    tables = [Table(title, ["file", COVERAGE], headings(columns), rows, notes, True, differences=drawn)]
     n = [found[key].sequences for found in differences.values() for key in columns if key in found]
     counted = " to ".join(map(str, sorted({min(n), max(n)}))) if n else "0"
     note = (
@@ -117,6 +123,15 @@ def compared(
             name: {key: value._asdict() for key, value in found.items()} for name, found in differences.items()
         },
     }, tables
+
+
+def _cells(found: dict[str, Difference]) -> dict[str, Cell]:
+    """Of the differences that have an interval."""
+    return {
+        key: Cell(one.mean, interval=(one.low, one.high))
+        for key, one in found.items()
+        if one.low is not None and one.high is not None
+    }
 
 
 def _text(found: Difference | None) -> str:

@@ -184,9 +184,9 @@ def test_synthetic_data_are_marked_everywhere(tmp_path: Path) -> None:
     assert "SYNTHETIC" not in markdown_text(the_table(THREE))
 
 
-@pytest.mark.parametrize("kind", ["bars", "lengths"])
+@pytest.mark.parametrize("kind", ["bars", "lengths", "differences"])
 def test_figure(tmp_path: Path, kind: str) -> None:
-    columns = ["mrpe_mm", "a_pck_pct"] if kind == "bars" else ["mrpe_mm"]
+    columns = ["mrpe_mm"] if kind == "lengths" else ["mrpe_mm", "a_pck_pct"]
     found = metrics(100.0, 10.0)
     found["occlusion"]["refined"]["mrpe_mm"] |= {"visible": 80.0, "occluded_1_5": 90.0}
     jobs = [job(f"refinement={i}", f"seed={seed}", found=found) for i in "abc" for seed in (0, 1)]
@@ -199,6 +199,11 @@ def test_figure(tmp_path: Path, kind: str) -> None:
         assert min(picture.size) > 250
         assert len(set(picture.convert("L").getdata())) > 10, "something is drawn"
     assert not list(tmp_path.glob(".*")), "no half-written file"
+
+
+def test_no_figure_of_differences_without_two_seeds(tmp_path: Path) -> None:
+    table = the_table(THREE, figure={"kind": "differences", "columns": ["mrpe_mm"]})
+    assert write_table(table, tmp_path)[-1].name == "table.tex" and not list(tmp_path.glob("figure.*"))
 
 
 @pytest.mark.parametrize(

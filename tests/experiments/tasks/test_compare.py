@@ -58,6 +58,7 @@ def test_table_intervals_and_differences(compare) -> None:
     assert f"**{expected:+.1f} [{found['low']:+.1f}, {found['high']:+.1f}]**" in differences
     assert "each minus good, over the sequences that both have" in differences
     assert [text.splitlines()[0] for text in each] == ["bad minus good, by sequence", "partial minus good, by sequence"]
+    assert (done.folder / "figure.png").stat().st_size > 10_000, "the intervals are drawn"
 
 
 def test_what_cannot_be_compared(compare, run_here, tmp_path: Path) -> None:
