@@ -62,10 +62,12 @@ KILLS ?= 20
 soak: .venv/installed-dev
 	$(BIN)/python -m tests.soak --kills $(KILLS)
 
-# The pictures in README: the quickstart's own output.
+# The pictures of README and of the documentation, as its commands make them; that of Blender where there is one.
 picture: quickstart
-	cp outputs/quickstart/trajectory.png outputs/quickstart/scene.gif docs/images/
+	cp outputs/quickstart/trajectory.png docs/images/
 	$(BIN)/python examples/gif.py outputs/person/animation.mp4 docs/images/person.gif
+	! command -v blender || blender --background --python examples/blender.py -- outputs/person/scene.glb docs/images/blender.jpg
+	$(BIN)/python -m benchmarks.studies.failures
 
 clean:
 	rm -rf .venv .venv-oldest build *.egg-info

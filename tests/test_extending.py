@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,7 +18,8 @@ from tests.conftest import REPO, Run
 PAGE = (REPO / "docs" / "extending.md").read_text()
 #: Files of the page: a name in backticks that ends or begins a paragraph, then a block.
 FILES = dict(re.findall(r"^`(mine/[\w/.]+)`[^\n]*(?:\n[^\n`]+)*\n\n```\w+\n(.*?)^```", PAGE, re.M | re.S))
-COMMANDS = [line for block in re.findall(r"```bash\n(.*?)```", PAGE, re.S) for line in block.splitlines()]
+_, REST = PAGE.split("\n## The folder")
+COMMANDS = [line for block in re.findall(r"```bash\n(.*?)```", REST, re.S) for line in block.splitlines()]
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +38,7 @@ def run(folder: Path) -> Callable[[str], Run]:
     count = iter(range(1000))
 
     def start(command: str, *words: str) -> Run:
-        program, script, *given = command.split()
+        program, script, *given = shlex.split(command)
         assert (program, script) == ("python", "run.py")
         out = folder / f"run_{next(count)}"
         place = f"hydra.sweep.dir={out}" if "table_" in command else f"hydra.run.dir={out}"
@@ -77,6 +79,13 @@ def test_the_page_has_what_is_tested_here() -> None:
     listed = PAGE.split("```text\n")[1].split("```")[0]
     names = {Path(name).name for name in FILES} - {"test_my_networks.py"}
     assert names == set(re.findall(r"[\w]+\.(?:py|yaml)", listed))
+
+
+def test_the_example_of_the_tutorial_is_what_the_page_shows() -> None:
+    example = REPO / "examples" / "mine"
+    files = [path for path in example.rglob("*.*") if path.is_file() and "__pycache__" not in path.parts]
+    assert {f"mine/{path.relative_to(example)}": path.read_text() for path in files}.items() <= FILES.items()
+    assert len(files) == 2
 
 
 def test_the_test_of_the_page_passes(folder: Path) -> None:
@@ -137,7 +146,7 @@ def test_a_lifter_with_it_is_loaded_where_it_is_named(run, trained: Run) -> None
     for command in (export, evaluate):
         done = run(command.replace("LIFTER", str(trained.folder)))
         assert done.returncode == 0, done.output
-    refused = run(export.replace("LIFTER", str(trained.folder)).replace(" plugins=[my_networks]", ""))
+    refused = run(export.replace("LIFTER", str(trained.folder)).replace(" 'plugins=[my_networks]'", ""))
     assert refused.returncode == 2
     assert "its network is my_networks.OneFilter, which is not part of this project" in refused.output
     assert "add plugins=[my_networks]" in refused.output

@@ -147,7 +147,7 @@ def _tex_line(cells: Any) -> str:
 def write_figure(table: Table, path: Path) -> bool:
     """Draw `table.figure` of the configuration, also as PDF beside `path`; False where there is none, or no row with
     numbers."""
-    kind, columns = table.figure["kind"], list(table.figure["columns"])
+    kind, columns = table.figure["kind"], list(table.figure["columns"]) or list(table.columns)
     drawers = {"bars": _bars, "lengths": _lengths, "differences": _differences}
     if kind == "none":
         return False
