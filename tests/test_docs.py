@@ -30,6 +30,26 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert (page.parent / link).exists(), link
 
 
+def sentences(page: Path) -> set[str]:
+    """Those of eight words or more, in lower case, without code blocks and without what is no letter or digit."""
+    text = re.sub(r"```.*?```|^>>>.*?$|<!--.*?-->", "\n\n", page.read_text(encoding="utf-8"), flags=re.S | re.M)
+    text = re.sub(r"\]\([^)]*\)", "]", text)  # where a link leads
+    parts = re.split(r"[.:;?!](?=\s)|\n\s*\n|\n(?=[-#|*\d>])|\|", text)
+    words = (re.findall(r"\w+", part.lower()) for part in parts)
+    return {" ".join(found) for found in words if len(found) >= 8}
+
+
+def test_no_sentence_stands_twice() -> None:
+    """What two pages say gets out of step: one says it, the other links to it."""
+    pages = [REPO / "README.md", REPO / "examples/multiview/README.md", *PAGES]
+    where: dict[str, list[str]] = {}
+    for page in pages:
+        for sentence in sentences(page):
+            where.setdefault(sentence, []).append(page.name)
+    assert len(where) > 800, "the pages were read"
+    assert not {sentence: names for sentence, names in where.items() if len(names) > 1}
+
+
 def test_every_page_is_in_the_navigation() -> None:
     listed = set(re.findall(r"^([\w/]+)$", (DOCS / "index.md").read_text(encoding="utf-8"), re.M))
     assert listed >= {page.stem for page in DOCS.glob("*.md")} - {"index"}
