@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import doctest
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+
+from tests.experiments.test_compose import composed
 
 REPO = Path(__file__).resolve().parents[1]
 DOCS = REPO / "docs"
@@ -48,6 +51,23 @@ def test_no_sentence_stands_twice() -> None:
             where.setdefault(sentence, []).append(page.name)
     assert len(where) > 800, "the pages were read"
     assert not {sentence: names for sentence, names in where.items() if len(names) > 1}
+
+
+def test_commands_compose() -> None:
+    """Every `python run.py` of a block of the site, but those with parts of the user's own (tests/test_extending.py)."""
+    tried = 0
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8").replace("\\\n", "")
+        for line in "".join(re.findall(r"```(?:bash)?\n(.*?)```", text, re.S)).splitlines():
+            if re.match(r"python run.py (?!.*(--config-dir|\.\.\.|hydra/|NAME|\[camera))|temporal-smoothing ", line):
+                words = [word for word in shlex.split(line) if "=" in word]
+                composed(*(re.sub(r"^([^=]+=[^,\[{]+),.*", r"\1", word) for word in words))
+                tried += 1
+    assert tried > 20
+
+
+def test_pictures_stay_small() -> None:
+    assert sum(path.stat().st_size for path in (DOCS / "images").iterdir()) < 1_500_000
 
 
 def test_every_page_is_in_the_navigation() -> None:
