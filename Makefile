@@ -32,11 +32,13 @@ check: .venv/installed-dev
 test-oldest: .venv-oldest/installed
 	$(TEST_ENVIRONMENT) .venv-oldest/bin/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal
 
-# The library and its command from the wheel, in an environment that holds nothing else.
+# The library and its command from the wheel, built from the sdist, in an environment that holds nothing else.
 smoke:
-	rm -rf build/smoke build/lib
+	rm -rf build/smoke build/lib build/dist
 	$(PYTHON) -m venv build/smoke
-	build/smoke/bin/python -m pip install --disable-pip-version-check --quiet -c constraints.txt .
+	build/smoke/bin/python -m pip install --disable-pip-version-check --quiet build
+	build/smoke/bin/python -m build --outdir build/dist .
+	build/smoke/bin/python -m pip install --disable-pip-version-check --quiet -c constraints.txt build/dist/*.whl
 	build/smoke/bin/python tests/install/use_library.py
 	cd build/smoke && bin/temporal-smoothing $(subst examples/,../../examples/,$(EXAMPLE)) pictures=false exporter=bvh
 

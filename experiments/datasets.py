@@ -130,7 +130,8 @@ def _on_synthetic_data(cfg: DictConfig, folders: list[str]) -> DictConfig:
     sized = any(word.startswith("size=") for word in given)
     log.warning(
         "No data sets here (%s not found in ./datasets): this run uses SYNTHETIC DATA of a small size. Its "
-        "numbers say nothing about the real data sets. Put those into ./datasets or set paths.datasets (docs/datasets.md).",
+        "numbers say nothing about the real data sets. Put those into ./datasets or set paths.datasets "
+        "(docs/datasets.md).",
         ", ".join(folders),
     )
     parts = cfg.data.name if cfg.data.name in ("mpi_inf_3dhp", "muco_temp") else "both"

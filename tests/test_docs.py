@@ -54,7 +54,7 @@ def test_no_sentence_stands_twice() -> None:
 
 
 def test_commands_compose() -> None:
-    """Every `python run.py` of a block of the site, but those with parts of the user's own (tests/test_extending.py)."""
+    """Those of blocks, but the ones with parts of the user's own (tests/test_extending.py)."""
     tried = 0
     for page in PAGES:
         text = page.read_text(encoding="utf-8").replace("\\\n", "")

@@ -1,9 +1,11 @@
-"""The wheel holds what the library needs, and works beside a user's own `data.py`. `make smoke` does it for real."""
+"""The wheel, built from the sdist, holds what the library needs and works beside a user's own `data.py`. `make smoke` does
+it for real."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,7 +25,7 @@ def call(*command: str | Path, **options) -> str:
 
 @pytest.fixture(scope="module")
 def wheel(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from a copy of what it is made of: the checkout stays as it is."""
+    """The wheel, built from the sdist of a copy of what it is made of: the checkout stays as it is."""
     source = tmp_path_factory.mktemp("source")
     packages = tomllib.loads((repo / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
     for name in {package.split(".")[0] for package in packages}:
@@ -31,10 +33,20 @@ def wheel(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(repo / "conf", source / "conf")
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(repo / name, source)
+    call(sys.executable, "-c", "from setuptools import build_meta; build_meta.build_sdist('dist')", cwd=source)
+    (sdist,) = (source / "dist").glob("*.tar.gz")
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
-    call(*pip, "--wheel-dir", source / "dist", source)
+    call(*pip, "--wheel-dir", source / "dist", sdist)
     (built,) = (source / "dist").glob("*.whl")
     return built
+
+
+def test_one_version(wheel: Path, repo: Path) -> None:
+    """Of the distribution, the citation and the newest release of the changelog."""
+    version = wheel.name.split("-")[1]
+    assert f"\nversion: {version}\n" in (repo / "CITATION.cff").read_text(encoding="utf-8")
+    headings = re.findall(r"^## (.*)$", (repo / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)
+    assert headings[0] == "Unreleased" and headings[1].split()[0] == version
 
 
 def test_the_wheel_holds_weights_and_pages_and_nothing_of_the_checkout(wheel: Path, repo: Path) -> None:
