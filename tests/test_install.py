@@ -1,5 +1,7 @@
-"""The wheel, built from the sdist, holds what the library needs and works beside a user's own `data.py`. `make smoke` does
-it for real."""
+"""The wheel, built from the sdist, holds what the library needs and works beside a user's own `data.py`.
+
+`make smoke` does it for real.
+"""
 
 from __future__ import annotations
 

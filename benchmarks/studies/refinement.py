@@ -32,7 +32,7 @@ from omegaconf import OmegaConf
 from benchmarks.studies import error_sources as sources
 from benchmarks.studies.error_sources import MOTION, REPO, Motions, Scene, frame_visible
 from benchmarks.studies.refinement_coverage import coverage_counts
-from benchmarks.studies.refinement_page import ABOUT, DATA, ERRORS, METRICS, motion_table, tables, time_table
+from benchmarks.studies.refinement_page import ABOUT, DATA, ERRORS, METRICS, draw, motion_table, tables, time_table
 from pose.metrics.occlusion import PARTS, occlusion_lengths
 from refinement.refiner import Refiner
 
@@ -207,7 +207,7 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="tiny, for a test")
     parser.add_argument("--data", choices=list(DATA), help="one set only")
     parser.add_argument("--json", type=Path, help="write all numbers to this file")
-    parser.add_argument("--write-docs", action="store_true", help=f"write {DOCS.relative_to(REPO)}")
+    parser.add_argument("--write-docs", action="store_true", help=f"write {DOCS.relative_to(REPO)} and its picture")
     parser.add_argument("--seeds", type=int, help="how many seeds")
     arguments = parser.parse_args(words)
     torch.set_num_threads(1)
@@ -232,6 +232,7 @@ def main(words: list[str] | None = None) -> None:
         arguments.json.write_text(json.dumps(results, indent=1))
     if arguments.write_docs:
         DOCS.write_text("\n".join([ABOUT.format(**DATA), *lines]).rstrip() + "\n")
+        draw(results, DOCS.parent / "images" / "refinement.png")
 
 
 if __name__ == "__main__":

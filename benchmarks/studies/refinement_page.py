@@ -1,7 +1,8 @@
-"""The tables of `python -m benchmarks.studies.refinement` as Markdown, and what its page says of them."""
+"""The tables of `python -m benchmarks.studies.refinement` as Markdown, a picture, and what its page says of them."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,33 @@ def motion_table(figures: dict[str, dict[str, float]]) -> list[str]:
     return ["### motion: gaps, speed, feet and bones", "", *_markdown(["ten scenes of 300 frames", *figures], rows), ""]
 
 
+def draw(results: dict[str, Any], path: Path) -> None:
+    """The hip's error in visible (pale) and occluded frames (dark) by option, of each set's lifter, with intervals."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(1, len(results), sharey=True, squeeze=False)[0]
+    for panel, (data, errors) in zip(panels, results.items(), strict=True):
+        options = errors["lifter"]["options"]
+        for column, colour, offset in (("visible", "#56B4E9", -0.2), ("occluded", "#0072B2", 0.2)):
+            values = [row["mrpe_mm"][column] for row in options.values()]
+            mean = np.array([value["mean"] for value in values])
+            ends = np.abs(np.array([value["interval"] for value in values]).T - mean)
+            places = np.arange(len(values)) + offset
+            panel.barh(places, mean, 0.4, xerr=ends, color=colour, ecolor="#333333", label=f"{column} frames")
+        panel.set_title(f"{data}: a lifter's own errors", fontsize=9)
+        panel.set_xlabel("MRPE, mm", fontsize=8)
+        panel.tick_params(labelsize=8)
+        panel.spines[["top", "right"]].set_visible(False)
+    panels[0].set_yticks(range(len(options)), list(options))
+    panels[0].invert_yaxis()
+    panels[-1].legend(fontsize=7, frameon=False)
+    path.parent.mkdir(exist_ok=True)
+    figure.savefig(path, dpi=100)
+
+
 ABOUT = """# Results of the refinements
 
 Written by `python -m benchmarks.studies.refinement --write-docs`; do not edit. mm, mean with 95% bootstrap interval
@@ -102,4 +130,6 @@ or any other published benchmark**: cameras, occlusion and 2D detections are sim
 - `% within 1, 2 std`: how often a joint's error, its root mean square over the coordinates, is within one and two
   standard deviations as the option states them; 68 and 95 were right. `observed` is what the option says of a joint.
 - `paper` and `energy_fast` have the same energy; where its caps are active the two may end in different minima.
+
+![Error of the hip in visible and occluded frames, by option](images/refinement.png)
 """

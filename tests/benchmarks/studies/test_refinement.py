@@ -35,6 +35,7 @@ def test_a_quick_run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
     for line in printed.splitlines():
         assert line.strip() in page
     assert "synthetic data" in page
+    assert (tmp_path / "images/refinement.png").stat().st_size > 5_000, "the picture that the page shows"
 
 
 def test_errors_by_hand() -> None:
