@@ -64,11 +64,12 @@ KILLS ?= 20
 soak: .venv/installed-dev
 	$(BIN)/python -m tests.soak --kills $(KILLS)
 
-# The pictures of README and of the documentation, as its commands make them; that of Blender where there is one.
+# The pictures of README and of the documentation that its pages do not make by their own commands; Blender's where it is.
 picture: quickstart
 	cp outputs/quickstart/trajectory.png docs/images/
 	$(BIN)/python examples/gif.py outputs/person/animation.mp4 docs/images/person.gif
 	! command -v blender || blender --background --python examples/blender.py -- outputs/person/scene.glb docs/images/blender.jpg
+	$(BIN)/python examples/joints.py outputs/person/predictions.npz docs/images/joints.png
 	$(BIN)/python -m benchmarks.studies.failures
 
 clean:

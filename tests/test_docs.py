@@ -66,6 +66,24 @@ def test_commands_compose() -> None:
     assert tried > 20
 
 
+@pytest.mark.parametrize("page", [REPO / "README.md", DOCS / "index.md"], ids=["README", "index"])
+def test_the_tutorials_are_the_first_links_and_end_in_a_picture(page: Path) -> None:
+    links = re.findall(r"(?<!!)\[[^\]]*\]\(([^)]*)\)", page.read_text(encoding="utf-8"))[:3]
+    assert [Path(link).name.split("#")[0] for link in links] == [
+        "own_videos.md",
+        "evaluate_your_own.md",
+        "extending.md",
+    ]
+    for link in links:
+        name, anchor = Path(link).name.split("#")
+        section = (DOCS / name).read_text(encoding="utf-8").split("\n## Tutorial: ")[1].split("\n## ")[0]
+        heading = re.sub(r"[^\w -]", "", section.splitlines()[0].lower()).replace(" ", "-")
+        assert anchor == f"tutorial-{heading}"
+        assert "](images/" in section
+        commands = re.findall(r"```bash\n(.*?)```", section, re.S)[0].replace("\\\n", "").splitlines()
+        assert len(commands) < 10
+
+
 def test_pictures_stay_small() -> None:
     assert sum(path.stat().st_size for path in (DOCS / "images").iterdir()) < 1_500_000
 
