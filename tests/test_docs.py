@@ -33,6 +33,12 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert (page.parent / link).exists(), link
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
+def test_examples_are_code(page: Path) -> None:
+    """Outside of a block Markdown takes `>>>` for a quotation."""
+    assert not re.search(r"^>>>", re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.S), re.M)
+
+
 def sentences(page: Path) -> set[str]:
     """Those of eight words or more, in lower case, without code blocks and without what is no letter or digit."""
     text = re.sub(r"```.*?```|^>>>.*?$|<!--.*?-->", "\n\n", page.read_text(encoding="utf-8"), flags=re.S | re.M)
