@@ -19,7 +19,8 @@ from data.keypoints.detections import VideoDetections
 from data.poses.joints import BONES_MM, CHAIN, to_mupots
 from data.poses.rows import PoseRows
 from inference.cameras.camera import CameraEstimate, CameraSettings
-from inference.pipeline import DEFAULT_FPS, Prediction
+from inference.cameras.motion import CameraMotion, of_people
+from inference.pipeline import DEFAULT_FPS, Prediction, without_floor
 from inference.scene import Scene
 from inference.tracking import Tracker, sequences
 from inference.tracking.given import GivenTracker
@@ -72,6 +73,9 @@ def predict_from(
     tracked = [
         _person(person, order[own], bodies, rows, estimate.camera) for person, own in zip(seen, numbers, strict=True)
     ]
+    motion = CameraMotion() if estimate.how == "made up" else of_people(seen, rate)
+    if motion.moves:
+        refinement = without_floor(refinement)
     if rows.space != "camera" and estimate.how == "made up" and isinstance(refinement, OcclusionRefinement):
         # Sizes along the rays of a camera that was not there mean nothing.
         refinement = dataclasses.replace(refinement, ground="off")
@@ -102,6 +106,7 @@ def predict_from(
         tilt_deg=tilt,
         ground=ground,
         roll_deg=roll,
+        motion=motion,
     )
     return Prediction(scene, estimate, {})
 

@@ -24,15 +24,22 @@ if TYPE_CHECKING:
 
 
 def lift_upright(
-    lifter: Lifter, sequences: list[PoseSequence], tilt_deg: float | None = None, roll_deg: float | None = None
+    lifter: Lifter,
+    sequences: list[PoseSequence],
+    tilt_deg: float | None = None,
+    roll_deg: float | None = None,
+    moves: bool = False,
 ) -> list[PoseSequence]:
     """As `lift_tracks`, with gravity as far as it is known: given as tilt and roll of the camera (`CameraSettings`), or
-    found from people who stand; if neither, without. Only one that was given stays in the cameras of the result."""
+    found from people who stand; if neither, or if the camera moves, without. Only one that was given stays in the
+    cameras of the result."""
     if not lifter.features.uses_gravity:
         return lift_tracks(lifter, sequences)
     if tilt_deg is not None and roll_deg is not None:
         return lift_tracks(lifter, [_with_up(one, up_of(tilt_deg, roll_deg)) for one in sequences])
     lifted = lift_tracks(lifter, sequences)
+    if moves:  # and gravity with it
+        return lifted
     poses = [one.require("poses_3d")[one.detected].numpy() for one in lifted]
     world = World.fit(np.concatenate(poses), tilt_deg=tilt_deg, roll_deg=roll_deg) if poses else World.fit(np.zeros(0))
     if world.how == "camera":

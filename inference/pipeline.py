@@ -21,6 +21,7 @@ from data.keypoints import is_keypoints_input, read_detections
 from data.keypoints.detections import VideoDetections
 from data.keypoints.detector import Detector, detect_video
 from inference.cameras.camera import CameraEstimate, CameraSettings, KnownHeights
+from inference.cameras.motion import CameraMotion, of_people, of_video
 from inference.detectors import load_detector
 from inference.lifting import lift_upright
 from inference.resampling import TIME_LAPSE_FPS, same_rate
@@ -119,7 +120,8 @@ class Pipeline:
             )
         with clock("camera"):
             size = self.camera.size(detections.image_size, detections.source)
-            camera = self.camera.resolve(size, seen)
+            motion = self._motion(source, detections, seen, notes)
+            camera = self.camera.resolve(size, seen, bool(motion.moves))
         log.info(camera.note)
         notes.append(camera.note)
         seen = [dataclasses.replace(person, camera=camera.camera) for person in seen]
@@ -137,9 +139,10 @@ class Pipeline:
                 "at that rate, and back."
             )
         with clock("lifting"):
-            lifted = lift_upright(lifter, heights.told(seen), self.camera.tilt_deg, self.camera.roll_deg)
+            tilt, roll = self.camera.tilt_deg, self.camera.roll_deg
+            lifted = lift_upright(lifter, heights.told(seen), tilt, roll, bool(motion.moves))
         with clock("refinement"):
-            refined = self.refinement(lifted)
+            refined = (without_floor(self.refinement) if motion.moves else self.refinement)(lifted)
         with clock("result"):
             name = Path(detections.source).name
             people = [dataclasses.replace(person, sequence=name) for person in refined.sequences]
@@ -148,10 +151,31 @@ class Pipeline:
             people, ground = _scaled(people, heights, notes, ground)
         scene = Scene(
             people, fps, detections.n_frames, camera.camera, lifter.coordinates, name, notes,
-            tilt_deg=self.camera.tilt_deg, roll_deg=self.camera.roll_deg, ground=ground,
+            tilt_deg=self.camera.tilt_deg, roll_deg=self.camera.roll_deg, ground=ground, motion=motion,
         )  # fmt: skip
         clock.log(sum(map(len, people)), len(people))
         return Prediction(scene, camera, clock.seconds)
+
+    def _motion(
+        self, source: str | Path | VideoDetections, found: VideoDetections, seen: list[PoseSequence], notes: list[str]
+    ) -> CameraMotion:
+        """Whether the camera moves: as the video tells, else the people."""
+        fps = seen[0].fps
+        told = of_people(seen, fps) if fps >= TIME_LAPSE_FPS else CameraMotion()
+        is_video = not isinstance(source, VideoDetections) and not is_keypoints_input(source)
+        path = source if is_video else None if self.video is None else self.video.source
+        if path is None or isinstance(path, VideoDetections):
+            return told
+        from fileio.video import read_video
+
+        try:
+            # Keypoints count the frames of their video, whatever its rate.
+            frames = (frame.image for frame in read_video(path, self.fps if is_video else fps))
+            shown = of_video(frames, found, fps)
+        except ConfigError as error:  # nothing but OpenCV is missing
+            notes.append(f"Camera: whether it moves was told from the people alone; {error}.")
+            return told
+        return told if shown.moves is None else shown
 
     def _repaired(self, seen: list[PoseSequence], notes: list[str]) -> list[PoseSequence]:
         """The tracks with left and right as they are and scores that mean what lifter and refinement take them for."""
@@ -289,6 +313,13 @@ def _times(person: PoseSequence, factor: float) -> PoseSequence:
     lengths = {key: getattr(person, key) for key in ("poses_3d", "lifted_3d", "std_mm")}
     scaled = {key: value * factor for key, value in lengths.items() if value is not None}
     return dataclasses.replace(person, **scaled)
+
+
+def without_floor(refinement: Refiner) -> Refiner:
+    """The same, without a floor unless one is asked for."""
+    if isinstance(refinement, OcclusionRefinement) and refinement.ground == "auto":
+        return dataclasses.replace(refinement, ground="off")
+    return refinement
 
 
 class _Clock:

@@ -1,4 +1,4 @@
-"""What a user should look at in a result: figures of each person, warnings, and whether the camera seems to move."""
+"""What a user should look at in a result: figures of each person, and warnings."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import torch
 from inference.cameras.camera import stature
 from inference.scene import Scene, array_of, hip_offset_px
 from pose.coordinates import Coordinates
-from pose.features import MIN_SCORE
-from pose.joint_sets import COCO_19, MUPOTS_17
+from pose.joint_sets import MUPOTS_17
 from pose.sequence import PoseSequence
 
 #: Below or above these a warning is given: percent of observed joints, percent of the image's width, mm.
@@ -20,14 +19,6 @@ OBSERVED_PCT, HIPS_OFF_PCT, SHORTEST_MM, TALLEST_MM = 50.0, 5.0, 1200.0, 2100.0
 #: A person is out of the image in a frame where at most this fraction of its joints lies inside; this fraction of such
 #: frames is worth a warning.
 INSIDE_FRACTION, OUTSIDE_FRAMES = 2 / 3, 0.03
-#: The camera may move if the median of all people's motion over STEP_S explains this fraction of it (of two people
-#: more, since their median is always near both), over at least MIN_STEPS frames and by FAST of the image's width a
-#: second.
-STEP_S, ALIKE, ALIKE_OF_TWO, MIN_STEPS, FAST = 0.2, 0.7, 0.9, 10, 0.02
-CAMERA_NOTE = (
-    "Camera: everybody moves alike in the picture, so the camera may have moved. It must stand still; paths and the "
-    "floor are wrong otherwise."
-)
 
 
 @dataclass(frozen=True)
@@ -66,7 +57,7 @@ def stature_m(person: PoseSequence, coordinates: Coordinates) -> float | None:
 
 def scene_warnings(scene: Scene) -> list[str]:
     """What is doubtful about a scene and each of its people, one sentence each."""
-    found = [CAMERA_NOTE] if moves_alike(scene) else []
+    found = [scene.motion.note] if scene.motion.note else []
     return found + [line for person in scene.people for line in warnings_of(person, figures_of(person, scene))]
 
 
@@ -96,26 +87,3 @@ def _frames_outside(person: PoseSequence, scene: Scene) -> int:
     with np.errstate(invalid="ignore"):
         inside = ((pixels >= 0) & (pixels <= [scene.camera.width, scene.camera.height])).all(axis=-1)
     return int((inside.mean(axis=1) < INSIDE_FRACTION).sum())
-
-
-def moves_alike(scene: Scene) -> bool:
-    """Whether one motion explains most of how everybody moves in the picture, as where the camera pans.
-
-    False for a single person, of whom that cannot be told.
-    """
-    step = max(1, round(STEP_S * scene.fps))
-    motions = np.full((len(scene.people), scene.n_frames, 2), np.nan)
-    hip = COCO_19.index("hip")
-    for number, person in enumerate(scene.people):
-        points = person.keypoints_2d[:, hip].double().numpy()
-        points = np.where((array_of(person, "confidence")[:, hip] >= MIN_SCORE)[:, None], points, np.nan)
-        motions[number, array_of(person, "frame")[step:]] = points[step:] - points[:-step]
-    known = np.asarray(np.isfinite(motions).all(axis=-1))
-    motions, known = motions[:, known.sum(axis=0) >= 2], known[:, known.sum(axis=0) >= 2]
-    if motions.shape[1] < MIN_STEPS:
-        return False
-    common = np.nanmedian(motions, axis=0)
-    apart, whole = (float((values[known] ** 2).sum()) for values in (motions - common, motions))
-    speed = float(np.median(np.linalg.norm(common, axis=1))) / (step / scene.fps)
-    enough = ALIKE if np.median(known.sum(axis=0)) > 2 else ALIKE_OF_TWO
-    return speed > FAST * scene.camera.width and 1 - apart / max(whole, 1e-9) > enough

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from inference.cameras.motion import CameraMotion
 from pose.cameras import Camera
 from pose.coordinates import Coordinates
 from pose.features import MIN_SCORE
@@ -27,6 +28,7 @@ class Scene:
     input's name. notes: what a user must know, one sentence each (such as how the camera was found). level: auto lets
     motion formats and pictures stand on the floor, camera leaves them as the camera was held. tilt_deg, roll_deg: how
     it was held, where that is known (pose/level.py). ground: the floor that the refinement let people stand on, if any.
+    motion: whether the camera moved; if it did the room moves, and the level is a mean.
 
     Raises MismatchError for a person without one of these arrays, ConfigError for another level.
 
@@ -52,6 +54,7 @@ class Scene:
     tilt_deg: float | None = None
     roll_deg: float | None = None
     ground: World | None = None
+    motion: CameraMotion = field(default_factory=CameraMotion)
 
     def __post_init__(self) -> None:
         check_leveling(self.level)

@@ -90,13 +90,11 @@ def leave(
 ) -> None:
     """Leave all files of a prediction in the run's folder: the exporters', pictures and the summary, with `more`."""
     from inference.export.base import LimitError
-    from inference.quality import CAMERA_NOTE, scene_warnings
+    from inference.quality import scene_warnings
 
     given = cfg.predict
     scene = dataclasses.replace(prediction.scene, level=given.level)
     warnings = scene_warnings(scene)
-    if prediction.camera.how == "made up":  # nobody filmed with it
-        warnings = [warning for warning in warnings if warning != CAMERA_NOTE]
     scene = dataclasses.replace(scene, notes=[*warnings, *scene.notes])
     folder, skipped, files = run_folder(), [], []
     progress = Progress("writing files", len(exporters), "formats")
@@ -241,6 +239,8 @@ def _summary(source: str, refinement: str, prediction: Any) -> dict[str, Any]:
             **{key: float(getattr(camera, key)) for key in ("fx", "fy", "cx", "cy")},
             "image_size": [camera.width, camera.height],
             "how": prediction.camera.how,
+            "moves": scene.motion.moves,
+            "px_per_frame": round(scene.motion.px_per_frame, 2),
         },
         "level": {
             "level": scene.level,
@@ -252,11 +252,13 @@ def _summary(source: str, refinement: str, prediction: Any) -> dict[str, Any]:
     }
 
 
-def _level_note(level: dict[str, Any]) -> str:
+def _level_note(level: dict[str, Any], moves: bool | None) -> str:
     """How motion files and pictures stand, in a sentence."""
     if level["level"] == "camera":
         return "Level: motion files are as the camera was held (level=camera)."
     origin = {"people": "as the people stand", "given": "as given", "camera": "it is taken to be held level"}
+    if moves:
+        origin["people"] = "in the mean of all frames, as the people stand"
     tilt_deg, roll_deg = level["tilt_deg"], level["roll_deg"]
     return (
         f"Level: the camera looks {'down' if tilt_deg >= 0 else 'up'} by {abs(tilt_deg):.0f} degrees and is turned "
@@ -280,7 +282,7 @@ def _table(summary: dict[str, Any]) -> Table:
         "the image's width, over the frames in which it was detected. outside_frames: frames in which the person is "
         "out of the image, wholly or in part.",
         *summary["notes"],
-        _level_note(summary["level"]),
+        _level_note(summary["level"], summary["camera"]["moves"]),
         *([f"Seconds: {_seconds(summary['stage_seconds'])}."] if summary["stage_seconds"] else []),
         f"Files: {', '.join(summary['files'])}.",
     ]

@@ -101,15 +101,18 @@ class CameraSettings:
             return round(2 * self.cx), round(2 * self.cy)
         raise ConfigError(f"{source}: the size of the image is not known; give camera.image_size=[WIDTH,HEIGHT]")
 
-    def resolve(self, image_size: tuple[int, int], sequences: list[PoseSequence]) -> CameraEstimate:
-        """The camera of an image of that size, in which these people (COCO-19, px) were seen.
+    def resolve(
+        self, image_size: tuple[int, int], sequences: list[PoseSequence], moves: bool = False
+    ) -> CameraEstimate:
+        """The camera of an image of that size, in which these people (COCO-19, px) were seen. moves: it did not stand
+        still, so that how they stand tells no focal length.
 
         Raises ConfigError for a size that they don't fit.
         """
         check_image_size(image_size, sequences)
         self._check_focal(image_size[0])
         width, height = image_size
-        how, focal, note = self._focal(image_size, sequences)
+        how, focal, note = self._focal(image_size, sequences, moves)
         fy = focal if self.fy is None else self.fy
         cx = width / 2 if self.cx is None else self.cx
         cy = height / 2 if self.cy is None else self.cy
@@ -126,7 +129,7 @@ class CameraSettings:
                     f"{value * width / 36:.0f} px; or give camera.fov_deg"
                 )
 
-    def _focal(self, image_size: tuple[int, int], sequences: list[PoseSequence]) -> tuple[How, float, str]:
+    def _focal(self, image_size: tuple[int, int], sequences: list[PoseSequence], moves: bool) -> tuple[How, float, str]:
         """Where the focal length is from, px, and that in a sentence."""
         if self.fx is not None:
             return "given", self.fx, f"Camera: the given focal length, {self.fx:.0f} px."
@@ -135,7 +138,7 @@ class CameraSettings:
             origin = f"from the given field of view of {self.fov_deg:g} degrees"
             return "fov", focal, f"Camera: focal length {focal:.0f} px, {origin}."
         remedy = "Depth is in proportion to it; give camera.fx or camera.fov_deg if you know them."
-        found = estimate_focal(sequences, image_size)
+        found = None if moves else estimate_focal(sequences, image_size)
         if found is not None and found.relative_std <= USABLE_STD:
             note = (
                 f"Camera: focal length {found.px:.0f} px (give or take {found.relative_std:.0%}), estimated from how "
@@ -143,7 +146,8 @@ class CameraSettings:
             )
             return "estimated", found.px, note + remedy
         focal = focal_of_fov(USUAL_DEG, max(image_size))
-        reason = "too few upright people were seen" if found is None else "how the people stand does not tell it"
+        reason = "the camera moves" if moves else "too few upright people were seen"
+        reason = reason if found is None else "how the people stand does not tell it"
         note = (
             f"Camera: focal length {focal:.0f} px is a guess, a field of view of {USUAL_DEG:g} degrees across the "
             f"longer side of the image, because {reason}. {remedy}"

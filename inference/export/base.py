@@ -92,6 +92,7 @@ def scene_facts(scene: Scene) -> dict[str, Any]:
         "axes": "camera: x right, y down, z forward",
         "camera": {key: float(getattr(camera, key)) for key in ("fx", "fy", "cx", "cy")},
         "image_size": [int(camera.width), int(camera.height)],
+        "camera_moves": scene.motion.moves,
         "level": _level_facts(scene),
         "joints": list(MUPOTS_17.names),
         "keypoints": list(COCO_19.names),
