@@ -1,7 +1,8 @@
 """What a sweep's command says: which keys it gives one value and which it varies; and the folders that follow from it.
 
 Rows are named by what varies, in a folder of their own for each set of fixed words and varied keys, so that two sweeps
-of one experiment never share a row. Imported at the start of every run: nothing heavy up here.
+of one experiment never share a row; nor do two projects that share `paths.outputs` and read by
+relative paths. Imported at the start of every run: nothing heavy up here.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from pose.errors import ConfigError
 
 #: What a sweep's folder says of the sweep that it belongs to.
 COMMAND_FILE = "command.json"
+#: Keys whose values are files or folders that are read.
+_READ = ("checkpoint", "predictions", "test.folder", "data.folder")
 #: Characters of a name; file systems take 255 bytes.
 _LONGEST = 96
 
@@ -69,20 +72,44 @@ def place_sweep(config: DictConfig) -> None:
         folder = Path(str(config.paths.outputs), row_name("+".join(_values(words["experiment"]))), "sweep")
     if own := _identity(config, words, of_file=False):
         folder = folder.with_name(f"{folder.name}_{short_hash(own)[:8]}")
+    place = _place(config, words)
+    if _command_of(folder).get("place", place) != place:
+        folder = folder.with_name(f"{folder.name}_{short_hash(place)[:8]}")
     config.hydra.sweep.dir = str(folder)
     overrides.append(f"hydra.sweep.dir={quoted_value(str(folder))}")
 
 
 def note_command(config: DictConfig) -> None:
     """Write what the sweep is into its folder. ConfigError where that belongs to a sweep of other words or keys."""
-    path = Path(config.hydra.sweep.dir) / COMMAND_FILE
-    command = {"experiment": experiments_of(config), "words": _identity(config, sweep_words(config), of_file=True)}
-    if path.is_file() and (before := load_object(path, "remove it, or give another hydra.sweep.dir")) != command:
+    path, words = Path(config.hydra.sweep.dir) / COMMAND_FILE, sweep_words(config)
+    command = {"experiment": experiments_of(config), "words": _identity(config, words, of_file=True)}
+    command["place"] = _place(config, words)
+    before = _command_of(path.parent)
+    if before and {"place": command["place"], **before} != command:
         raise ConfigError(
             f"hydra.sweep.dir={path.parent}: holds another sweep, experiment={before.get('experiment')} "
-            f"{' '.join(map(str, before.get('words', [])))}; give another folder, or none, and this one gets its own"
+            f"{' '.join(map(str, before.get('words', [])))}{_from(before)}; give another folder, or none, and this one "
+            "gets its own"
         )
     write_json(path, command)
+
+
+def _command_of(folder: Path) -> dict[str, Any]:
+    """What `note_command` has left in a sweep's folder; of none nothing."""
+    path = folder / COMMAND_FILE
+    return load_object(path, "remove it, or give another hydra.sweep.dir") if path.is_file() else {}
+
+
+def _place(config: DictConfig, words: dict[str, Override]) -> str | None:
+    """The working directory, where what is read depends on it and the outputs, which lie elsewhere, do not tell it."""
+    here, outputs = Path.cwd().resolve(), Path(str(config.paths.outputs)).resolve()
+    read = [str(config.paths.datasets or "datasets")]
+    read += [name for key in _READ if key in words for name in _values(words[key])]
+    return None if outputs.is_relative_to(here) or all(Path(name).is_absolute() for name in read) else str(here)
+
+
+def _from(command: dict[str, Any]) -> str:
+    return f", started in {command['place']}" if command.get("place") else ""
 
 
 def experiments_of(config: DictConfig) -> str:

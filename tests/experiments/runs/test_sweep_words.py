@@ -51,6 +51,25 @@ def test_a_row_is_named_by_what_varies(composed, words, job, name) -> None:
     assert found == name or (name is None and found.startswith("refinement-published_no_hip_terms_"))
 
 
+def test_projects_that_share_outputs_have_folders_of_their_own(composed, tmp_path, monkeypatch) -> None:
+    def sweep(project: str, *words: str) -> str:
+        (tmp_path / project).mkdir(exist_ok=True)
+        monkeypatch.chdir(tmp_path / project)
+        whole, _ = composed("experiment=mupots_mm", f"paths.outputs={tmp_path / 'shared'}", "seed=1,2", *words)
+        note_command(whole)
+        return folder_of(whole)
+
+    first, second = sweep("a"), sweep("b")
+    assert first != second and (sweep("a"), sweep("b")) == (first, second)
+    assert sweep("a", "paths.datasets=/data") == sweep("b", "paths.datasets=/data")  # the same wherever they start
+    with pytest.raises(ConfigError, match=f"holds another sweep.*started in {tmp_path / 'a'}"):
+        sweep("b", f"hydra.sweep.dir={first}")
+    monkeypatch.chdir(tmp_path / "a")
+    whole, _ = composed("experiment=mupots_mm", "seed=1,2")
+    monkeypatch.chdir(tmp_path / "b")  # outputs of its own move with a project
+    assert folder_of(composed("experiment=mupots_mm", "seed=1,2")[0]) == folder_of(whole)
+
+
 def test_thirteen_overrides_give_a_name_that_file_systems_take(composed) -> None:
     keys = [f"model.network.key_with_a_long_name_{i}" for i in range(13)]
     jobs = [[f"+{key}={value}" for key in keys] for value in "ab"]
