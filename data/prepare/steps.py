@@ -16,12 +16,17 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from data.prepare.manifest import Manifest, input_state, output_state, same_outputs, settings_hash
+from fileio.locks import waiting_for
 from pose.errors import ConfigError, DataError, PoseError, check_number
+
+#: Held in the root by the one preparation that works there.
+LOCK = ".prepare.lock"
 
 
 @dataclass(frozen=True)
@@ -72,23 +77,27 @@ def run_steps(
     """Do those of `steps` that are not done, and remember it in `root`/manifest.json.
 
     jobs: processes; 1 works in this one. progress: called with (settled steps, all steps). verify: also compare the
-    SHA-256 of what is there. A step that fails lets those that do not depend on it finish. Raises ConfigError for steps
+    SHA-256 of what is there. A step that fails lets those that do not depend on it finish. Another preparation in
+    `root` is waited for, where its file system knows locks. Raises ConfigError for steps
     or jobs that make no sense, DataError at once for a full disk, and StepsFailedError at the end naming what failed.
     """
     root = Path(root)
     check_number("jobs", jobs, 1, whole=True, hint="processes")
     _check(root, steps)
-    run = _Run(root, list(steps), Manifest(root), verify)
-    try:
-        with _executor(jobs) as executor:
-            try:
-                run.all(executor, most=1 if jobs == 1 else 2 * jobs, progress=progress)
-            except BaseException:
-                executor.shutdown(wait=False, cancel_futures=True)
-                raise
-    finally:
-        run.manifest.save()
-    return run.finish()
+    with ExitStack() as stack:
+        with suppress(DataError):  # no locks, or a folder of finished steps that may not be written
+            stack.enter_context(waiting_for(root / LOCK, f"the folder {root}"))
+        run = _Run(root, list(steps), Manifest(root), verify)
+        try:
+            with _executor(jobs) as executor:
+                try:
+                    run.all(executor, most=1 if jobs == 1 else 2 * jobs, progress=progress)
+                except BaseException:
+                    executor.shutdown(wait=False, cancel_futures=True)
+                    raise
+        finally:
+            run.manifest.save()
+        return run.finish()
 
 
 def _check(root: Path, steps: Sequence[Step]) -> None:

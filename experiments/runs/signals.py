@@ -1,16 +1,21 @@
 """SIGTERM, from a batch system or `kill`, and Ctrl-C: the run ends with one line that says how to go on, and exit code
-143 or 130. A second signal ends the process at once."""
+143 or 130. A second signal ends the process at once. Workers end when the process that started them was killed."""
 
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import threading
+import time
+from functools import cache
 from typing import Any, NoReturn
 
 log = logging.getLogger(__name__)
 
 _SIGNALS = {signal.SIGTERM: ("SIGTERM", signal.SIG_DFL), signal.SIGINT: ("Ctrl-C", signal.default_int_handler)}
+#: Seconds between two looks at the parent.
+_LOOK_S = 1.0
 EXIT_CODES = [128 + number for number in _SIGNALS]
 
 
@@ -34,3 +39,16 @@ def end(number: int = signal.SIGINT, *_: Any) -> NoReturn:
         _SIGNALS[signal.Signals(number)][0],
     )
     raise SystemExit(128 + number)
+
+
+@cache
+def end_with_parent(parent: int) -> None:
+    """From here on end this process, if `parent` started it, soon after that one has ended, however it did."""
+
+    def follow() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOK_S)
+        os._exit(1)
+
+    if os.getppid() == parent:
+        threading.Thread(target=follow, daemon=True).start()

@@ -31,6 +31,7 @@ from omegaconf import DictConfig, OmegaConf
 from experiments.runs.hashing import deciding_settings, short_hash
 from experiments.runs.inputs import changes, inputs_of
 from experiments.runs.run_dir import run_folder
+from experiments.runs.signals import end_with_parent
 from experiments.runs.sweep_words import experiments_of, sweep_words, varied
 from experiments.runs.used_keys import check_used
 from fileio.json_yaml import load_object, read_yaml, write_json
@@ -108,6 +109,7 @@ class SweepCallback(Callback):
         #: Where each job notes itself, set where the sweep starts and carried to wherever its jobs run.
         self.notes: Path | None = None
         self.started = time.time()
+        self.process = os.getpid()
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         from experiments.results.table import check_table
@@ -128,6 +130,7 @@ class SweepCallback(Callback):
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         global _started
         _started = self.started
+        end_with_parent(self.process)
         if self.notes is None:
             return
         folder = Path(config.hydra.runtime.output_dir)

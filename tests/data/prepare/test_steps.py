@@ -9,7 +9,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -205,6 +207,27 @@ def test_two_programs_share_a_folder(tmp_path: Path) -> None:
     outputs = [program.communicate(timeout=60) for program in programs]
     assert [program.returncode for program in programs] == [0, 0], outputs
     assert set(manifest(tmp_path)) == {f"{prefix}{i}" for prefix in "ab" for i in range(30)}
+
+
+def test_one_preparation_at_a_time(tmp_path: Path, caplog) -> None:
+    began, go, ran = threading.Event(), threading.Event(), []
+
+    def slow() -> None:
+        ran.append(1)
+        began.set()
+        assert go.wait(30)
+        (tmp_path / "a").write_text("x")
+
+    steps = [Step("a", (tmp_path / "a",), slow, {})]
+    with ThreadPoolExecutor(2) as pool, caplog.at_level("INFO"):
+        first = pool.submit(run_steps, tmp_path, steps)
+        assert began.wait(30)
+        second = pool.submit(run_steps, tmp_path, steps)
+        while "waiting for" not in caplog.text and not second.done():
+            time.sleep(0.01)
+        go.set()
+        assert counts(first.result(30)) == (1, 0, 0) and counts(second.result(30)) == (0, 1, 0)
+    assert len(ran) == 1 and f"waiting for the folder {tmp_path}, which another process is busy with" in caplog.text
 
 
 def test_a_killed_program_is_continued(tmp_path: Path) -> None:
