@@ -23,7 +23,7 @@ from experiments.runs.run_dir import run_folder
 from experiments.runs.runner import settle
 from fileio.json_yaml import write_json, write_text
 from pose.errors import ConfigError, DataError, check_rate
-from pose.metrics.plausibility import check_unit
+from pose.metrics.plausibility import check_unit, check_view
 from pose.sequence import PoseSequence
 from refinement.gaps import filled, given_joints
 from refinement.refiner import RefinementResult, Refiner
@@ -54,6 +54,8 @@ def refine(cfg: DictConfig) -> None:
     predictions = str(cfg.predictions)
     given = read_predictions(predictions, cfg.coordinates, cfg.fps)
     check_unit(torch.cat([person.require("poses_3d") for person in given]).numpy(), predictions)
+    for warning in check_view(given, predictions):
+        log.warning("%s", warning)
     settle(cfg)
     tracks, result = refined(given, method, predictions)
     write_predictions(run_folder() / "predictions.npz", result.sequences, **read_facts(predictions))

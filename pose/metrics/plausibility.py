@@ -6,6 +6,7 @@ with its remedy. What can only be a mistake is refused; what could be a bad meth
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from itertools import permutations
 
@@ -15,6 +16,7 @@ import torch
 from pose.errors import DataError
 from pose.joint_sets import MUPOTS_17, POSE_SETS, JointSet
 from pose.metrics.mupots import AnnotatedScene, PredictedScene
+from pose.sequence import PoseSequence
 from pose.to_mupots import to_mupots_17
 
 #: Predicted over annotated size of a pose. Between these it can be a bad prediction; units are nearly exact.
@@ -31,6 +33,11 @@ _CLEARLY_BETTER = 0.25
 _AT_ORIGIN_MM, _TOO_NEAR = 1.0, 0.2
 #: People paired in another order must be this much nearer, as a fraction, and that far apart in mm.
 _MUCH_NEARER, _APART_MM = 0.5, 200.0
+
+#: Joints this far from where they were detected, in image widths, are perhaps in other axes.
+_OFF = 0.05
+#: So far off neither sees what the other does.
+_FAR_OFF = 0.1
 
 _HIP, _NECK = MUPOTS_17.index("hip"), MUPOTS_17.index("neck")
 _BONES = np.array(MUPOTS_17.bones)
@@ -70,6 +77,45 @@ def check_unit(poses_3d: np.ndarray, source: str) -> None:
     size = _size(poses_3d) / _PERSON_MM
     if not _SIZES[0] < size < _SIZES[1]:
         _refuse_unit(size, source)
+
+
+def check_view(people: list[PoseSequence], source: str) -> list[str]:
+    """Warnings of poses that are far from where they were detected, a line each. DataError naming `source` where they
+    are behind the camera or in other axes than it.
+
+    Joints that were detected are compared with those of the poses in the picture; people without them say nothing.
+    """
+    flips = {"": (1, 1, 1), "x": (-1, 1, 1), "y": (1, -1, 1), "z": (1, 1, -1), "x and z": (-1, 1, -1),
+             "y and z": (1, -1, -1), "x and y": (-1, -1, 1)}  # fmt: skip
+    off: dict[str, list[np.ndarray]] = {flip: [] for flip in flips}
+    for person in people:
+        names = [name for name in person.joints_3d.names if name in person.joints_2d.names]
+        if person.camera is None or not names or not person.keypoints_2d.any():
+            continue
+        at = [person.joints_2d.index(name) for name in names]
+        seen = (person.confidence[:, at] > 0).numpy()
+        poses = person.require("poses_3d")[:, [person.joints_3d.index(name) for name in names]]
+        for flip, signs in flips.items():
+            points = poses * poses.new_tensor(signs)
+            pixels = person.camera.project(torch.where(points[..., 2:] > 1, points, torch.nan))
+            apart = (pixels - person.keypoints_2d[:, at]).norm(dim=-1).numpy() / person.camera.width
+            off[flip].append(np.nan_to_num(apart, nan=np.inf)[seen])
+    if not sum(map(len, off[""])):
+        return []
+    median = {flip: float(np.median(np.concatenate(values))) for flip, values in off.items()}
+    best = min(median, key=lambda flip: median[flip])
+    if median[""] > _OFF and median[best] < median[""] / 2:
+        raise DataError(
+            f"{source}: poses_3d have other axes than the camera, x right, y down, z forward: negated in {best} their "
+            f"joints are {100 * median[best]:.0f} % of the image's width from the detected ones, "
+            + ("as given they are behind it" if math.isinf(median[""]) else f"as given {100 * median['']:.0f} %")
+        )
+    if median[""] <= _FAR_OFF:
+        return []
+    return [
+        f"{source}: the joints of poses_3d are {100 * median['']:.0f} % of the image's width from the detected ones "
+        "(median): keypoints_2d, K and poses_3d must be of one picture in one size"
+    ]
 
 
 #: The warning after which absolute errors mean nothing.

@@ -21,6 +21,8 @@ Array = np.ndarray
 REST_MM_S, MOVE_MM_S, LEAST_REST_S = 120.0, 240.0, 0.1
 #: Speeds are those over so many seconds; along the viewing ray they count so much, since depth is not seen.
 SPEED_S, DEPTH_WEIGHT = 0.1, 0.4
+#: At fewer frames a second nobody sees a foot rest: it may have gone and come back between two.
+SLOWEST_FPS = 5.0
 #: A foot that rests carries where the hip is higher by this fraction of the leg: not where somebody lies or sits low.
 LEG_FRACTION = 0.4
 #: Standard deviations: of the speed of a foot that rests, mm/s, and of its height over the floor, mm (at TUNED_FPS).
@@ -52,7 +54,7 @@ def resting(poses: Array, observed: Array, up: Array, fps: float) -> Array:
     hips, knees, feet = (poses[:, joints] for joints in LEGS)
     lag = max(1, round(SPEED_S * fps / 2))
     rest = np.zeros(feet.shape[:2], dtype=bool)
-    if len(feet) <= 2 * lag:
+    if len(feet) <= 2 * lag or fps < SLOWEST_FPS:
         return rest
     velocity = np.empty_like(feet)
     velocity[lag:-lag] = (feet[2 * lag :] - feet[: -2 * lag]) * (fps / (2 * lag))

@@ -6,13 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from data.sets.mupots_3d import MuPoTS3D
+from pose.cameras import Camera
 from pose.errors import DataError
 from pose.joint_sets import COCO_17, HUMAN36M_17, MUPOTS_17
 from pose.metrics.mupots import AnnotatedScene, PredictedScene
-from pose.metrics.plausibility import ROOT_RELATIVE, check_poses, other_order
+from pose.metrics.plausibility import ROOT_RELATIVE, check_poses, check_view, other_order
 from pose.metrics.scenes import scenes_from_sequences
+from pose.sequence import PoseSequence
 
 HIP = MUPOTS_17.index("hip")
 
@@ -110,3 +113,29 @@ def test_people_in_another_order(annotated) -> None:
     rng = np.random.default_rng(0)
     (shuffled,) = other_order(annotated, predicted(annotated, lambda _, people: rng.permutation(people)))
     assert "TS12 in changing orders" in shuffled
+
+
+def seen(scale: float = 1.0) -> PoseSequence:
+    """Somebody 4 m away to the left of the middle, detected there, in a picture `scale` times as large."""
+    camera = Camera(1500.0, 1500.0, 960.0, 540.0, 1920, 1080)
+    poses = torch.randn(30, 17, 3, generator=torch.Generator().manual_seed(0)) * 300
+    poses = poses + torch.tensor([-500.0, -400.0, 4000.0])
+    return PoseSequence(
+        "a", 0, camera, 30.0, scale * camera.project(poses), torch.ones(30, 17), joints_2d=MUPOTS_17, poses_3d=poses,
+        coordinates="normal",
+    )  # fmt: skip
+
+
+def test_axes_are_told_from_the_detections() -> None:
+    person = seen()
+    assert check_view([person], "a.npz") == []
+    poses = person.require("poses_3d")
+    for signs, axes in (((1, 1, -1), "z"), ((1, -1, 1), "y"), ((-1, 1, 1), "x"), ((1, -1, -1), "y and z")):
+        turned = person.with_poses(poses * torch.tensor(signs), "normal")
+        with pytest.raises(DataError, match=rf"a\.npz: .*negated in {axes} their joints are 0 %"):
+            check_view([turned], "a.npz")
+    (said,) = check_view([seen(0.5)], "a.npz")
+    assert "from the detected ones (median): keypoints_2d, K and poses_3d" in said
+    unseen = PoseSequence("a", 0, person.camera, 30.0, torch.zeros(30, 19, 2), torch.ones(30, 19), poses_3d=-poses,
+                          coordinates="normal")  # fmt: skip
+    assert check_view([unseen], "a.npz") == []

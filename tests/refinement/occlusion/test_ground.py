@@ -236,6 +236,7 @@ def test_a_resting_foot_is_still_below_the_body_and_seen() -> None:
     assert speed[rest].max() < 300
     assert not rest[speed > 400].any()
     assert not resting(truth, seen, -UP, 30.0).any()  # upside down nothing carries
+    assert not resting(truth, seen, UP, 0.0166).any()  # a picture a minute: nobody saw it rest
     seen[:, ANKLES[0]] = False
     assert not resting(truth, seen, UP, 30.0)[:, 0].any()
 
