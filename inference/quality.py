@@ -11,7 +11,8 @@ import torch
 from inference.cameras.camera import stature
 from inference.scene import Scene, array_of, hip_offset_px
 from pose.coordinates import Coordinates
-from pose.joint_sets import MUPOTS_17
+from pose.features import MIN_SCORE
+from pose.joint_sets import COCO_19, MUPOTS_17
 from pose.sequence import PoseSequence
 
 #: Below or above these a warning is given: percent of observed joints, percent of the image's width, mm.
@@ -19,6 +20,9 @@ OBSERVED_PCT, HIPS_OFF_PCT, SHORTEST_MM, TALLEST_MM = 50.0, 5.0, 1200.0, 2100.0
 #: A person is out of the image in a frame where at most this fraction of its joints lies inside; this fraction of such
 #: frames is worth a warning.
 INSIDE_FRACTION, OUTSIDE_FRAMES = 2 / 3, 0.03
+#: What a whole scene tells takes so many frames of people; NEARLY_ALL of them lie, REPEATED of them are copies. The
+#: upper left corner is this fraction of the image's sides.
+SOME_FRAMES, NEARLY_ALL, REPEATED, CORNER = 10, 0.8, 0.1, 0.4
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,63 @@ def stature_m(person: PoseSequence, coordinates: Coordinates) -> float | None:
 def scene_warnings(scene: Scene) -> list[str]:
     """What is doubtful about a scene and each of its people, one sentence each."""
     found = [scene.motion.note] if scene.motion.note else []
+    found += [f"Warning: {said}" for said in (_turned(scene), _in_a_corner(scene), _repeated(scene)) if said]
     return found + [line for person in scene.people for line in warnings_of(person, figures_of(person, scene))]
+
+
+def _turned(scene: Scene) -> str | None:
+    """Whether nearly everybody lies or stands head down in the picture, where nothing says that it is turned."""
+    if scene.roll_deg is not None and abs(scene.roll_deg) > 45:
+        return None
+    ends = [[COCO_19.index(f"{side}_{end}") for side in ("left", "right")] for end in ("shoulder", "hip")]
+    up = []
+    for person in scene.people:
+        points, seen = person.keypoints_2d.numpy(), (person.confidence >= MIN_SCORE).numpy()
+        trunk = (points[:, ends[0]] - points[:, ends[1]]).mean(axis=1)[seen[:, ends[0] + ends[1]].all(axis=1)]
+        up.append(-trunk[:, 1] / np.maximum(np.linalg.norm(trunk, axis=1), 1e-6))
+    upward = np.concatenate(up)
+    if len(upward) < SOME_FRAMES or (upward < 0.5).mean() < NEARLY_ALL:
+        return None
+    if np.median(upward) < -0.5:
+        return (
+            "people stand on their heads in the picture. If they don't, it is turned by 180 degrees or y points up: "
+            "turn video and keypoints."
+        )
+    return (
+        "people lie in the picture. If they don't, it is turned by 90 degrees or the keypoints are y before x: turn "
+        "video and keypoints, or swap them."
+    )
+
+
+def _in_a_corner(scene: Scene) -> str | None:
+    """Whether all keypoints lie in the upper left corner, as where the image is said to be larger than it is."""
+    seen = [person.keypoints_2d[person.confidence >= MIN_SCORE] for person in scene.people]
+    points = np.concatenate([one.numpy() for one in seen] or [np.zeros((0, 2))])
+    if len(points) < SOME_FRAMES * len(COCO_19):
+        return None
+    across, down = np.quantile(points, 0.99, axis=0) / [scene.camera.width, scene.camera.height]
+    if max(across, down) > CORNER:
+        return None
+    return (
+        f"all keypoints lie in the upper left {across:.0%} x {down:.0%} of {scene.camera.width} x "
+        f"{scene.camera.height} px. If the people do not, they are of a smaller picture, and everybody is too far "
+        "away: give its camera.image_size=[WIDTH,HEIGHT], and fx of that size."
+    )
+
+
+def _repeated(scene: Scene) -> str | None:
+    """Whether many frames repeat the one before, so that fewer a second were seen than are counted."""
+    same = steps = 0
+    for person in scene.people:
+        both = (person.detected[1:] & person.detected[:-1]).numpy()
+        still = (person.keypoints_2d[1:] == person.keypoints_2d[:-1]).all(dim=-1).all(dim=-1).numpy()
+        same, steps = same + int((both & still).sum()), steps + int(both.sum())
+    if steps < SOME_FRAMES or same < REPEATED * steps:
+        return None
+    return (
+        f"in {same / steps:.0%} of the frames people are exactly where they were in the one before: frames were "
+        "doubled, and speeds, contacts and fps may be wrong. Leave the copies out and give the rate without them."
+    )
 
 
 def warnings_of(person: PoseSequence, figures: PersonFigures) -> list[str]:

@@ -45,6 +45,9 @@ _NEGATIVE, _DEPTHS = -0.1, 0.05
 #: With fewer people lying in one direction they are not taken to be turned by 90 degrees.
 _LYING = 0.8
 
+#: A place that this part of all joints shares exactly is a mark for those that were not found.
+_MARKED = 0.01
+
 _GIVE_SET = "input_options.joint_set= says which it is"
 
 #: More people in a single frame are more likely a video whose frames were not told apart.
@@ -136,13 +139,28 @@ def _without_missing(people: RawDetections) -> RawDetections:
     missing = ~(np.isfinite(people.keypoints).all(axis=-1) & np.isfinite(people.confidence))
     # Ultralytics keeps the score of a joint that it puts into the corner because it is not sure.
     missing |= (people.keypoints == 0).all(axis=-1) & (people.confidence != 0)
+    marked, notes = _marked_missing(people.keypoints, ~missing & (people.confidence != 0)), people.notes
+    if marked.any():
+        at = people.keypoints[marked][0, 0]
+        missing |= marked
+        notes += (f"Joints: those at ({at:g}, {at:g}), {marked.mean():.0%} of all, count as not found.",)
     if not missing.any():
         return people
     return replace(
         people,
+        notes=notes,
         keypoints=np.where(missing[..., None], 0.0, people.keypoints),
         confidence=np.where(missing, 0.0, people.confidence),
     )
+
+
+def _marked_missing(points: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """(N, K) bool: joints at one number for x and y, the lowest or highest of all, which many share: -1 or 9999."""
+    for extreme in (points[seen].min(initial=0.0), points[seen].max(initial=0.0)):
+        marked = (points == extreme).all(axis=-1) & seen
+        if extreme != 0 and max(1, _MARKED * seen.sum()) < marked.sum() < seen.sum() / 2:
+            return marked
+    return np.zeros(seen.shape, dtype=bool)
 
 
 def _without_depths(people: RawDetections) -> RawDetections:

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 import torch
 
-from inference.quality import figures_of, warnings_of
+from inference.quality import figures_of, scene_warnings, warnings_of
 from inference.scene import Scene
 from pose.cameras import Camera
 from pose.joint_sets import COCO_19, MUPOTS_17
@@ -65,3 +65,23 @@ def test_a_stature_means_nothing_in_universal_coordinates() -> None:
     person = made(0, (-300, 4000))
     scene = dataclasses.replace(scene_of(person), coordinates="universal")
     assert figures_of(person, scene).stature_m is None
+
+
+def test_what_the_whole_scene_tells() -> None:
+    person = made(0, (-300, 4000))
+    seen, far = person.keypoints_2d, torch.tensor([1920.0, 1080.0])
+
+    def said(keypoints: torch.Tensor, **more) -> list[str]:
+        scene = scene_of(dataclasses.replace(person, keypoints_2d=keypoints))
+        return [line for line in scene_warnings(dataclasses.replace(scene, **more)) if "Warning: person" not in line]
+
+    assert said(seen) == []
+    (heads,) = said(far - seen)
+    assert "people stand on their heads in the picture" in heads
+    (lying,) = said(seen.flip(-1) + torch.tensor([600.0, 0.0]))
+    assert "people lie in the picture" in lying and "y before x" in lying
+    assert said(seen.flip(-1) + torch.tensor([600.0, 0.0]), roll_deg=90.0) == []
+    (corner,) = said(seen / 3)
+    assert "of a smaller picture" in corner and "of 1920 x 1080 px" in corner
+    (doubled,) = said(seen[torch.arange(60) // 2 * 2])
+    assert "in 51% of the frames people are exactly where they were" in doubled

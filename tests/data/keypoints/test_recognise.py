@@ -342,3 +342,22 @@ def test_real_keypoints(golden):
     assert (len(found), found.n_frames, found.fps, found.image_size) == (607, 201, 30, (2048, 2048))
     assert found.confidence.max() == 1.0  # HR-Net's 1.03
     assert np.bincount(found.frame, minlength=201).min() == 3
+
+
+@pytest.mark.parametrize("mark", [-1.0, 9999.0, -9999.0])
+def test_a_number_that_stands_for_missing_joints_is_one(golden, tmp_path, mark):
+    frames = json.loads((golden / "detections" / "ts1_keypoints.json").read_text())
+    rng = np.random.default_rng(0)
+    frames = {name: frames[name] for name in sorted(frames)[:20]}
+    gone = []
+    for rows in frames.values():
+        for row in rows:
+            points = np.reshape(row["keypoints"], (17, 3))
+            missing = rng.random(17) < 0.1
+            points[missing] = [mark, mark, 0.9]
+            gone.append(missing)
+            row["keypoints"] = points.ravel().tolist()
+    found = read_detections(write(tmp_path, frames), image_size=(2048, 2048))
+    assert ((found.confidence[:, :17] == 0) == gone).all() and not found.keypoints_2d[:, :17][np.array(gone)].any()
+    (said,) = [note for note in found.notes if note.startswith("Joints")]
+    assert said == f"Joints: those at ({mark:g}, {mark:g}), {np.mean(gone):.0%} of all, count as not found."
