@@ -113,11 +113,16 @@ class Pipeline:
         with clock("tracking"):
             tracks = self.tracker(detections)
             seen = self._repaired(sequences(detections, tracks, None, fps, self.people), notes)
+        every = detections.stride
+        apart = f"people are in one frame of {every} alone; number these 0, 1, 2, ... and give fps={fps / every:.4g}"
         if not seen:
             raise DataError(
-                f"{detections.source}: no person was found in {detections.n_frames} frames; check the video and the "
-                "detector's scores"
+                f"{detections.source}: no person was found in {detections.n_frames} frames; "
+                + (apart if every > 1 else "check the video and the detector's scores")
             )
+        if every > 1:
+            notes.append(f"Frames: {apart}; as it is, what lies between them is inferred.")
+            log.warning("%s: %s", detections.source, notes[-1])
         with clock("camera"):
             size = self.camera.size(detections.image_size, detections.source)
             motion = self._motion(source, detections, seen, notes)

@@ -71,5 +71,11 @@ class VideoDetections:
     def __len__(self) -> int:
         return len(self.frame)
 
+    @property
+    def stride(self) -> int:
+        """2 where people are in every second frame alone, as where only such were looked at; so for more; else 1."""
+        frames = np.unique(self.frame)
+        return max(1, int(np.gcd.reduce(np.diff(frames)))) if len(frames) > 3 else 1
+
     def __repr__(self) -> str:
         return f"VideoDetections({self.source}: {len(self)} detections in {self.n_frames} frames)"

@@ -213,8 +213,17 @@ def test_who_leaves_and_comes_back_is_filled_in(lifter: Lifter) -> None:
 
 
 def test_nobody_is_one_clear_line(lifter: Lifter) -> None:
-    with pytest.raises(DataError, match="no person was found in 7 frames"):
+    with pytest.raises(DataError, match="no person was found in 7 frames; check the video"):
         predict(detections(7, []), lifter=lifter, camera=CAMERA)
+
+
+def test_every_so_many_th_frame_says_how_to_number_them(lifter: Lifter) -> None:
+    scene = predict(detections(100, list(range(1, 100, 2))), lifter=lifter, camera=CAMERA)
+    says = "people are in one frame of 2 alone; number these 0, 1, 2, ... and give fps=15"
+    assert [note for note in scene.notes if says in note]
+    with pytest.raises(DataError, match=r"found in 200 frames; people are in one frame of 50 alone; .*fps=0\.6"):
+        predict(detections(200, list(range(0, 200, 50))), lifter=lifter, camera=CAMERA)
+    assert detections(10, [0, 2, 3, 5, 6]).stride == detections(3, [0, 2]).stride == 1
 
 
 @pytest.mark.parametrize(
