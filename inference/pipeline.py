@@ -177,7 +177,7 @@ class Pipeline:
             # Keypoints count the frames of their video, whatever its rate.
             frames = (frame.image for frame in read_video(path, self.fps if is_video else fps))
             shown = of_video(frames, found, fps)
-        except ConfigError as error:  # nothing but OpenCV is missing
+        except (ConfigError, DataError) as error:  # OpenCV is missing, or the end of the video
             notes.append(f"Camera: whether it moves was told from the people alone; {error}.")
             return told
         return told if shown.moves is None else shown

@@ -10,6 +10,7 @@ import torch
 
 from inference.cameras.camera import stature
 from inference.scene import Scene, array_of, hip_offset_px
+from pose.cameras import Camera
 from pose.coordinates import Coordinates
 from pose.features import MIN_SCORE
 from pose.joint_sets import COCO_19, MUPOTS_17
@@ -23,6 +24,10 @@ INSIDE_FRACTION, OUTSIDE_FRAMES = 2 / 3, 0.03
 #: What a whole scene tells takes so many frames of people; NEARLY_ALL of them lie, REPEATED of them are copies. The
 #: upper left corner is this fraction of the image's sides.
 SOME_FRAMES, NEARLY_ALL, REPEATED, CORNER = 10, 0.8, 0.1, 0.4
+
+#: Fields of view across the longer side, degrees, and how far the centre is from the image's middle, a fraction of it:
+#: those beyond are hardly of a camera that films people.
+NARROWEST_DEG, WIDEST_DEG, OFF_CENTRE = 10.0, 105.0, 0.25
 
 
 @dataclass(frozen=True)
@@ -62,8 +67,27 @@ def stature_m(person: PoseSequence, coordinates: Coordinates) -> float | None:
 def scene_warnings(scene: Scene) -> list[str]:
     """What is doubtful about a scene and each of its people, one sentence each."""
     found = [scene.motion.note] if scene.motion.note else []
-    found += [f"Warning: {said}" for said in (_turned(scene), _in_a_corner(scene), _repeated(scene)) if said]
+    doubts = (_odd_camera(scene.camera), _turned(scene), _in_a_corner(scene), _repeated(scene))
+    found += [f"Warning: {said}" for said in doubts if said]
     return found + [line for person in scene.people for line in warnings_of(person, figures_of(person, scene))]
+
+
+def _odd_camera(camera: Camera) -> str | None:
+    """Whether the intrinsics are those of pictures of another size."""
+    width, height = camera.width, camera.height
+    fov_deg = math.degrees(2 * math.atan(max(width, height) / 2 / camera.fx))
+    away = max(abs(camera.cx / width - 0.5), abs(camera.cy / height - 0.5))
+    said = []
+    if not NARROWEST_DEG <= fov_deg <= WIDEST_DEG:
+        said.append(f"fx={camera.fx:.0f} px sees {fov_deg:.0f} degrees")
+    if away > OFF_CENTRE:
+        said.append(f"the centre ({camera.cx:.0f}, {camera.cy:.0f}) is not in the middle")
+    if not said:
+        return None
+    return (
+        f"of pictures of {width} x {height} px {' and '.join(said)}: fx, fy, cx and cy are perhaps those of another "
+        "size or crop; give them for this one."
+    )
 
 
 def _turned(scene: Scene) -> str | None:

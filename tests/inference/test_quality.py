@@ -76,6 +76,13 @@ def test_what_the_whole_scene_tells() -> None:
         return [line for line in scene_warnings(dataclasses.replace(scene, **more)) if "Warning: person" not in line]
 
     assert said(seen) == []
+    for other, says in (
+        (dataclasses.replace(CAMERA, fx=400.0), "fx=400 px sees 135 degrees:"),
+        (dataclasses.replace(CAMERA, fx=15000.0), "fx=15000 px sees 7 degrees:"),
+        (dataclasses.replace(CAMERA, cx=320.0, cy=180.0), "the centre (320, 180) is not in the middle:"),
+    ):
+        (odd,) = said(seen, camera=other)
+        assert f"of pictures of 1920 x 1080 px {says} fx, fy, cx and cy are perhaps those of another" in odd
     (heads,) = said(far - seen)
     assert "people stand on their heads in the picture" in heads
     (lying,) = said(seen.flip(-1) + torch.tensor([600.0, 0.0]))
