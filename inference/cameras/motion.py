@@ -21,8 +21,9 @@ from pose.errors import ConfigError
 from pose.joint_sets import COCO_19
 from pose.sequence import PoseSequence
 
-#: Motion is looked at in windows of WINDOW_S, half of each in the next; at FEWEST or more velocities, of SOME at most.
-WINDOW_S, FEWEST, SOME = 0.75, 10, 200
+#: Motion is looked at in windows of WINDOW_S, half of each in the next; at FEWEST or more velocities, of SOME at
+#: most, of clips of LEAST_S and more.
+WINDOW_S, FEWEST, SOME, LEAST_S = 0.75, 10, 200, 1.5
 #: A velocity is that over FOOT_S, of a joint of MIN_SCORE; those within NEAR of one another are alike, and are the
 #: camera's where they are SHARED of all and faster than FAST, all three in lengths of the trunk a second.
 FOOT_S, MIN_SCORE, NEAR, SHARED, FAST, REST = 0.1, 0.3, 0.5, 0.3, 0.6, 0.4
@@ -68,7 +69,7 @@ def of_people(people: list[PoseSequence], fps: float) -> CameraMotion:
     """What the detections (COCO-19, px) of the people of one video tell; frames count at `fps` a second."""
     step = max(1, round(FOOT_S * fps))
     feet, hips, trunks = [], [], []
-    for person in people:
+    for number, person in enumerate(people):
         points, known = person.keypoints_2d.double().numpy(), (person.confidence >= MIN_SCORE).numpy()
         whole = known[:, [_HIP, *_SHOULDERS]].all(axis=1)
         if not whole.any():
@@ -77,8 +78,9 @@ def of_people(people: list[PoseSequence], fps: float) -> CameraMotion:
         frame = person.frame.numpy()[:-step]
         for found, joint in ((feet, _ANKLES[0]), (feet, _ANKLES[1]), (hips, _HIP)):
             both = known[step:, joint] & known[:-step, joint]
-            velocity = (points[step:, joint] - points[:-step, joint]) / step
-            found.append(np.column_stack([frame, velocity])[both])
+            velocity, along = ((points[step:, one] - points[:-step, one]) / step for one in (joint, _HIP))
+            along[~(known[step:, _HIP] & known[:-step, _HIP])] = np.nan
+            found.append(np.column_stack([frame, np.full(len(frame), number), velocity, velocity - along])[both])
     if not trunks:
         return CameraMotion()
     trunk = float(np.median(trunks)) / fps  # px per frame at one length a second
@@ -91,20 +93,34 @@ def of_people(people: list[PoseSequence], fps: float) -> CameraMotion:
 def _shared(found: np.ndarray, fps: float, trunk: float, enough: float) -> list[tuple[float, float]]:
     """(frame at which a window begins, speed px per frame) of windows in which `enough` of the velocities agree.
 
-    found (N, 3): frame, velocity in px per frame.
+    found (N, 6): frame, person, velocity in px per frame, and the same less that of the hips.
     """
     windows, length = [], WINDOW_S * fps
-    last = found[:, 0].max(initial=0.0) - length
-    for start in np.arange(found[:, 0].min(initial=0.0), max(last, 0.0) + 1.0, length / 2):
-        velocity = found[(found[:, 0] >= start) & (found[:, 0] < start + length), 1:]
-        velocity = velocity[:: 1 + len(velocity) // SOME] / trunk
-        if len(velocity) >= FEWEST:
+    first, last = found[:, 0].min(initial=np.inf), found[:, 0].max(initial=0.0)
+    if last - first < LEAST_S * fps:
+        return []
+    for start in np.arange(first, last - length + 1.0, length / 2):
+        inside = found[(found[:, 0] >= start) & (found[:, 0] < start + length)]
+        inside = inside[:: 1 + len(inside) // SOME]
+        if len(inside) >= FEWEST:
+            velocity = inside[:, 2:4] / trunk
             near = np.linalg.norm(velocity[:, None] - velocity, axis=-1) < NEAR
-            if near.mean(axis=1).max() >= enough:
-                mode = velocity[near[near.sum(axis=1).argmax()]].mean(axis=0)
-                rests = bool((np.linalg.norm(velocity, axis=1) < NEAR).mean() > REST * near.mean(axis=1).max())
-                windows.append((float(start), 0.0 if rests else float(np.linalg.norm(mode)) * trunk))
+            share, best = near.mean(axis=1).max(), near[near.sum(axis=1).argmax()]
+            if share >= enough and _by_several(inside[:, 1], best, inside[:, 4:] / trunk, enough):
+                rests = bool((np.linalg.norm(velocity, axis=1) < NEAR).mean() > REST * share)
+                speed = float(np.linalg.norm(velocity[best].mean(axis=0))) * trunk
+                windows.append((float(start), 0.0 if rests else speed))
     return windows
+
+
+def _by_several(person: np.ndarray, near: np.ndarray, against_hips: np.ndarray, enough: float) -> bool:
+    """Whether most people share a velocity, or the only one does while the feet go apart from the hips: who slides
+    along with both feet may skate."""
+    shares = [near[person == one].mean() for one in np.unique(person)]
+    if len(shares) > 1:
+        return sum(share >= enough for share in shares) > len(shares) / 2
+    apart = np.linalg.norm(against_hips, axis=1)
+    return bool(np.nanmedian(apart) > NEAR) if np.isfinite(apart).any() else False
 
 
 def of_video(frames: Iterable[np.ndarray], detections: VideoDetections, fps: float) -> CameraMotion:
