@@ -74,7 +74,7 @@ class CameraSettings:
                 low = None if above is not None else -FARTHEST_PX
                 check_number(f"camera.{key}", value, low, FARTHEST_PX, above=above, hint="pixels")
         if self.fov_deg is not None:
-            check_number("camera.fov_deg", self.fov_deg, math.pi, 170, hint="degrees, not radians")
+            check_number("camera.fov_deg", self.fov_deg, 3.2, 170, hint="degrees, not radians")
         if self.tilt_deg is not None:
             check_number("camera.tilt_deg", self.tilt_deg, -90, 90, hint="degrees, looking down is positive")
         if self.roll_deg is not None:

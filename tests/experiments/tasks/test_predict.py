@@ -204,7 +204,7 @@ def test_pictures_are_left_out_where_av_is_missing(run_here, words: list[str], m
         (["input_options.n_frames=0"], "input_options.n_frames=0: must be a whole number"),
         (["heights=1750"], "heights=1750: must be statures in mm by person number"),
         (["heights={0:1.75}"], "heights[0]=1.75: must be a number >= 400 and <= 2600; mm"),
-        (["camera.fov_deg=300"], "camera.fov_deg=300: must be a number >= 1 and <= 170; degrees"),
+        (["camera.fov_deg=300"], "camera.fov_deg=300: must be a number >= 3.2 and <= 170; degrees"),
         (["camera.tilt_deg=100"], "camera.tilt_deg=100: must be a number >= -90 and <= 90; degrees"),
         (["camera.roll_deg=left"], "camera.roll_deg=left: must be a number >= -180 and <= 180; degrees"),
         (["level=flat"], "level=flat: must be one of auto, camera"),

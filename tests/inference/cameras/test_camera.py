@@ -174,7 +174,8 @@ def test_the_image_size_is_given_found_or_follows_from_the_centre() -> None:
     "settings",
     [
         {"fx": 0.0}, {"fx": -5.0}, {"fx": math.nan}, {"fy": 1000.0}, {"fx": 1000.0, "fov_deg": 60.0}, {"cx": math.inf},
-        {"fov_deg": 0.0}, {"fov_deg": 180.0}, {"image_size": (0, 100)}, {"image_size": (640, 480, 3)},
+        {"fov_deg": 0.0}, {"fov_deg": 180.0}, {"fov_deg": 1.05}, {"image_size": (0, 100)},
+        {"image_size": (640, 480, 3)},
     ],
 )  # fmt: skip
 def test_values_that_cannot_be_used(settings: dict) -> None:
