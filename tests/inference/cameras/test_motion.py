@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 
 from data.keypoints import read_detections
 from data.keypoints.detections import VideoDetections
+from fileio.video import VideoWriter, probe
 from inference.cameras.camera import CameraSettings
 from inference.cameras.motion import CameraMotion, of_people, of_video
 from inference.export.base import scene_facts
@@ -20,6 +22,7 @@ from inference.quality import scene_warnings
 from inference.tracking import OfflineTracker, sequences
 from pose.joint_sets import COCO_19
 from pose.sequence import PoseSequence
+from refinement import NoRefinement
 
 REPO = Path(__file__).resolve().parents[3]
 GOLDEN, EXAMPLE = REPO / "tests" / "golden", REPO / "examples" / "multiview"
@@ -142,6 +145,22 @@ def test_the_video_tells_pan_and_zoom() -> None:
     assert of_video(pictures(0.0, zoom=0.003), seen(), 30.0).moves
     grey = [np.full((360, 640, 3), 90, dtype=np.uint8)] * 30
     assert of_video(grey, seen(), 30.0).moves is None and of_video([], seen(), 30.0).moves is None
+
+
+def test_the_video_beside_keypoints_goes_before_the_feet(tmp_path, monkeypatch) -> None:
+    pytest.importorskip("av")
+    with VideoWriter(tmp_path / "a.mp4", 30.0) as video:
+        for image in pictures(3.0, frames=45):
+            video.write(image)
+    pipeline = Pipeline(
+        camera=CameraSettings(fx=600.0), refinement=NoRefinement(), video=probe(tmp_path / "a.mp4"), fps=30.0
+    )
+    scene = pipeline.run(seen(45)).scene
+    assert scene.motion.how == "video" and scene.motion.px_per_frame == pytest.approx(3.0, rel=0.1)
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    scene = pipeline.run(seen(45)).scene
+    assert scene.motion.how != "video"
+    assert [note for note in scene.notes if "told from the people alone; camera motion needs OpenCV" in note]
 
 
 def test_rules_that_need_a_still_camera_are_off(tmp_path) -> None:
