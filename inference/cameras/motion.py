@@ -99,9 +99,12 @@ def _shared(found: np.ndarray, fps: float, trunk: float, enough: float) -> list[
     first, last = found[:, 0].min(initial=np.inf), found[:, 0].max(initial=0.0)
     if last - first < LEAST_S * fps:
         return []
-    for start in np.arange(first, last - length + 1.0, length / 2):
-        inside = found[(found[:, 0] >= start) & (found[:, 0] < start + length)]
-        inside = inside[:: 1 + len(inside) // SOME]
+    found = found[np.argsort(found[:, 0], kind="stable")]
+    starts = np.arange(first, last - length + 1.0, length / 2)
+    rows = zip(starts, *(np.searchsorted(found[:, 0], starts + more) for more in (0.0, length)), strict=True)
+    for start, low, high in rows:
+        inside = found[low:high]
+        inside = inside[np.random.default_rng(0).permutation(len(inside))[:SOME]]  # of everybody's, some
         if len(inside) >= FEWEST:
             velocity = inside[:, 2:4] / trunk
             near = np.linalg.norm(velocity[:, None] - velocity, axis=-1) < NEAR
