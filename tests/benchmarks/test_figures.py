@@ -85,7 +85,7 @@ def test_memory_of_help_is_without_the_parents() -> None:
 def test_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluation, "PLAIN_FRAMES", 1)
     (figure,) = evaluation.figures([0.01])
-    assert figure.count == 200 and figure.ratio > 1
+    assert figure.count == 200 and figure.value > 0 and figure.ratio == figure.reference_value / figure.value
 
 
 def test_reading(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -258,7 +258,7 @@ SHORT = {
     "refine": ["predictions={file}"],
 }  # fmt: skip
 #: These are of one data set or video, or of several files; tests/experiments/tasks runs them.
-ALONE = {"tables", "prepare", "predict", "pretrain_mocap", "export", "compare"}
+ALONE = {"tables", "prepare", "predict", "live", "pretrain_mocap", "export", "compare"}
 
 
 @pytest.fixture(scope="module")
