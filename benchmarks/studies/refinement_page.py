@@ -64,7 +64,7 @@ def time_table(results: dict[str, Any]) -> list[str]:
     head = ["microseconds per frame and person", *found]
     names = next(iter(found.values()))
     rows = [[name, *(f"{rows[name]['microseconds_per_frame']:.0f}" for rows in found.values())] for name in names]
-    return ["### Time, one thread", "", *_markdown(head, rows), ""]
+    return ["### Processor time, one thread", "", *_markdown(head, rows), ""]
 
 
 #: Name of a figure of refinement_motion.py -> what it is.
