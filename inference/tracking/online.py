@@ -159,4 +159,4 @@ def _pairs(tracks: list[_Followed], rows: np.ndarray, distances: list[np.ndarray
 
 
 def _row(people: Appearance, row: int) -> Appearance:
-    return Appearance(**{key: value[row : row + 1] for key, value in vars(people).items()})
+    return Appearance(**{one.name: getattr(people, one.name)[row : row + 1] for one in dataclasses.fields(people)})
