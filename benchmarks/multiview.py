@@ -90,8 +90,7 @@ def measure(
         if len(hide):
             starts, rows = np.searchsorted(found.frame, np.arange(len(matched))), np.ones(len(found), dtype=bool)
             rows[(starts + matched)[hidden & (matched >= 0)]] = False
-            columns = {key: getattr(found, key)[rows] for key in ("frame", "keypoints_2d", "confidence", "box_score")}
-            given, matched = dataclasses.replace(found, **columns), np.where(hidden, -1, matched)
+            given, matched = found.selected(rows), np.where(hidden, -1, matched)
         camera = CameraSettings(K[0, 0], K[1, 1], K[0, 2], K[1, 2], image_size=(width, height))
         method = refinement or OcclusionRefinement()
         people = Pipeline(lifter=lifter, camera=camera, refinement=method).run(given).scene.people

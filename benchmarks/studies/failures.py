@@ -118,8 +118,7 @@ def exchanged_sides(figure: Any) -> list[str]:
 def long_occlusion(figure: Any) -> list[str]:
     whole, truth = filmed(["walk"], [(0, 5)], 1500.0, 4)
     hidden = (whole.frame >= 40) & (whole.frame < 130)
-    rows = {key: getattr(whole, key)[~hidden] for key in ("frame", "keypoints_2d", "confidence", "box_score")}
-    detections = dataclasses.replace(whole, **rows)
+    detections = whole.selected(~hidden)
     scene = predict(detections, camera=CameraSettings(fx=1500.0))
     left, right = figure.subplots(1, 2)
     from_above(left, scene, truth, "from above; dotted: inferred")

@@ -6,7 +6,7 @@ x = y = 0, never invented.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -70,6 +70,12 @@ class VideoDetections:
 
     def __len__(self) -> int:
         return len(self.frame)
+
+    def selected(self, rows: np.ndarray) -> VideoDetections:
+        """The same video with these rows alone, indices in order of time or (N,) bool."""
+        columns = ("frame", "keypoints_2d", "confidence", "box_score")
+        identity = None if self.identity is None else self.identity[rows]
+        return replace(self, identity=identity, **{key: getattr(self, key)[rows] for key in columns})
 
     @property
     def stride(self) -> int:

@@ -92,7 +92,8 @@ class Appearance:
         height are not near.
         """
         low, high, wider = *place, (reach * self.height)[:, None]
-        crowd = np.bincount(self.frame)[self.frame] > _FEW
+        _, number, count = np.unique(self.frame, return_inverse=True, return_counts=True)
+        crowd = count[number] > _FEW
         few, step = np.flatnonzero(~crowd), 1
         while len(first := np.flatnonzero(self.frame[few[step:]] == self.frame[few[:-step]])):  # sorted by frame
             a, b = few[first], few[first + step]

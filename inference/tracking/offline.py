@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from dataclasses import dataclass
 
@@ -81,9 +80,7 @@ class OfflineTracker:
         beyond = excess(detections)
         if beyond.any():
             logger.warning("%s: %s", detections.source, excess_note(beyond))
-            rows = {key: getattr(detections, key) for key in ("frame", "keypoints_2d", "confidence", "box_score")}
-            kept = {key: value[~beyond] for key, value in rows.items()}
-            label[~beyond] = self(dataclasses.replace(detections, identity=None, **kept)).identity
+            label[~beyond] = self(detections.selected(~beyond)).identity
             return Tracks.numbered(label)
         people = Appearance.of(detections)
         used = ~duplicate_boxes(people, self.duplicate_distance)

@@ -79,10 +79,9 @@ class OnlineTracker:
     def __call__(self, detections: VideoDetections) -> Tracks:
         """Identities of the rows of a whole video, found as in a stream."""
         follow, label = self.start(detections.fps or 30.0), np.full(len(detections), UNUSED)
-        for frame in np.unique(detections.frame).tolist():
-            rows = np.flatnonzero(detections.frame == frame)
-            cut = {key: getattr(detections, key)[rows] for key in ("keypoints_2d", "confidence", "box_score", "frame")}
-            label[rows] = follow(frame, dataclasses.replace(detections, identity=None, **cut))
+        frames, starts = np.unique(detections.frame, return_index=True)
+        for frame, rows in zip(frames.tolist(), np.split(np.arange(len(label)), starts[1:]), strict=False):
+            label[rows] = follow(frame, detections.selected(rows))
         return Tracks.numbered(label)
 
 

@@ -35,10 +35,7 @@ def clip(golden: Path) -> VideoDetections:
 
 
 def cut(found: VideoDetections, rows: np.ndarray, n_frames: int) -> VideoDetections:
-    keys = ("frame", "keypoints_2d", "confidence", "box_score")
-    return dataclasses.replace(
-        found, identity=None, n_frames=n_frames, **{key: getattr(found, key)[rows] for key in keys}
-    )
+    return dataclasses.replace(found.selected(rows), n_frames=n_frames)
 
 
 def make(lag: int = LAG, **settings) -> LiveStream:
