@@ -19,6 +19,7 @@ import numpy as np
 from data.keypoints.detections import VideoDetections
 from pose.errors import ConfigError
 from pose.joint_sets import COCO_19
+from pose.progress import Progress
 from pose.sequence import PoseSequence
 
 #: Motion is looked at in windows of WINDOW_S, half of each in the next; at FEWEST or more velocities, of SOME at
@@ -32,8 +33,8 @@ ALIKE = 0.8
 #: Two pictures of a video are STEP_S apart and so many px wide at most. Of the points that are followed so many, and
 #: this fraction, must agree; a picture whose corners move by DRIFT of its width in a window moves.
 STEP_S, WIDTH_PX, FEWEST_POINTS, AGREE, DRIFT = 0.2, 480, 12, 0.5, 0.005
-#: The camera moves if it does in this fraction of the windows that tell.
-OFTEN = 0.1
+#: The camera moves if it does in this fraction of the windows that tell; by hips in that one, as people walk together.
+OFTEN, MOSTLY = 0.1, 0.5
 _ANKLES = [COCO_19.index("left_ankle"), COCO_19.index("right_ankle")]
 _SHOULDERS = [COCO_19.index("left_shoulder"), COCO_19.index("right_shoulder")]
 _HIP = COCO_19.index("hip")
@@ -81,13 +82,13 @@ def of_people(people: list[PoseSequence], fps: float) -> CameraMotion:
             velocity, along = ((points[step:, one] - points[:-step, one]) / step for one in (joint, _HIP))
             along[~(known[step:, _HIP] & known[:-step, _HIP])] = np.nan
             found.append(np.column_stack([frame, np.full(len(frame), number), velocity, velocity - along])[both])
-    if not trunks:
+    trunk = float(np.median(trunks or [0.0])) / fps  # px per frame at one length a second
+    if not trunk:
         return CameraMotion()
-    trunk = float(np.median(trunks)) / fps  # px per frame at one length a second
-    shared = _shared(np.concatenate(feet), fps, trunk, SHARED)
+    shared, often = _shared(np.concatenate(feet), fps, trunk, SHARED), OFTEN
     if not shared and len(hips) > 1:
-        shared = _shared(np.concatenate(hips), fps, trunk, ALIKE)
-    return _motion(shared, FAST * trunk, fps, "people")
+        shared, often = _shared(np.concatenate(hips), fps, trunk, ALIKE), MOSTLY
+    return _motion(shared, FAST * trunk, fps, "people", often)
 
 
 def _shared(found: np.ndarray, fps: float, trunk: float, enough: float) -> list[tuple[float, float]]:
@@ -141,7 +142,7 @@ def of_video(frames: Iterable[np.ndarray], detections: VideoDetections, fps: flo
     steps: list[np.ndarray | None] = []
     before: np.ndarray | None = None
     scale = 1.0
-    for number, image in enumerate(frames):
+    for number, image in enumerate(Progress("camera motion", detections.n_frames).each(frames)):
         if number % step:
             continue
         scale = min(1.0, WIDTH_PX / image.shape[1])
@@ -198,13 +199,13 @@ def _flow(cv2: Any, before: np.ndarray, after: np.ndarray, mask: np.ndarray) -> 
 
 
 def _motion(
-    windows: list[tuple[float, float]], fast: float, fps: float, how: Literal["people", "video"]
+    windows: list[tuple[float, float]], fast: float, fps: float, how: Literal["people", "video"], often: float = OFTEN
 ) -> CameraMotion:
     """windows: (first frame, px per frame) of those that tell."""
     if not windows:
         return CameraMotion()
     moving = [window for window in windows if window[1] > fast]
-    if len(moving) < max(OFTEN * len(windows), min(2, len(windows))):
+    if len(moving) < max(often * len(windows), min(2, len(windows))):
         return CameraMotion(False, how=how)
     (first, _), (last, _) = moving[0], moving[-1]
     speed = float(np.median([speed for _, speed in moving]))

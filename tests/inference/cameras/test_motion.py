@@ -113,6 +113,12 @@ def test_what_cannot_be_told() -> None:
     assert of_people([still], 30.0).moves is None  # one person's hips: who walks or what pans?
     pans = [dataclasses.replace(still, person=i) for i in range(3)]
     assert of_people(pans, 30.0).moves
+    walk_then_stand = np.append(hips, np.full(210, hips[-1]))
+    pair = [made(np.zeros((300, 2)), walk_then_stand + start) for start in (0.0, 300.0)]
+    pair = [dataclasses.replace(one, confidence=legless[:1].repeat(300, 1)) for one in pair]
+    assert of_people(pair, 30.0).moves is False  # side by side for 3 of 10 s
+    point = made(np.zeros((90, 2)), hips)
+    assert of_people([dataclasses.replace(point, keypoints_2d=0 * point.keypoints_2d)], 30.0).moves is None
 
 
 def pictures(shift: float, zoom: float = 0.0, frames: int = 60) -> list[np.ndarray]:

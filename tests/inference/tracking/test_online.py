@@ -46,9 +46,7 @@ def test_later_frames_change_nothing_and_dropped_ones_little() -> None:
 
 
 def frame_of(detections: VideoDetections, frame: int) -> VideoDetections:
-    rows = np.flatnonzero(detections.frame == frame)
-    cut = {key: getattr(detections, key)[rows] for key in ("frame", "keypoints_2d", "confidence", "box_score")}
-    return dataclasses.replace(detections, **cut)
+    return detections.selected(detections.frame == frame)
 
 
 def test_a_second_box_of_one_person_is_not_used() -> None:
