@@ -61,7 +61,7 @@ def check_used(words: Iterable[str], target: str, varying: Iterable[str] = ()) -
     lifter = given.get("checkpoint", "") if task in ("evaluate", "search") else ""
     only_trains = _TRAINS - {"checkpoint", "coordinates"} if lifter and not lifter.endswith("=null") else set()
     for key, word in given.items():
-        top = key.split(".")[0].split("@")[0]
+        top = key.removeprefix("predict.").split(".")[0].split("@")[0]
         if top in _ALWAYS or key == "trainer" or not decides_numbers(key):
             continue
         if top not in used:

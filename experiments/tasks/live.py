@@ -58,7 +58,11 @@ def live(cfg: DictConfig) -> None:
         raise ConfigError(f"scores={given.scores}: must be calibrated or raw")
     refinement, tracker = instantiate(cfg.refinement), instantiate(cfg.tracker)
     if not hasattr(tracker, "start"):
-        raise ConfigError("tracker=offline: looks at the whole video; give tracker=online or tracker=given")
+        raise ConfigError(
+            f"tracker: {type(tracker).__name__} looks at the whole video; give tracker=online or tracker=given"
+        )
+    if not isinstance(cfg.live.drop, bool):
+        raise ConfigError(f"live.drop={cfg.live.drop}: must be true or false")
     settle(cfg)
     lifter = load_lifter(cfg.checkpoint, coordinates=cfg.coordinates)
     check_live(lifter, refinement)
@@ -94,7 +98,10 @@ def live(cfg: DictConfig) -> None:
         log.error("the stream ended by an error; what was recorded is written")
         failure = error
     session.write_keypoints(run_folder() / "keypoints.npz")
-    people, figures = session.stream.people(), session.figures()
+    try:
+        people, figures = session.stream.people(), session.figures()
+    except Exception as error:
+        raise failure or error from None
     if page is not None:
         page.send("end", {})
         page.close()

@@ -8,13 +8,16 @@ has one, as its `Origin`. Each listener gets the newest message when it is ready
 from __future__ import annotations
 
 import json
+import logging
 import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
 from typing import Any
 
-from pose.errors import ConfigError
+from pose.errors import ConfigError, check_number
+
+log = logging.getLogger(__name__)
 
 ADDRESS = "127.0.0.1"
 #: Seconds after which a comment tells whether a listener is still there.
@@ -38,21 +41,21 @@ PARTS = {
 class LivePage:
     """The page on http://127.0.0.1:PORT/, from now until `close`. port: 0 for any that is free.
 
-    Raises ConfigError for a port that is taken.
+    Raises ConfigError for a port that is taken or no port.
     """
 
     def __init__(self, port: int = 0):
+        check_number("live.port", port, 0, 65535, whole=True, hint="0 for any, null for no page")
         self._change = threading.Condition()
         self._messages: dict[str, tuple[int, str]] = {}  # by kind: how many there have been, and the newest
         self._count, self._listeners, self._closed = 0, 0, False
         handler = type("Handler", (_Handler,), {"page": self, "html": _html().encode()})
         try:
-            self._server = ThreadingHTTPServer((ADDRESS, port), handler)
-        except (OSError, OverflowError) as error:
+            self._server = _Server((ADDRESS, port), handler)
+        except OSError as error:
             raise ConfigError(
                 f"live.port={port}: cannot be listened on ({error}); give another, 0 for any, or null for no page"
             ) from None
-        self._server.daemon_threads = True
         self.hosts = {f"{name}:{self._server.server_port}" for name in (ADDRESS, "localhost")}
         self.url = f"http://{ADDRESS}:{self._server.server_port}/"
         threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True).start()
@@ -94,6 +97,14 @@ class LivePage:
         finally:
             with self._change:
                 self._listeners -= 1
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A browser that goes away in the middle is no matter for the terminal."""
+        log.debug("%s", self.server_address, exc_info=True)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -57,10 +57,11 @@ class Session:
         shown, poses = self.stream(frame.number, found)
         now = time.monotonic()
         self._times.append(now)
-        if shown >= 0:
-            self._lags.append(now - frame.arrived + (frame.number - shown) / self.stream.fps)
+        if shown < 0:
+            return
+        self._lags.append(now - frame.arrived + (frame.number - shown) / self.stream.fps)
         if self.page is not None:
-            self._show(shown, poses)
+            self._show(self.page, shown, poses)
 
     def figures(self) -> LiveFigures:
         """How it has gone so far."""
@@ -102,12 +103,11 @@ class Session:
             **({} if size is None else {"image_size": np.array(size)}),
         )
 
-    def _show(self, number: int, poses: list[LivePose]) -> None:
-        assert self.page is not None
+    def _show(self, page: LivePage, number: int, poses: list[LivePose]) -> None:
         stream = self.stream
         if stream.world is not self._world:  # learnt anew
             self._world = stream.world
-            self.page.send(
+            page.send(
                 "scene",
                 {
                     "source": self.source.name,
@@ -118,11 +118,11 @@ class Session:
             )
         recent = slice(-max(2, round(2 * stream.fps)), None)
         times = self._times[recent]
-        self.page.send(
+        page.send(
             "frame",
             {
                 "number": number,
-                "lag_s": round(float(np.median(self._lags[recent] or [0.0])), 3),
+                "lag_s": round(float(np.median(self._lags[recent])), 3),
                 "rate": round((len(times) - 1) / max(times[-1] - times[0], 1e-6), 1),
                 "dropped": self.dropped,
                 "people": [

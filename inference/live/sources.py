@@ -69,6 +69,8 @@ def open_source(
     Raises ConfigError and DataError for what cannot be opened, and for a video without a detector.
     """
     if given == STDIN:
+        if detector is not None:
+            raise ConfigError("detector: only for pictures, not for input=-, which is keypoints; leave it out")
         if unfit := options.keys() - {"joint_set", "score_scale"}:
             raise ConfigError(f"input_options.{min(unfit)}: only for files of keypoints, not for input=-; leave it out")
         return KeypointSource(0, image_size, **options)
@@ -208,11 +210,11 @@ class Newest:
         while not self.stopped:
             with self._change:
                 self._change.wait_for(lambda: self._held is not None or self._ended, timeout=0.1)
-                frame, self._held = self._held, None
+                frame, self._held, ended = self._held, None, self._ended
                 self._change.notify_all()
             if frame is not None:
                 yield frame
-            elif self._ended:
+            elif ended:
                 break
         if self._error is not None:
             raise self._error

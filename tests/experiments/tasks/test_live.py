@@ -19,6 +19,7 @@ import pytest
 from data.keypoints import read_detections
 from data.predictions import read_predictions
 from fileio.video import VideoWriter
+from pose.errors import DataError
 
 FRAMES = 40
 DETECTOR = '''
@@ -185,7 +186,8 @@ def test_ctrl_c_writes_what_was_recorded(repo: Path, tmp_path: Path, people) -> 
     [
         (["input=null"], "input=null: give input=0 (a camera), a video, rtsp://... or -"),
         (["input=nowhere.mp4"], "input=nowhere.mp4: needs a detector; give detector=rtmpose or detector=mediapipe"),
-        (["tracker=offline"], "tracker=offline: looks at the whole video; give tracker=online or tracker=given"),
+        (["tracker=offline"], "tracker: OfflineTracker looks at the whole video; give tracker=online or tracker=given"),
+        (["live.drop=1"], "live.drop=1: must be true or false"),
         (["refinement.lag=null"], "live needs refinement=occlusion with refinement.lag=FRAMES"),
         (["checkpoint=builtin:mocap_normal"], "checkpoint: this lifter looks at later frames"),
         (["scores=high"], "scores=high: must be calibrated or raw"),
@@ -197,6 +199,27 @@ def test_what_cannot_be_used_is_one_line(run_here, tmp_path: Path, words: list[s
     with stdin(tmp_path / "a.jsonl"):
         done = run_here(*(word for word in WORDS if word.split("=")[0] != words[0].split("=")[0]), *words)
     assert done.returncode == 2 and said in done.output and "Traceback" not in done.output, done.output
+
+
+def test_the_first_error_is_told_and_what_came_is_kept(run_here, tmp_path: Path, people, monkeypatch) -> None:
+    from inference.live.stream import LiveStream
+
+    def fails(*_) -> None:
+        raise DataError("the second")
+
+    def fails_late(self: LiveStream, frame: int, found) -> tuple:
+        if frame == 30:  # after the warm-up
+            monkeypatch.setattr(LiveStream, "people", fails)
+            raise DataError("the first")
+        return real(self, frame, found)
+
+    real = LiveStream.__call__
+    monkeypatch.setattr(LiveStream, "__call__", fails_late)
+    (tmp_path / "a.jsonl").write_text("\n".join(lines_of(people)))
+    with stdin(tmp_path / "a.jsonl"):
+        done = run_here(*WORDS, "live.drop=false")
+    assert done.returncode == 2 and "the first" in done.output and "the second" not in done.output, done.output
+    assert (done.folder / "keypoints.npz").is_file()
 
 
 def test_nobody_and_nothing(run_here, tmp_path: Path) -> None:

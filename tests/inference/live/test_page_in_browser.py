@@ -39,7 +39,7 @@ def test_what_is_sent_is_shown(browser: Browser, scene: Scene) -> None:
         session = Session(SimpleNamespace(name="<b>camera</b>"), stream, page)  # type: ignore[arg-type]
         session._times, session._lags, session.dropped = [0.0, 0.05], [0.52, 0.54], 3
         for frame in range(12, 20):
-            session._show(frame, shown(scene, frame))
+            session._show(page, frame, shown(scene, frame))
         browser.events.clear()
         browser("Page.navigate", url=page.url)
         browser.wait("!!window.live && live.state().frame === 19")
@@ -54,7 +54,7 @@ def test_what_is_sent_is_shown(browser: Browser, scene: Scene) -> None:
         assert len(np.unique(browser.pixels("image").reshape(-1, 4), axis=0)) > 20
         browser.run("document.querySelector('[data-view=top]').click()")
         assert browser.run("live.state().view") == "top" and (browser.pixels("space") != drawn).any()
-        session._show(20, shown(scene, 20)[:1])
+        session._show(page, 20, shown(scene, 20)[:1])
         browser.wait("live.state().frame === 20")
         assert browser.run("live.state().people") == there[:1]
         page.send("end", {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -109,5 +110,15 @@ def test_so_many_listeners_and_no_more(page: LivePage) -> None:
 def test_a_port_that_is_taken(page: LivePage) -> None:
     with pytest.raises(ConfigError, match=r"live\.port=\d+: cannot be listened on"):
         LivePage(port_of(page))
-    with pytest.raises(ConfigError, match=r"live\.port=99999"):
-        LivePage(99999)
+    for port in (99999, "abc", 1.5):
+        with pytest.raises(ConfigError, match=rf"live\.port={port}: must be a whole number"):
+            LivePage(port)  # type: ignore[arg-type]
+
+
+def test_a_browser_that_goes_away_says_nothing(page: LivePage, capfd) -> None:
+    for path in ("/", "/events"):
+        with socket.create_connection(("127.0.0.1", port_of(page))) as gone:
+            gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # ends by a reset
+            gone.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port_of(page)}\r\n".encode())
+    time.sleep(0.2)
+    assert get(page).status == 200 and capfd.readouterr().err == ""

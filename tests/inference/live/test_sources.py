@@ -170,6 +170,8 @@ def test_a_camera(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_cannot_be_opened(video: Path) -> None:
     with pytest.raises(ConfigError, match="needs a detector; give detector=rtmpose"):
         open_source(str(video), None, None, None, {})
+    with pytest.raises(ConfigError, match="detector: only for pictures, not for input=-"):
+        open_source("-", Brightness(), None, None, {})
     with pytest.raises(DataError, match=r"no such file; a camera is a number, such as 0, or rtsp://"):
         open_source("nowhere.mp4", Brightness(), None, None, {})
     with pytest.raises(ConfigError, match=r"input_options\.score_scale: only for input=-"):
