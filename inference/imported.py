@@ -156,7 +156,7 @@ def _camera(rows: PoseRows, settings: CameraSettings) -> CameraEstimate:
         size = (round(2 * settings.cx), round(2 * settings.cy))
     if settings.fx is not None or settings.fov_deg is not None:
         return settings.resolve(settings.size(size, rows.program), [])
-    if rows.focal_px is not None and np.isfinite(rows.focal_px).any():
+    if rows.focal_px is not None:
         focal = float(np.median(rows.focal_px))
         width, height = settings.size(size, rows.program)
         if focal > LONGEST * max(width, height):  # a convention of its program, and so are the distances

@@ -95,7 +95,7 @@ def _turned(scene: Scene) -> str | None:
     if scene.roll_deg is not None and abs(scene.roll_deg) > 45:
         return None
     ends = [[COCO_19.index(f"{side}_{end}") for side in ("left", "right")] for end in ("shoulder", "hip")]
-    up = []
+    up = [np.zeros(0)]
     for person in scene.people:
         points, seen = person.keypoints_2d.numpy(), (person.confidence >= MIN_SCORE).numpy()
         trunk = (points[:, ends[0]] - points[:, ends[1]]).mean(axis=1)[seen[:, ends[0] + ends[1]].all(axis=1)]

@@ -36,8 +36,13 @@ class BodyModel(NamedTuple):
     regressor: np.ndarray
 
     def posed(self, rotations: np.ndarray, betas: np.ndarray, place: np.ndarray) -> np.ndarray:
-        """(N, J, 3) m of rotations (N, J or more, 3, 3) within the parents' frames, betas (N, B), place (N, 3)."""
+        """(N, J, 3) m of rotations (N, J or more, 3, 3) within the parents' frames, betas (N, B), place (N, 3).
+
+        Raises DataError for more shape numbers than the model has.
+        """
         count = betas.shape[-1]
+        if count > self.shape.shape[-1]:
+            raise DataError(f"{count} shape numbers, body_model= knows {self.shape.shape[-1]}; give the model used")
         rest = self.rest + np.einsum("nb,jcb->njc", betas, self.shape[..., :count])
         turned, found = [rotations[:, 0]], [rest[:, 0]]
         for joint in range(1, len(self.parents)):

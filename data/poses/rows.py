@@ -37,7 +37,7 @@ class PoseRows:
     camera, None if unknown. keypoints_2d (N, J, 2): px of the joints in the image, None if unknown. notes: what a user
     must know, a sentence each.
 
-    Raises ShapeError for arrays that do not agree, DataError for no or absurdly many rows.
+    Raises ShapeError for arrays that do not agree, DataError for no or absurdly many rows and for no camera.
     """
 
     program: str
@@ -69,6 +69,9 @@ class PoseRows:
                 check_shape(f"{self.program}: {name}", getattr(self, name), pattern, sizes)
         if not np.isfinite(self.poses_3d).all(-1).any():
             raise DataError(f"{self.program}: no pose in this file; {REMEDY}")
+        focal, size = () if self.focal_px is None else self.focal_px, self.image_size
+        if not (np.isfinite(focal).all() and np.greater(focal, 0).all()) or (size is not None and min(size) < 1):
+            raise DataError(f"{self.program}: focal length {np.min(focal):g} px, image {size}: no camera; {REMEDY}")
         if self.frame.min() < 0 or self.frame.max() >= MAX_FRAMES or np.bincount(self.frame).max() > MAX_PEOPLE:
             raise DataError(f"{self.program}: frames {self.frame.min()} to {self.frame.max()} or a crowd; {REMEDY}")
 

@@ -104,7 +104,7 @@ def check_view(people: list[PoseSequence], source: str) -> list[str]:
         return []
     median = {flip: float(np.median(np.concatenate(values))) for flip, values in off.items()}
     best = min(median, key=lambda flip: median[flip])
-    if median[""] > _OFF and median[best] < median[""] / 2:
+    if median[""] > _OFF and median[best] < min(median[""] / 2, _FAR_OFF):
         raise DataError(
             f"{source}: poses_3d have other axes than the camera, x right, y down, z forward: negated in {best} their "
             f"joints are {100 * median[best]:.0f} % of the image's width from the detected ones, "
@@ -112,6 +112,8 @@ def check_view(people: list[PoseSequence], source: str) -> list[str]:
         )
     if median[""] <= _FAR_OFF:
         return []
+    if math.isinf(median[""]):
+        return [f"{source}: half of the joints of poses_3d or more are behind the camera, as of root-relative poses"]
     return [
         f"{source}: the joints of poses_3d are {100 * median['']:.0f} % of the image's width from the detected ones "
         "(median): keypoints_2d, K and poses_3d must be of one picture in one size"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pytest
 
@@ -44,6 +45,21 @@ def test_the_camera_of_the_file(tmp_path: Path) -> None:
     assert half.image_size == (960, 540) and half.focal_px is not None and (half.focal_px == bodies.FOCAL / 2).all()
     whole = read_poses(tmp_path / "b.pkl", model._replace(image_size=(1920, 1080)))
     assert whole.image_size == (1920, 1080) and whole.focal_px is not None and (whole.focal_px == bodies.FOCAL).all()
+
+
+def test_no_camera_and_more_shape_than_the_model_has(tmp_path: Path) -> None:
+    model = Options(body_model=str(bodies.body_model(tmp_path / "m.npz", "smplx")))
+    path = bodies.prompthmr(tmp_path / "b.pkl")
+    held = joblib.load(path)
+    for camera in ({"img_focal": np.nan}, {"img_focal": -3.0}, {"img_center": np.zeros(2)}):
+        joblib.dump(held | {"camera": held["camera"] | camera}, path)
+        with pytest.raises(DataError, match=r"b\.pkl: PromptHMR: focal length .* px, image .*: no camera"):
+            read_poses(path, model)
+    for person in held["people"].values():
+        person["smplx_cam"]["shape"] = np.zeros((len(person["frames"]), 300))
+    joblib.dump(held, path)
+    with pytest.raises(DataError, match=r"b\.pkl: 300 shape numbers, body_model= knows \d+"):
+        read_poses(path, model)
 
 
 def test_what_a_model_lacks_is_one_line(tmp_path: Path) -> None:

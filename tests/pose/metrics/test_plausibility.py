@@ -136,6 +136,8 @@ def test_axes_are_told_from_the_detections() -> None:
             check_view([turned], "a.npz")
     (said,) = check_view([seen(0.5)], "a.npz")
     assert "from the detected ones (median): keypoints_2d, K and poses_3d" in said
+    (said,) = check_view([person.with_poses(poses - poses[:, [14]], "normal")], "a.npz")
+    assert "half of the joints of poses_3d or more are behind the camera, as of root-relative poses" in said
     unseen = PoseSequence("a", 0, person.camera, 30.0, torch.zeros(30, 19, 2), torch.ones(30, 19), poses_3d=-poses,
                           coordinates="normal")  # fmt: skip
     assert check_view([unseen], "a.npz") == []
