@@ -74,6 +74,17 @@ def y_up(scene: Scene, person: PoseSequence) -> np.ndarray:
     return to_y_up(poses) if scene.level == "camera" else scene.world.y_up(poses)
 
 
+def finite_y_up(scene: Scene, person: PoseSequence, exporter: str) -> np.ndarray:
+    """As `y_up`, for a format that cannot leave positions out: DataError where some are not finite."""
+    poses = y_up(scene, person)
+    if not np.isfinite(poses).all():
+        raise DataError(
+            f"{scene.source}: person {person.person} has positions that are NaN or infinite, a {exporter} file needs "
+            f"all; leave {exporter} out of the exporters"
+        )
+    return poses
+
+
 def person_path(folder: Path, person: PoseSequence, suffix: str) -> Path:
     """The file of one person, in formats that hold one."""
     return Path(folder) / f"person_{person.person}{suffix}"

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fileio.atomic import atomic_path
-from inference.export.base import check_scene, person_path, y_up
+from inference.export.base import check_scene, finite_y_up, person_path
 from inference.export.bvh_pose import SEGMENTS, BonePose, bone_pose, euler_deg
 from inference.scene import Scene
-from pose.errors import ConfigError, DataError
+from pose.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 
@@ -47,12 +47,7 @@ class BvhExporter:
         check_scene(scene)
         paths = []
         for person in scene.people:
-            poses = y_up(scene, person)
-            if not np.isfinite(poses).all():
-                raise DataError(
-                    f"{scene.source}: person {person.person} has positions that are NaN or infinite, a BVH file needs "
-                    "all; leave bvh out of the exporters"
-                )
+            poses = finite_y_up(scene, person, "bvh")
             skeleton = bone_pose(poses, scene.fps)
             moved = np.linalg.norm(skeleton.positions() - poses, axis=2)
             logger.info(

@@ -18,11 +18,10 @@ from PIL import ImageColor
 from scipy.spatial.transform import Rotation
 
 from fileio.atomic import write_bytes
-from inference.export.base import check_scene, to_y_up, y_up
+from inference.export.base import check_scene, finite_y_up, to_y_up
 from inference.export.bvh_pose import SEGMENTS, BonePose, bone_pose
 from inference.render.drawing import colour_of
 from inference.scene import Scene
-from pose.errors import DataError
 from pose.sequence import PoseSequence
 
 #: Numbers that the format gives to kinds of components and to the uses of a buffer.
@@ -44,12 +43,7 @@ class GlbExporter:
         check_scene(scene)
         file, places = _File(), []
         for person in scene.people:
-            poses = y_up(scene, person) / 1000
-            if not np.isfinite(poses).all():
-                raise DataError(
-                    f"{scene.source}: person {person.person} has positions that are NaN or infinite, a GLB file needs "
-                    "all; leave glb out of the exporters"
-                )
+            poses = finite_y_up(scene, person, "glb") / 1000
             places.append(poses.reshape(-1, 3))
             _add_person(file, person, bone_pose(poses * 1000, scene.fps), scene)
         _add_floor(file, scene, np.concatenate(places))

@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fileio.atomic import atomic_path
-from inference.export.base import check_scene, person_path, y_up
+from inference.export.base import check_scene, finite_y_up, person_path
 from inference.export.bvh_pose import Array, bone_pose, euler_deg
 from inference.scene import Scene
-from pose.errors import DataError
 from pose.joint_sets import MUPOTS_17
 
 #: Columns: OpenSim's axes of a body, in the rest pose of `bvh_pose`, which faces +z.
@@ -41,12 +40,7 @@ class MotExporter:
         check_scene(scene)
         paths = []
         for person in scene.people:
-            poses = y_up(scene, person)
-            if not np.isfinite(poses).all():
-                raise DataError(
-                    f"{scene.source}: person {person.person} has positions that are NaN or infinite, which have no "
-                    "joint angles; leave mot out of the exporters"
-                )
+            poses = finite_y_up(scene, person, "mot")
             columns = {"time": person.frame.numpy() / scene.fps, **coordinates(poses, scene.fps)}
             path = person_path(folder, person, ".mot")
             with atomic_path(path) as partial, open(partial, "w", encoding="utf-8", newline="") as file:
