@@ -78,8 +78,8 @@ def run_steps(
 
     jobs: processes; 1 works in this one. progress: called with (settled steps, all steps). verify: also compare the
     SHA-256 of what is there. A step that fails lets those that do not depend on it finish. Another preparation in
-    `root` is waited for, where its file system knows locks. Raises ConfigError for steps
-    or jobs that make no sense, DataError at once for a full disk, and StepsFailedError at the end naming what failed.
+    `root` is waited for, where its file system knows locks. Raises ConfigError for steps or jobs that make no sense,
+    DataError at once for a full disk, and StepsFailedError at the end naming what failed.
     """
     root = Path(root)
     check_number("jobs", jobs, 1, whole=True, hint="processes")

@@ -1,8 +1,8 @@
 """What a sweep's command says: which keys it gives one value and which it varies; and the folders that follow from it.
 
 Rows are named by what varies, in a folder of their own for each set of fixed words and varied keys, so that two sweeps
-of one experiment never share a row; nor do two projects that share `paths.outputs` and read by
-relative paths. Imported at the start of every run: nothing heavy up here.
+of one experiment never share a row; nor do two projects that share `paths.outputs` and read by relative paths. Imported
+at the start of every run: nothing heavy up here.
 """
 
 from __future__ import annotations

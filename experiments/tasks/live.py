@@ -38,6 +38,7 @@ def live(cfg: DictConfig) -> None:
         raise ConfigError("input=null: give input=0 (a camera), a video, rtsp://... or - (docs/live.md)")
     given.input = str(given.input)
     from inference.cameras.camera import CameraSettings
+    from inference.cameras.motion import of_people
     from inference.live.server import LivePage
     from inference.live.session import Session, run, warm_up
     from inference.live.sources import Newest, open_source
@@ -109,7 +110,7 @@ def live(cfg: DictConfig) -> None:
         notes += [f"Live: {figures}.", *session.notes(people)]
         scene = Scene(
             people, fps, session.stream.frames[-1] + 1, camera.camera, lifter.coordinates, source.name, notes,
-            tilt_deg=settings.tilt_deg, roll_deg=settings.roll_deg,
+            tilt_deg=settings.tilt_deg, roll_deg=settings.roll_deg, motion=of_people(people, fps),
         )  # fmt: skip
         more = {"live": dataclasses.asdict(figures)}
         leave(cfg, Prediction(scene, camera, {}), exporters, refinement.name, source.is_video, more)

@@ -201,6 +201,18 @@ def test_what_cannot_be_used_is_one_line(run_here, tmp_path: Path, words: list[s
     assert done.returncode == 2 and said in done.output and "Traceback" not in done.output, done.output
 
 
+def test_a_camera_that_moves_is_warned_of(run_here, tmp_path: Path, people) -> None:
+    def panned(keypoints: list[float], number: int) -> list[float]:
+        return [value + 20 * number if i % 3 == 0 and value else value for i, value in enumerate(keypoints)]
+
+    moved = [[panned(one, number) for one in here] for number, here in enumerate(people)]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines_of(moved)))
+    with stdin(tmp_path / "a.jsonl"):
+        done = run_here(*WORDS, "live.drop=false", "fps=20", "exporter=json", "camera.image_size=[4096,2048]")
+    summary = json.loads((done.folder / "summary.json").read_text())
+    assert summary["camera"]["moves"] is True and "Warning: the camera moves" in summary["warnings"][0]
+
+
 def test_the_first_error_is_told_and_what_came_is_kept(run_here, tmp_path: Path, people, monkeypatch) -> None:
     from inference.live.stream import LiveStream
 
