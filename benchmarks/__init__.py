@@ -4,7 +4,8 @@
     figure, machine    what a figure is; what it was measured on
     startup, memory    importing and `--help`; resident memory of a call
     reading            data sets
-    training, lifting, refinement_speed, evaluation, long_video   the lifter, the refinements, `evaluate`, `predict`
+    training, lifting, refinement_speed, evaluation   the lifter, the refinements, `evaluate`
+    long_video, pictures   `predict` and its videos
     performance_page   docs/performance.md
     costs              not speed: what the lifters of each table cost, from counted operations
     multiview          not speed: `predict` on a real person with 3D truth, camera by camera

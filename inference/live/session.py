@@ -152,8 +152,8 @@ def run(frames: Newest, session: Session, tell: Callable[[LiveFigures], None], e
 
 
 def warm_up(stream: LiveStream) -> None:
-    """Some frames of nobody real through a stream that is not used afterwards: what loads or compiles at its first use
-    does so before anybody waits for it."""
+    """Some frames of nobody real through a stream that is not used afterwards: what loads at its first use does so
+    before anybody waits for it."""
     rng = np.random.default_rng(0)
     body = rng.uniform(100, 300, (19, 2))
     for frame in range(stream.lag + round(stream.fps / 2) + 2):
