@@ -28,7 +28,7 @@ function prepared(canvas) {
   return [pen, width, height];
 }
 
-/** Turn, move and zoom `orbit()` on a canvas; `byHand` is called after each, `reset` by a double click. */
+/** Turn, move and zoom `orbit()`, if there is one yet, on a canvas; `byHand` is called after each, `reset` by a double click. */
 function listenToPointers(space, orbit, byHand, reset) {
   const held = new Map();
   space.addEventListener("pointerdown", (event) => {
@@ -38,7 +38,7 @@ function listenToPointers(space, orbit, byHand, reset) {
   for (const name of ["pointerup", "pointercancel", "lostpointercapture"]) space.addEventListener(name, (event) => held.delete(event.pointerId));
   space.addEventListener("pointermove", (event) => {
     const last = held.get(event.pointerId);
-    if (!last) return;
+    if (!last || !orbit()) return;
     const dx = event.clientX - last[0], dy = event.clientY - last[1], height = space.clientHeight || 1;
     if (held.size === 2) {
       const other = [...held].find(([id]) => id !== event.pointerId)[1];
@@ -57,6 +57,7 @@ function listenToPointers(space, orbit, byHand, reset) {
   space.addEventListener("dblclick", reset);
   space.addEventListener("wheel", (event) => {
     event.preventDefault();
+    if (!orbit()) return;
     orbit().zoom(Math.exp(Math.max(-60, Math.min(60, event.deltaY)) * 0.003));
     byHand();
   }, { passive: false });

@@ -75,3 +75,15 @@ def shown(scene: Scene, frame: int) -> list[LivePose]:
                 LivePose(person.person, array_of(person, "poses_3d")[row], array_of(person, "observed")[row], keypoints)
             )
     return found
+
+
+def test_zooming_before_anything_came(browser: Browser) -> None:
+    page = LivePage(0)
+    try:
+        browser.events.clear()
+        browser("Page.navigate", url=page.url)
+        browser.wait(f"location.href === '{page.url}' && !!window.live")
+        browser.run("document.getElementById('space').dispatchEvent(new WheelEvent('wheel', {deltaY: 5}))")
+        assert [text for text in browser.complaints() if not text.startswith(page.url)] == []
+    finally:
+        page.close()
