@@ -68,7 +68,9 @@ soak: .venv/installed-dev
 picture: quickstart
 	cp outputs/quickstart/trajectory.png docs/images/
 	$(BIN)/python examples/gif.py outputs/person/animation.mp4 docs/images/person.gif
-	! command -v blender || blender --background --python examples/blender.py -- outputs/person/scene.glb docs/images/blender.jpg
+	$(BIN)/python run.py experiment=predict input=examples/multiview/cam2_keypoints.json fps=60 \
+		'camera.image_size=[1088,1920]' exporter=glb pictures=false hydra.run.dir=outputs/clip
+	! command -v blender || blender --background --python examples/blender.py -- outputs/clip/scene.glb docs/images/blender.jpg
 	$(BIN)/python examples/joints.py outputs/person/predictions.npz docs/images/joints.png
 	$(BIN)/python -m benchmarks.studies.failures
 

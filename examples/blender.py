@@ -15,11 +15,21 @@ source, target = (str(Path(path).resolve()) for path in arguments)
 bpy.ops.wm.read_factory_settings(use_empty=True)
 bpy.ops.import_scene.gltf(filepath=source)
 scene = bpy.context.scene
-scene.frame_set((scene.frame_start + scene.frame_end) // 2)
-bpy.context.view_layer.update()
-
 people = [thing for thing in scene.objects if thing.type == "ARMATURE"]
-hips = [person.matrix_world @ person.pose.bones[0].matrix.translation for person in people]
+last = max(action.frame_range[1] for action in bpy.data.actions)
+
+
+def hips_at(frame):
+    """Where the hips are of everybody who is there in that frame: who is not has no size."""
+    scene.frame_set(round(frame))
+    bpy.context.view_layer.update()
+    hips = [person.matrix_world @ person.pose.bones[0].matrix for person in people]
+    return [hip.translation for hip in hips if hip.median_scale > 0.5]
+
+
+# Of a few frames from the middle outward, the first that shows most people.
+frame = max((last * part for part in (0.5, 0.4, 0.6, 0.25, 0.75, 0.1, 0.9)), key=lambda frame: len(hips_at(frame)))
+hips = hips_at(frame)
 middle = sum(hips, Vector()) / len(hips)
 eye = middle + Vector((-0.9, -0.9, 0.45)) * (3.4 + 1.3 * max((hip - middle).length for hip in hips))
 camera = bpy.data.objects.new("beside", bpy.data.cameras.new("beside"))
