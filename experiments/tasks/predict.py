@@ -263,7 +263,7 @@ def _level_note(level: dict[str, Any], moves: bool | None) -> str:
     return (
         f"Level: the camera looks {'down' if tilt_deg >= 0 else 'up'} by {abs(tilt_deg):.0f} degrees and is turned "
         f"{'clockwise' if roll_deg >= 0 else 'counterclockwise'} by {abs(roll_deg):.0f}, {origin[level['how']]}; trc, "
-        "c3d, bvh and the pictures are level, with the floor at 0. camera.tilt_deg= and camera.roll_deg= set it, "
+        "c3d, bvh, glb and the pictures are level, with the floor at 0. camera.tilt_deg= and camera.roll_deg= set it, "
         "level=camera leaves it."
     )
 
@@ -278,12 +278,12 @@ def _table(summary: dict[str, Any]) -> Table:
     head = f"people {len(people)}, frames {summary['n_frames']}, fps {summary['fps']:g}"
     notes = [
         *([f"{len(people) - len(shown)} more people, seen for a shorter time"] if len(people) > len(shown) else []),
-        "hips_off_pct: the farthest that the middle of the hips, reprojected, is from the detected one, in percent of "
-        "the image's width, over the frames in which it was detected. outside_frames: frames in which the person is "
-        "out of the image, wholly or in part.",
         *summary["notes"],
         _level_note(summary["level"], summary["camera"]["moves"]),
         *([f"Seconds: {_seconds(summary['stage_seconds'])}."] if summary["stage_seconds"] else []),
         f"Files: {', '.join(summary['files'])}.",
+        "hips_off_pct: the farthest that the middle of the hips, reprojected, is from the detected one, in percent of "
+        "the image's width, over the frames in which it was detected. outside_frames: frames in which the person is "
+        "out of the image, wholly or in part.",
     ]
     return text_table(f"{Path(summary['input']).name}: {head}", shown, notes)

@@ -147,6 +147,7 @@ class CameraSettings:
             return "estimated", found.px, note + remedy
         focal = focal_of_fov(USUAL_DEG, max(image_size))
         reason = "the camera moves" if moves else "too few upright people were seen"
+        reason = reason if sequences else "it is not estimated from people here"
         reason = reason if found is None else "how the people stand does not tell it"
         note = (
             f"Camera: focal length {focal:.0f} px is a guess, a field of view of {USUAL_DEG:g} degrees across the "

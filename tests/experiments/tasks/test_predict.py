@@ -123,6 +123,9 @@ def test_level_warnings_and_the_video_behind_keypoints(run_here, words: list[str
     # Rows of random points are no people, which does not go without a word.
     assert summary["warnings"] and summary["warnings"] == summary["notes"][: len(summary["warnings"])]
     assert all(warning.startswith(("Warning: person", "Camera: ")) for warning in summary["warnings"])
+    first = next(line for line in (done.folder / "summary.md").read_text().splitlines() if line.startswith("- "))
+    assert first == f"- {summary['warnings'][0]}"
+    assert "bvh, glb and the pictures are level" in done.output
     frames = [frame.image for frame in read_video(done.folder / "overlay.mp4")]
     assert len(frames) == 12 and np.median(frames[3], axis=(0, 1))[1] > 150  # green
     assert '"pictures":{"every"' in (done.folder / "page.html").read_text()

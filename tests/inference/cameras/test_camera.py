@@ -85,7 +85,7 @@ def test_an_estimate_is_used_and_said() -> None:
 def test_the_guess_is_across_the_longer_side() -> None:
     camera = CameraSettings().resolve((1080, 1920), [])
     assert camera.how == "guessed"
-    assert "too few" in camera.note
+    assert "because it is not estimated from people here" in camera.note
     assert camera.camera.fx == pytest.approx(960 / math.tan(math.radians(30)))
 
 
