@@ -7,10 +7,12 @@ A shell gives `input=my video (1).mp4`; Hydra needs `input="my video (1).mp4"`. 
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 #: Settings that are paths.
 PATHS = {"input", "predict.input", "checkpoint", "predictions", "runs", "tables.runs", "video", "body_model"}
@@ -44,12 +46,43 @@ def hydra_words(words: Sequence[str]) -> list[str]:
     find_modules(words)
     for before, word in zip(["", *words], words, strict=False):
         if "=" not in word and word[:1] not in ("-", "~", "+") and before[:1] != "-":
-            print(
-                f"{word!r} is no key=value; a name with spaces or brackets needs quotes: 'input=my video (1).mp4'",
-                file=sys.stderr,
-            )
+            remedy = "a name with spaces or brackets needs quotes: 'input=my video (1).mp4'"
+            if "[" in before and "]" not in before:
+                remedy = "a list has no spaces: 'camera.image_size=[1920,1080]'"
+            elif os.path.lexists(word):
+                remedy = f"did you mean input={word} ?"
+            print(f"{word!r} is no key=value; {remedy}", file=sys.stderr)
             raise SystemExit(2)
     return [quoted(word) for word in words]
+
+
+def meant(words: Sequence[str], conf: Path) -> str | None:
+    """A line on the first of the words that the configuration in the folder `conf` does not know, with the nearest that
+    it does; None where it knows all, or a `--config-dir` brings others."""
+    if any(word.startswith(("--config-dir", "-cd")) for word in words):
+        return None
+    groups = {folder.name: {file.stem for file in folder.glob("*.yaml")} for folder in conf.iterdir()}
+    files = [conf / "config.yaml", *(conf / "experiment").glob("*.yaml")]
+    keys = {
+        *groups,
+        *re.findall(r"^(\w+):", "\n".join(file.read_text(encoding="utf-8") for file in files), re.MULTILINE),
+    }
+    for word in words:
+        key, _, value = word.partition("=")
+        if word[:1] in ("-", "~", "+") or not value:
+            continue
+        if (top := re.split("[./@]", key)[0]) not in keys:
+            return f"{word}: there is no {top}{_nearest(top, keys)}"
+        for option in re.findall(r"[\w-]+", value) if groups.get(key) else []:
+            if option not in groups[key]:
+                known = ", ".join(sorted(groups[key]))
+                return f"{key}={option}: must be of {known}{_nearest(option, groups[key])}"
+    return None
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    found = difflib.get_close_matches(word, sorted(known), 1, 0.5)
+    return f"; did you mean {found[0]}?" if found else ""
 
 
 def quoted(word: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig
 
-from experiments.command_line import hydra_words
+from experiments.command_line import hydra_words, meant
 from experiments.shown_config import as_one_page, asked_for
 from fileio.terminal import end_output, lenient_output
 
@@ -34,6 +34,10 @@ def main() -> None:
     try:
         with as_one_page() if asked_for(sys.argv[1:]) else nullcontext():
             _composed()
+    except SystemExit as ended:
+        if ended.code == 1 and (line := meant(sys.argv[1:], CONF)):  # Hydra has said where it stopped
+            print(line, file=sys.stderr)
+        raise
     except KeyboardInterrupt:  # before the run has begun
         from experiments.runs.signals import end
 

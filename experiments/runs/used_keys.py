@@ -65,7 +65,9 @@ def check_used(words: Iterable[str], target: str, varying: Iterable[str] = ()) -
         if top in _ALWAYS or key == "trainer" or not decides_numbers(key):
             continue
         if top not in used:
-            raise ConfigError(f"{word}: is not used by this experiment ({task}) and would change nothing; leave it out")
+            lacks = "experiment" not in given and top in _USED["predict"]
+            remedy = "give experiment=predict too" if lacks else "leave it out"
+            raise ConfigError(f"{word}: is not used by this experiment ({task}) and would change nothing; {remedy}")
         if top in only_trains and (key not in _ONCE or key in varying):
             raise ConfigError(f"{word}: nothing is trained beside {lifter}, which is tested; leave one of the two out")
 

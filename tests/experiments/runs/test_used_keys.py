@@ -36,6 +36,7 @@ def test_what_is_used_is_taken(task: str, words: list[str]) -> None:
     [
         ("train", ["refinement=none"], [], "refinement=none: is not used by this experiment"),
         ("train", ["predictions=a"], [], "predictions=a"),
+        ("evaluate", ["input=a.mp4"], [], "input=a.mp4: is not used .*; give experiment=predict too"),
         ("evaluate_predictions", ["predictions=a", "seed=1"], [], "seed=1"),
         ("evaluate_predictions", ["checkpoint=a"], [], "checkpoint=a"),
         ("refine", ["trainer.max_epochs=3"], [], "trainer.max_epochs=3"),
