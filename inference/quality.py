@@ -67,7 +67,7 @@ def stature_m(person: PoseSequence, coordinates: Coordinates) -> float | None:
 def scene_warnings(scene: Scene) -> list[str]:
     """What is doubtful about a scene and each of its people, one sentence each."""
     found = [scene.motion.note] if scene.motion.note else []
-    doubts = (_odd_camera(scene.camera), _turned(scene), _in_a_corner(scene), _repeated(scene))
+    doubts = (_odd_camera(scene.camera), _turned(scene), _in_a_corner(scene), _repeated(scene), _alone(scene))
     found += [f"Warning: {said}" for said in doubts if said]
     return found + [line for person in scene.people for line in warnings_of(person, figures_of(person, scene))]
 
@@ -142,6 +142,17 @@ def _repeated(scene: Scene) -> str | None:
     return (
         f"in {same / steps:.0%} of the frames people are exactly where they were in the one before: frames were "
         "doubled, and speeds, contacts and fps may be wrong. Leave the copies out and give the rate without them."
+    )
+
+
+def _alone(scene: Scene) -> str | None:
+    """Whether no two of several people were detected in one frame, as by a detector that finds one."""
+    frames = np.concatenate([array_of(one, "frame")[one.detected.numpy()] for one in scene.people] or [np.zeros(0)])
+    if len(scene.people) < 2 or len(frames) < SOME_FRAMES or len(np.unique(frames)) < len(frames):
+        return None
+    return (
+        f"no two of the {len(scene.people)} people were detected in one frame. If they did not come one after another, "
+        "the detector finds one person, such as MediaPipe, and leaves the others out: detector=rtmpose finds all."
     )
 
 

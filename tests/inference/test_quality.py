@@ -92,3 +92,11 @@ def test_what_the_whole_scene_tells() -> None:
     assert "of a smaller picture" in corner and "of 1920 x 1080 px" in corner
     (doubled,) = said(seen[torch.arange(60) // 2 * 2])
     assert "in 51% of the frames people are exactly where they were" in doubled
+
+
+def test_a_detector_that_finds_one_person_is_told() -> None:
+    one, other = made(0, (-300, 4000)), made(1, (300, 4500))
+    after = dataclasses.replace(other, frame=other.frame + 60)
+    (said,) = scene_warnings(scene_of(one, after))
+    assert said.startswith("Warning: no two of the 2 people were detected in one frame") and "rtmpose" in said
+    assert scene_warnings(scene_of(one, other)) == scene_warnings(scene_of(one)) == []
