@@ -110,7 +110,7 @@ class CameraSettings:
         Raises ConfigError for a size that they don't fit.
         """
         check_image_size(image_size, sequences)
-        self._check_focal(image_size[0])
+        self._check_focal(*image_size)
         width, height = image_size
         how, focal, note = self._focal(image_size, sequences, moves)
         fy = focal if self.fy is None else self.fy
@@ -118,15 +118,15 @@ class CameraSettings:
         cy = height / 2 if self.cy is None else self.cy
         return CameraEstimate(Camera(float(focal), float(fy), float(cx), float(cy), width, height), how, note)
 
-    def _check_focal(self, width: int) -> None:
+    def _check_focal(self, width: int, height: int) -> None:
         """ConfigError for a focal length that no lens has: one in mm puts people behind the camera."""
         for key in ("fx", "fy"):
             value = getattr(self, key)
             if value is not None and value < SHORTEST_FOCAL * width:
                 raise ConfigError(
                     f"camera.{key}={value:g}: is no focal length in pixels of an image {width} px wide; of a lens in "
-                    f"mm it is fx_px = f_mm * width_px / sensor_width_mm, with a sensor of 36 mm {value:g} mm are "
-                    f"{value * width / 36:.0f} px; or give camera.fov_deg"
+                    f"mm it is fx_px = f_mm * longer_side_px / sensor_mm, as for 35 mm film (36 mm) {value:g} mm are "
+                    f"{value * max(width, height) / 36:.0f} px; or give camera.fov_deg"
                 )
 
     def _focal(self, image_size: tuple[int, int], sequences: list[PoseSequence], moves: bool) -> tuple[How, float, str]:

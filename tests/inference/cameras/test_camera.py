@@ -236,3 +236,9 @@ def test_joints_that_were_not_seen_do_not_spoil_the_stature() -> None:
     poses = np.concatenate([made_person(1700.0), 3 * made_person(1700.0)])
     observed = np.repeat([True, True, False, False], 17).reshape(4, 17)
     assert stature(poses, observed) == pytest.approx(1700, abs=1)
+
+
+def test_millimetres_of_a_lens_are_those_across_the_longer_side() -> None:
+    for size in ((1088, 1920), (1920, 1088)):
+        with pytest.raises(ConfigError, match="26 mm are 1387 px"):
+            CameraSettings(fx=26.0).resolve(size, [])
