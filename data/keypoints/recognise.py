@@ -198,7 +198,12 @@ def _read_folder(path: Path, hints: Hints, max_bytes: int) -> RawDetections:
         return openpose.read_frames(frames, path, hints)
     if loose_json.reader_of(frames):
         return loose_json.read(frames, path, hints)
+    first = next(iter(frames.values()))
+    if isinstance(first, (dict, list)) and any(reader_of(first) for reader_of in FORMATS):
+        raise DataError(
+            f"{path}: each of its {len(files)} files is a whole video's; give one of them, such as {files[0]}"
+        )
     raise DataError(
-        f"{path}: the .json files are not one frame each of a known format, the first is "
-        f"{described(next(iter(frames.values())))}; known: {KNOWN}"
+        f"{path}: the .json files are not one frame each of a known format, the first is {described(first)}; "
+        f"known: {KNOWN}"
     )

@@ -361,3 +361,11 @@ def test_a_number_that_stands_for_missing_joints_is_one(golden, tmp_path, mark):
     assert ((found.confidence[:, :17] == 0) == gone).all() and not found.keypoints_2d[:, :17][np.array(gone)].any()
     (said,) = [note for note in found.notes if note.startswith("Joints")]
     assert said == f"Joints: those at ({mark:g}, {mark:g}), {np.mean(gone):.0%} of all, count as not found."
+
+
+def test_a_folder_of_whole_videos(tmp_path: Path) -> None:
+    person = {"keypoints": [5.0, 5.0, 1.0] * 17, "score": 1.0}
+    for name in ("cam1.json", "cam2.json"):
+        (tmp_path / name).write_text(json.dumps({f"{frame:03d}.jpg": [person] for frame in range(3)}))
+    with pytest.raises(DataError, match=r"each of its 2 files is a whole video's; give one of them, such as .*cam1"):
+        read_detections(tmp_path, fps=30, image_size=(640, 480))
