@@ -69,6 +69,14 @@ def add_column(name: str, heading: str) -> None:
     _own.add(name)
 
 
+def own_columns(metrics: Mapping[Any, Any]) -> dict[str, str]:
+    """Add the columns of `metrics` of a configuration; name -> heading."""
+    headings = {str(name): str(metric["heading"]) for name, metric in metrics.items()}
+    for name, heading in headings.items():
+        add_column(name, heading)
+    return headings
+
+
 def check_table(settings: Mapping[str, Any]) -> None:
     """ConfigError for `table` of a configuration with columns, kinds or a kind of figure that are not known."""
     for key, columns in (("columns", settings["columns"]), ("figure.columns", settings["figure"]["columns"])):

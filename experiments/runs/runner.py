@@ -34,7 +34,7 @@ from omegaconf.errors import InterpolationToMissingValueError, MissingMandatoryV
 
 from experiments.datasets import data_files
 from experiments.results.objective import check_objective, objective_of
-from experiments.results.table import add_column, check_table
+from experiments.results.table import check_table, own_columns
 from experiments.runs.inputs import commit
 from experiments.runs.run_dir import CONFIG_FILE, check_apart, owned, remove_older_results, run_folder, write_config
 from experiments.runs.sweep import Finished, in_sweep, note_failure, skip_if_finished
@@ -85,8 +85,8 @@ def _run(cfg: DictConfig) -> None:
     folder = run_folder()
     log.info("%s -> %s", cfg.name, folder)
     _quieten()
+    own_columns(cfg.metrics)
     for name, metric in cfg.metrics.items():
-        add_column(str(name), metric.heading)
         _check_function(f"metrics.{name}.function", metric.function)
     if "table" in cfg:
         check_table(cfg.table)

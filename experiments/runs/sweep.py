@@ -112,10 +112,11 @@ class SweepCallback(Callback):
         self.process = os.getpid()
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        from experiments.results.table import check_table
+        from experiments.results.table import check_table, own_columns
 
         words = sweep_words(config)
         with _ending():
+            own_columns(config.metrics)
             check_table(config.table)
             if "experiment" not in varied(words):
                 check_used([str(word.input_line) for word in words.values()], config.task._target_, varied(words))
@@ -171,6 +172,7 @@ class SweepCallback(Callback):
         """Whether a row failed."""
         from experiments.loggers import log_sweep
         from experiments.results.jobs import Job, sweep_table
+        from experiments.results.table import own_columns
         from experiments.results.writers import write_table
 
         notes: Any = self.notes
@@ -197,7 +199,8 @@ class SweepCallback(Callback):
         _keep_older_table(folder, rows)
         for path in _tables(folder):
             path.unlink()
-        write_json(folder / SWEEP_FILE, {"name": name, "table": settings, "rows": rows})
+        own = own_columns(config.metrics)
+        write_json(folder / SWEEP_FILE, {"name": name, "table": settings, "own_columns": own, "rows": rows})
         if table := sweep_table(settings, jobs):
             files = write_table(table, folder)
             log.info("table: %s", folder / "table.md")

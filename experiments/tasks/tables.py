@@ -12,7 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.results.jobs import Job, sweep_table
-from experiments.results.table import check_table
+from experiments.results.table import add_column, check_table
 from experiments.results.writers import write_table
 from experiments.runs.runner import settle
 from experiments.runs.sweep import SWEEP_FILE
@@ -51,6 +51,8 @@ def _sweep(folder: Path) -> tuple[dict[str, Any], list[Job]]:
         sweep = load_object(path, _REMEDY)
         try:
             settings = {**sweep["table"], "kinds": sweep["table"]["kinds"].replace("final", "refined")}  # an older name
+            for name, heading in sweep.get("own_columns", {}).items():
+                add_column(name, heading)
             check_table(settings)
             return settings, [
                 Job.read(folder / row["folder"], list(map(str, row["overrides"]))) for row in sweep["rows"]

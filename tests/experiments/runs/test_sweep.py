@@ -17,6 +17,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from experiments.results.jobs import Job, sweep_table
+from experiments.results.table import COLUMNS
 from experiments.runs.sweep import SweepCallback, _keep_older_table
 from experiments.runs.sweep_words import row_name
 
@@ -356,3 +357,23 @@ def test_the_refinements_of_a_file_are_rows_with_numbers_of_their_own(sweep, pre
     )
     assert gaussian["lifted"] == none["lifted"]
     assert gaussian["refined"]["mpjpe_mm"] != none["lifted"]["mpjpe_mm"]
+
+
+def test_a_metric_of_ones_own_is_a_column_of_a_sweep_and_of_its_table_made_again(
+    sweep, run_here, predictions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("experiments.results.table.COLUMNS", dict(COLUMNS))
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "counted.py").write_text("def people(truth, predicted) -> float:\n    return float(len(predicted))\n")
+    words = ["--config-dir", str(mine), "-m", "experiment=evaluate", f"predictions={predictions}", "size=tiny"]
+    own = '+metrics.n_people={function: counted.people, heading: "people found, each ↑"}'
+    done = sweep(*words, "logger=csv", "refinement=none,gaussian", own, "table.columns=[mrpe_mm,n_people]")
+    assert done.returncode == 0 and counts(done.output) == (2, 0, 2, 0), done.output
+    text = (done.folder / "table.md").read_text()
+    assert "people found, each ↑" in text and "| 2.0 " in text
+    monkeypatch.setattr("experiments.results.table.COLUMNS", dict(COLUMNS))  # a new process knows only ours
+    again = run_here("experiment=tables", f"runs={done.folder}", folder="again")
+    assert again.returncode == 0, again.output
+    assert (done.folder / "table.md").read_text() == text
+    assert sweep(*words, "refinement=none,gaussian", own.replace(" ↑", ""), folder="wrong").returncode == 2
