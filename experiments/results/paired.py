@@ -54,4 +54,6 @@ def differences(
         return None
     n = " to ".join(str(count) for count in sorted({min(counts), max(counts)}))
     note = f"mean [95 % interval, Student's t] of the differences within a seed, n = {n} seeds"
-    return Table("Difference from the first row, paired by seed", list(labels), headings(columns), shown, [note])
+    first = [f"{key.split('.')[-1]}={name}" for key, name in zip(labels, rows[0][0], strict=True) if key != "poses"]
+    title = f"Difference from {', '.join(first) or 'the first row'}, paired by seed"
+    return Table(title, list(labels), headings(columns), shown, [note])

@@ -161,7 +161,9 @@ def write_figure(table: Table, path: Path) -> bool:
     figure = Figure(layout="constrained")
     FigureCanvasAgg(figure)
     drawers[kind](figure, table, rows, columns)
-    figure.suptitle(table.title if drawn is table else f"{table.title}: {drawn.title.lower()}", fontsize=10)
+    figure.suptitle(
+        table.title if drawn is table else f"{table.title}: {drawn.title[0].lower() + drawn.title[1:]}", fontsize=10
+    )
     if SYNTHETIC in table.notes:
         figure.supxlabel("synthetic data", fontsize=8, color="#666666")
     options: dict[str, Any]

@@ -102,6 +102,7 @@ def test_runs_that_differ_by_seed_alone_are_one_row_with_its_spread() -> None:
     assert (cell.mean, cell.interval) == (-12.0, pytest.approx((-12 - 12.706 * 2, -12 + 12.706 * 2), abs=1e-3))
     assert row.cells["a_pck_pct"].interval == (1.0, 1.0)
     assert "n = 2 seeds" in table.differences.notes[0]
+    assert table.differences.title == "Difference from refinement=a, paired by seed"
 
 
 def test_differences_are_within_a_seed_and_of_one_kind(tmp_path: Path) -> None:
