@@ -81,6 +81,11 @@ def read_predictions(
     return [_person(rows, own, coordinates, fps) for own in _detected_rows(rows)]
 
 
+def says_fps(path: Path | str) -> bool:
+    """Whether a file that `read_predictions` reads holds its frame rate."""
+    return "fps" in _load(path)
+
+
 def _detected_rows(rows: _Rows) -> list[np.ndarray]:
     """The rows of each person without poses of zeros, which many programs write for people that they did not find."""
     empty = (rows.values["poses_3d"] == 0).all(axis=(1, 2))

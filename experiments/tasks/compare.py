@@ -23,7 +23,7 @@ from experiments.runs.run_dir import run_folder
 from experiments.runs.runner import settle
 from experiments.runs.sweep import in_sweep
 from experiments.tasks.evaluate import protocol_of, read_test_set
-from experiments.tasks.evaluate_predictions import read_people, score_people
+from experiments.tasks.evaluate_predictions import at_annotated_rates, read_people, score_people
 from pose.errors import ConfigError
 from pose.metrics.bootstrap import LEVEL, RESAMPLES, Difference, paired_differences
 
@@ -49,7 +49,8 @@ def compare(cfg: DictConfig) -> None:
     with logging_to(cfg) as logger:
         annotated = read_test_set(cfg)
         runs = {
-            name: score_people(cfg, file, annotated, people[name]) for file, name in zip(files, people, strict=True)
+            name: score_people(cfg, file, annotated, at_annotated_rates(cfg, file, people[name], annotated))
+            for file, name in zip(files, people, strict=True)
         }
         content, tables = compared(list(cfg.table.columns), cfg.table.title, runs, cfg.seed)
         write_figure(replace(tables[0], figure=cfg.table.figure), run_folder() / "figure.png")

@@ -16,7 +16,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from data.foreign_predictions import has_identities
-from data.predictions import read_facts, read_predictions, write_predictions
+from data.predictions import DEFAULT_FPS, read_facts, read_predictions, says_fps, write_predictions
 from experiments import datasets
 from experiments.loggers import logging_to
 from experiments.progress import stage
@@ -53,10 +53,11 @@ def evaluate_predictions(cfg: DictConfig) -> None:
         people = read_people(cfg, cfg.predictions)
     cfg = datasets.resolve(cfg, trains=False, tests=True)
     settle(cfg, tests=True)
-    if (method := instantiate(cfg.refinement)).name != "none":
-        people = refined(people, method, cfg.predictions)[1].sequences
     with logging_to(cfg) as logger:
         annotated = read_test_set(cfg)
+        people = at_annotated_rates(cfg, cfg.predictions, people, annotated)
+        if (method := instantiate(cfg.refinement)).name != "none":
+            people = refined(people, method, cfg.predictions)[1].sequences
         with stage(f"scoring {sum(map(len, people))} poses"):
             scores = score_people(cfg, cfg.predictions, annotated, people)
         write_predictions(run_folder() / "predictions.npz", in_mupots_17(people)[0], **read_facts(cfg.predictions))
@@ -64,11 +65,29 @@ def evaluate_predictions(cfg: DictConfig) -> None:
 
 
 def read_people(cfg: DictConfig, path: str) -> list[PoseSequence]:
-    """The people of a file; ConfigError where they cannot be paired as the configuration asks."""
-    people = read_predictions(path, cfg.coordinates, cfg.fps, cfg.input_options.joint_set)
+    """The people of a file; ConfigError where they cannot be paired as the configuration asks.
+
+    Without `fps=` or one in the file they have DEFAULT_FPS until `at_annotated_rates` gives them the test set's.
+    """
+    fps = DEFAULT_FPS if _lacks_fps(cfg, path) else cfg.fps
+    people = read_predictions(path, cfg.coordinates, fps, cfg.input_options.joint_set)
     if cfg.protocol.pairing == "by2d" and not _have_keypoints(people):
         raise ConfigError(f"protocol.pairing=by2d: {path} has no keypoints_2d; add it or use given")
     return people
+
+
+def at_annotated_rates(
+    cfg: DictConfig, path: str, people: list[PoseSequence], annotated: list[PoseSequence]
+) -> list[PoseSequence]:
+    """The people at the frame rate of their sequence, unless `fps=` or the file says another."""
+    if not _lacks_fps(cfg, path):
+        return people
+    rates = {truth.sequence: truth.fps for truth in annotated}
+    return [dataclasses.replace(person, fps=rates.get(person.sequence, person.fps)) for person in people]
+
+
+def _lacks_fps(cfg: DictConfig, path: str) -> bool:
+    return cfg.fps is None and not says_fps(path)
 
 
 def score_people(

@@ -178,6 +178,7 @@ def test_coco_17_gets_trunk_and_head_from_shoulders_hips_and_ears() -> None:
         (lambda f: np.save(f / "poses.npy", np.ones((4, 2, 17, 3))), "'' names no sequence; name each array"),
         (lambda f: np.save(f / "TS1.npy", np.ones((4, 2, 16, 3))), "16 joints, 14, 15 or 17 joints of MuPoTS-17"),
         (lambda f: np.save(f / "TS1.npy", np.ones((4, 17))), "(T, P, J, 3)"),
+        (lambda f: np.save(f / "TS1.npy", np.ones((4, 3, 51))), "(4, 3, 51) has x, y, z of 17 joints on one axis"),
         (lambda f: np.save(f / "TS1.npy", np.zeros((4, 2, 17, 3))), "all 8 poses are zeros"),
         (lambda f: scipy.io.savemat(f / "preds_3d_kpt_mupots.mat", {"x": np.ones((2, 17, 3))}), "the 2D file"),
         (lambda f: [np.savez(f / f"{n}.npz", np.ones((4, 2, n, 3))) for n in (14, 17)], "poses of 14 and 17 joints"),

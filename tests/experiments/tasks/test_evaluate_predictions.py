@@ -127,6 +127,18 @@ def test_nonsense_is_one_line(evaluate, predicted, tmp_path: Path, change, says:
     assert says in done.output and "odd.npz: " in done.output and "Traceback" not in done.output
 
 
+def test_a_file_without_a_frame_rate_has_that_of_its_sequences(
+    run_here, conformance, predicted, tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "some.npz", **{name: predicted[name] for name in ("TS1", "TS6")})
+    words = ["experiment=evaluate", f"predictions={tmp_path / 'some.npz'}", f"paths.datasets={conformance}"]
+    done, other = run_here(*words), run_here(*words, "fps=25", folder="other")
+    assert done.returncode == 0 and "assumed" not in done.output, done.output
+    found = np.load(done.folder / "predictions.npz")
+    assert dict(zip(found["sequence"].tolist(), found["fps"].tolist(), strict=True)) == {"TS1": 30.0, "TS6": 60.0}
+    assert np.load(other.folder / "predictions.npz")["fps"] == 25
+
+
 def test_people_in_another_order(evaluate, predicted, tmp_path: Path) -> None:
     np.savez(tmp_path / "turned.npz", **{name: poses[:, ::-1] for name, poses in predicted.items()})
     done = evaluate(tmp_path / "turned.npz")
