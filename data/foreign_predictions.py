@@ -108,7 +108,8 @@ def _rows(value: Any, sequence: str, path: Path, joint_set: str | None) -> dict[
     poses = require(value, path, name, ("...",), remedy=_REMEDY)
     if poses.ndim in (2, 3) and (J := poses.shape[-1] // 3) in _USUAL and poses.shape[-1] == 3 * J:
         raise DataError(
-            f"{path}: {name}: {poses.shape} has x, y, z of {J} joints on one axis; reshape it to (T, P, {J}, 3); {_REMEDY}"
+            f"{path}: {name}: {poses.shape} has x, y, z of {J} joints on one axis; "
+            f"reshape it to (T, P, {J}, 3); {_REMEDY}"
         )
     poses = poses[:, None] if poses.ndim == 3 else poses
     if poses.ndim == 4 and poses.shape[-2] == 3 != poses.shape[-1]:  # axes before joints

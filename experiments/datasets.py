@@ -22,7 +22,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from fileio.json_yaml import load_object
-from pose.errors import ConfigError, DataError
+from fileio.text_lines import natural_order
+from pose.errors import ConfigError, DataError, ListedError
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ def resolve(cfg: DictConfig, trains: bool, tests: bool) -> DictConfig:
         reader = evaluation_reader(cfg)
         missing.setdefault(reader.SOURCE, []).extend(reader.missing_files())
     if any(missing.values()):
-        raise DataError(_list_missing(missing))
+        raise ListedError(_list_missing(missing))
     return cfg
 
 
@@ -140,15 +141,14 @@ def _on_synthetic_data(cfg: DictConfig, folders: list[str]) -> DictConfig:
     return compose("config", overrides=[*kept, *words])
 
 
-def _list_missing(missing: dict[str, list[Path]]) -> str:
+def _list_missing(missing: dict[str, list[Path]]) -> list[str]:
     """Every missing file, a line for each folder, under where it comes from."""
     lines = [f"{sum(len(set(files)) for files in missing.values())} files are missing:"]
     for source, files in missing.items():
         folders: dict[Path, list[str]] = {}
-        for file in sorted(set(files)):
+        for file in sorted(set(files), key=lambda file: natural_order(str(file))):
             folders.setdefault(file.parent, []).append(file.name)
         lines += [f"  {folder}: {', '.join(names)}" for folder, names in folders.items()]
         if files:
             lines.append(f"    from: {source}")
-    lines.append("Add them, or set paths.datasets to the folder that holds them.")
-    return "\n".join(lines)
+    return [*lines, "Add them, or set paths.datasets to the folder that holds them."]

@@ -66,8 +66,10 @@ def check_used(words: Iterable[str], target: str, varying: Iterable[str] = ()) -
             continue
         if top not in used:
             lacks = "experiment" not in given and top in _USED["predict"]
-            remedy = "give experiment=predict too" if lacks else "leave it out"
-            raise ConfigError(f"{word}: is not used by this experiment ({task}) and would change nothing; {remedy}")
+            remedy = "give experiment=predict too" if lacks else "leave it out, or see its keys by --cfg job"
+            raise ConfigError(
+                f"{word}: is not used by this experiment (task: {task}) and would change nothing; {remedy}"
+            )
         if top in only_trains and (key not in _ONCE or key in varying):
             raise ConfigError(f"{word}: nothing is trained beside {lifter}, which is tested; leave one of the two out")
 

@@ -119,7 +119,7 @@ def test_missing_files_are_listed_with_their_source(run_here, datasets: Path, go
     done = run_here("experiment=mupots_mm", f"paths.datasets={datasets}", f"checkpoint={golden / 'checkpoint'}")
     assert done.returncode == 2
     assert "2 files are missing" in the_error(done.output)
-    assert "TS2.pkl" in done.output
+    assert "TS2.pkl" in done.output and "\\n" not in the_error(done.output), "a folder in each line"
     assert "TS3: annot.mat" in done.output
     assert "vcai.mpi-inf.mpg.de" in done.output
 

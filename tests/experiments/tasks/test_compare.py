@@ -65,7 +65,11 @@ def test_what_cannot_be_compared(compare, run_here, tmp_path: Path) -> None:
     for names, words, says in (
         (("good",), (), "give two or more files"),
         (("good", "good"), (), "give two or more files"),
-        (("good", "bad"), ("refinement=gaussian",), "refinement=gaussian: is not used by this experiment (compare)"),
+        (
+            ("good", "bad"),
+            ("refinement=gaussian",),
+            "refinement=gaussian: is not used by this experiment (task: compare)",
+        ),
         (("good", "bad"), ("table.columns=[mpjpe_mm/all]",), "experiment=compare has no parts of metrics"),
     ):
         done = compare(*words, names=names, folder="refused")

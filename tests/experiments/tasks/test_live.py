@@ -191,7 +191,7 @@ def test_ctrl_c_writes_what_was_recorded(repo: Path, tmp_path: Path, people) -> 
         (["refinement.lag=null"], "live needs refinement=occlusion with refinement.lag=FRAMES"),
         (["checkpoint=builtin:mocap_normal"], "checkpoint: this lifter looks at later frames"),
         (["scores=high"], "scores=high: must be calibrated or raw"),
-        (["heights=[1750]"], "heights=[1750]: is not used by this experiment (live) and would change nothing"),
+        (["heights=[1750]"], "heights=[1750]: is not used by this experiment (task: live) and would change nothing"),
     ],
 )
 def test_what_cannot_be_used_is_one_line(run_here, tmp_path: Path, words: list[str], said: str) -> None:
