@@ -127,7 +127,7 @@ def _build(group: DictConfig, **more: Any) -> Any:
 def _on_synthetic_data(cfg: DictConfig, folders: list[str]) -> DictConfig:
     benchmark = "mpi_inf_3dhp" if cfg.test.name == "mpi_inf_3dhp" else "mupots_3d"
     given: Any = OmegaConf.to_container(HydraConfig.get().overrides.task)  # unresolved: `\\${` stays as it is
-    kept = [word for word in given if word.split("=")[0] not in ("data", "test")]
+    kept = [word for word in given if word.split("=")[0] not in ("data", "test", "test.detections")]
     sized = any(word.startswith("size=") for word in given)
     log.warning(
         "No data sets here (%s not found in ./datasets): this run uses SYNTHETIC DATA of a small size. Its "

@@ -18,6 +18,7 @@ from fileio.mat_reader import read_mat
 from pose.cameras import Camera, fit_intrinsics
 from pose.coordinates import ANNOTATION_FIELD, Coordinates
 from pose.errors import DataError, check_finite, check_number
+from pose.joint_sets import COCO_19
 from pose.progress import Progress
 from pose.sequence import PoseSequence
 
@@ -44,7 +45,8 @@ class MuPoTS3D(Reader):
     """The test sequences TS1 to TS20 under `root`, people in annotation order.
 
     sequences: the numbers to read. fps: frames per second of all of them, where they differ from the published set
-    (30 for TS1-5, 60 for the others).
+    (30 for TS1-5, 60 for the others). detections: False reads none: keypoints and confidence are zero, everybody
+    counts as detected.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as empty:
@@ -56,16 +58,25 @@ class MuPoTS3D(Reader):
     name = "mupots_3d"
     SOURCE = (
         "MultiPersonTestSet comes from https://vcai.mpi-inf.mpg.de/projects/SingleShotMultiPerson (its own licence), "
-        "hrnet_pose2d (matched HR-Net detections) with the code of arXiv 2011.00250"
+        "hrnet_pose2d (matched HR-Net detections) with the code of arXiv 2011.00250; given predictions are scored without "
+        "these by test.detections=false"
     )
 
-    def __init__(self, root: Path | str, sequences: Iterable[int] = NUMBERS, fps: float | None = None) -> None:
+    def __init__(
+        self,
+        root: Path | str,
+        sequences: Iterable[int] = NUMBERS,
+        fps: float | None = None,
+        detections: bool = True,
+    ) -> None:
         super().__init__(root)
         self.numbers = check_numbers("sequences", sequences, NUMBERS)
         self.fps = fps if fps is None else check_number("fps", fps, above=0, hint="null takes the set's own")
+        self.detections = detections
 
     def files(self) -> list[Path]:
-        return sorted(path for number in self.numbers for path in sequence_files(self.root, number))
+        n = 3 if self.detections else 2
+        return sorted(path for number in self.numbers for path in sequence_files(self.root, number)[:n])
 
     def _read(self, coordinates: Coordinates) -> list[PoseSequence]:
         numbers = Progress(f"reading {self.name}", len(self.numbers), "sequences").each(self.numbers)
@@ -76,9 +87,13 @@ class MuPoTS3D(Reader):
         logger.debug("reading %s", path.parent)
         cells = _read_cell(path, "annotations", sizes := {})
         occluded = _read_occlusions(occlusion_path, sizes)
-        keypoints_2d, confidence, detected = read_detections(
-            detections_path, path, sizes["T"], sizes["P"], keys=("pose", "valid_pose")
-        )
+        shape = sizes["T"], sizes["P"]
+        if self.detections:
+            found = read_detections(detections_path, path, *shape, keys=("pose", "valid_pose"))
+        else:
+            K = len(COCO_19)
+            found = torch.zeros(*shape, K, 2), torch.zeros(*shape, K), torch.ones(shape, dtype=torch.bool)
+        keypoints_2d, confidence, detected = found
         annotated = _read_valid(cells, path)
         annotation_2d = _read_points(cells, "annot2", path, annotated)
         metric = _read_points(cells, "annot3", path, annotated)

@@ -44,6 +44,9 @@ def evaluate(cfg: DictConfig) -> None:
 
 
 def read_test_set(cfg: DictConfig) -> list[PoseSequence]:
+    """ConfigError for a test set without detections where these are to be lifted."""
+    if not cfg.test.get("detections", True) and cfg.predictions is None:
+        raise ConfigError("test.detections=false: this experiment lifts the detections; leave it out")
     with stage(f"reading {cfg.test.name}"):
         return read_sequences(datasets.evaluation_reader(cfg), cfg.coordinates)
 

@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 
 #: Metrics that need absolute coordinates, and those that need millimetres.
 _ABSOLUTE = ("a_", "n_", "w_", "wa_", "mrpe", "ap_root", "foot_slide")
+NO_DETECTIONS = "test.detections=false: occluded frames are by the annotation's labels alone, nobody is undetected"
 _IN_MM = ("mpjpe", "accel", "r_pck_raw", "r_auc_raw")
 
 
@@ -96,6 +97,8 @@ def score_people(
     """The content of metrics.json for the people of the file `path`; its warnings are logged too."""
     truth = scenes_from_sequences(annotated)
     people, warnings = in_mupots_17(given)
+    if not cfg.test.get("detections", True):
+        warnings.append(NO_DETECTIONS)
     for joints in {person.joints_3d for person in given}:
         own = [person for person in given if person.joints_3d == joints]
         poses = torch.cat([one.require("poses_3d") if one.lifted_3d is None else one.lifted_3d for one in own])

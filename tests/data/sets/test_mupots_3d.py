@@ -143,6 +143,15 @@ def test_missing_files(tmp_path):
         reader.sequences("normal")
 
 
+def test_without_detections_everybody_counts_as_detected(tmp_path):
+    write_sequence(tmp_path, 1, scene())
+    paths(tmp_path, 1)[2].unlink()
+    people = MuPoTS3D(tmp_path, sequences=[1], detections=False).sequences("normal")
+    assert people and all(person.detected.all() and not person.confidence.any() for person in people)
+    with pytest.raises(DataError, match="test.detections=false"):
+        read(tmp_path)
+
+
 def test_nan_counts_for_valid_people_only(tmp_path):
     content = scene()
     content["annot3"][2, 1, 4] = np.nan

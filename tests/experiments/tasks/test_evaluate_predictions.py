@@ -139,6 +139,23 @@ def test_a_file_without_a_frame_rate_has_that_of_its_sequences(
     assert np.load(other.folder / "predictions.npz")["fps"] == 25
 
 
+def test_without_the_detections_of_the_test_set(run_here, conformance, predicted, tmp_path: Path) -> None:
+    """Whoever has predictions needs what MuPoTS-3D itself consists of, and no other's detections."""
+    np.savez(tmp_path / "all.npz", **predicted)
+    (tmp_path / "sets/MuPoTS").mkdir(parents=True)
+    (tmp_path / "sets/MuPoTS/MultiPersonTestSet").symlink_to((conformance / "MuPoTS/MultiPersonTestSet").resolve())
+    words = [f"predictions={tmp_path / 'all.npz'}", f"paths.datasets={tmp_path / 'sets'}"]
+    refused = run_here("experiment=evaluate", *words, folder="refused")
+    assert refused.returncode == 2 and "test.detections=false" in refused.output
+    done = run_here("experiment=evaluate", *words, "test.detections=false")
+    assert done.returncode == 0, done.output
+    assert "occluded frames are by the annotation's labels alone" in table(done)
+    whole = run_here("experiment=evaluate", words[0], f"paths.datasets={conformance}", folder="whole")
+    assert done.metrics["metrics"] == whole.metrics["metrics"]
+    lifts = run_here("experiment=mupots_mm", words[1], "test.detections=false", "checkpoint=builtin:mocap_normal")
+    assert lifts.returncode == 2 and "test.detections=false: this experiment lifts the detections" in lifts.output
+
+
 def test_people_in_another_order(evaluate, predicted, tmp_path: Path) -> None:
     np.savez(tmp_path / "turned.npz", **{name: poses[:, ::-1] for name, poses in predicted.items()})
     done = evaluate(tmp_path / "turned.npz")
