@@ -58,8 +58,8 @@ class MuPoTS3D(Reader):
     name = "mupots_3d"
     SOURCE = (
         "MultiPersonTestSet comes from https://vcai.mpi-inf.mpg.de/projects/SingleShotMultiPerson (its own licence), "
-        "hrnet_pose2d (matched HR-Net detections) with the code of arXiv 2011.00250; given predictions are scored without "
-        "these by test.detections=false"
+        "hrnet_pose2d (matched HR-Net detections) with the code of arXiv 2011.00250; given predictions are scored "
+        "without these by test.detections=false"
     )
 
     def __init__(

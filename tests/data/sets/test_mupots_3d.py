@@ -148,7 +148,7 @@ def test_without_detections_everybody_counts_as_detected(tmp_path):
     paths(tmp_path, 1)[2].unlink()
     people = MuPoTS3D(tmp_path, sequences=[1], detections=False).sequences("normal")
     assert people and all(person.detected.all() and not person.confidence.any() for person in people)
-    with pytest.raises(DataError, match="test.detections=false"):
+    with pytest.raises(DataError, match=r"test\.detections=false"):
         read(tmp_path)
 
 
