@@ -70,7 +70,10 @@ def add_column(name: str, heading: str) -> None:
 
 
 def own_columns(metrics: Mapping[Any, Any]) -> dict[str, str]:
-    """Add the columns of `metrics` of a configuration; name -> heading."""
+    """Add the columns of `metrics` of a configuration; name -> heading. ConfigError for what does not say both."""
+    for name, metric in metrics.items():
+        if not (isinstance(metric, Mapping) and metric.get("function") and metric.get("heading")):
+            raise ConfigError(f'metrics.{name}={metric}: give {{function: MODULE.FUNCTION, heading: "name, unit ↓"}}')
     headings = {str(name): str(metric["heading"]) for name, metric in metrics.items()}
     for name, heading in headings.items():
         add_column(name, heading)

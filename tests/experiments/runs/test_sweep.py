@@ -376,4 +376,6 @@ def test_a_metric_of_ones_own_is_a_column_of_a_sweep_and_of_its_table_made_again
     again = run_here("experiment=tables", f"runs={done.folder}", folder="again")
     assert again.returncode == 0, again.output
     assert (done.folder / "table.md").read_text() == text
-    assert sweep(*words, "refinement=none,gaussian", own.replace(" ↑", ""), folder="wrong").returncode == 2
+    for wrong in (own.replace(" ↑", ""), "+metrics.n_people={function: counted.people}", "+metrics.n_people=counted"):
+        refused = sweep(*words, "refinement=none,gaussian", wrong, folder="wrong")
+        assert refused.returncode == 2 and "metrics.n_people" in refused.output, refused.output
