@@ -199,7 +199,7 @@ class SweepCallback(Callback):
         _keep_older_table(folder, rows)
         for path in _tables(folder):
             path.unlink()
-        own = own_columns(config.metrics)
+        own = own_columns(config.get("metrics", {}))
         write_json(folder / SWEEP_FILE, {"name": name, "table": settings, "own_columns": own, "rows": rows})
         if table := sweep_table(settings, jobs):
             files = write_table(table, folder)
