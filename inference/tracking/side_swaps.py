@@ -164,22 +164,31 @@ def _path(
     )
     unary[[0, -1]] += SHARPNESS * END_COST * all_states.any(1)
     best, back = unary[0].copy(), np.zeros((n, len(all_states)), dtype=int)
-    forward, backward = np.zeros((n, len(all_states))), np.zeros((n, len(all_states)))
-    forward[0] = -unary[0]
     for i in range(1, n):
         total = best[:, None] + step[i - 1]
         back[i], best = total.argmin(0), total.min(0) + unary[i]
-        forward[i] = np.logaddexp.reduce(forward[i - 1][:, None] - step[i - 1], axis=0) - unary[i]
     state = np.zeros(n, dtype=int)
     state[-1] = best.argmin()
     for i in range(n - 1, 0, -1):
         state[i - 1] = back[i, state[i]]
+    # Where sides change can be sure although nothing tells which of two labellings of the whole track is right: the
+    # other frames are judged beside the surest one, whose state counts as given.
+    surest = _probability(unary, step)[np.arange(n), state].argmax()
+    unary[surest, np.arange(len(all_states)) != state[surest]] = np.inf
+    alike = all_states[None] == all_states[state][:, None]
+    sure = (_probability(unary, step)[..., None] * alike).sum(1) >= SURE
+    return all_states[state].astype(bool), sure
+
+
+def _probability(unary: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """(n, S) costs of states and (n - 1, S, S) of going from one to the next -> (n, S) how probable each state is."""
+    forward, backward = -unary, np.zeros_like(unary)
+    for i in range(1, len(unary)):
+        forward[i] += np.logaddexp.reduce(forward[i - 1][:, None] - step[i - 1], axis=0)
+    for i in range(len(unary) - 1, 0, -1):
         backward[i - 1] = np.logaddexp.reduce(backward[i] - unary[i] - step[i - 1], axis=1)
     log = forward + backward
-    probability = np.exp(log - np.logaddexp.reduce(log, axis=1)[:, None])
-    exchanged = all_states[state].astype(bool)
-    alike = all_states[None] == all_states[state][:, None]
-    return exchanged, (probability[..., None] * alike).sum(1) >= SURE
+    return np.exp(log - np.logaddexp.reduce(log, axis=1)[:, None])
 
 
 def _with_derived(sequence: PoseSequence, points: np.ndarray, scores: np.ndarray) -> PoseSequence:

@@ -84,3 +84,12 @@ def test_one_man_stays_one_man(golden: Path) -> None:
     (person,) = people(golden / "cases" / "one_man_swaps.json", 30.0, (640, 360))
     assert int(person.detected.sum()) == 46
     assert without_side_swaps(person)[1].exchanged >= 10
+
+
+def test_an_exchange_of_half_a_track_is_found_though_either_half_may_be_right(multiview: Path) -> None:
+    (person,) = people(multiview / "cam3_keypoints.json", 60.0, (1088, 1920), 1)
+    plain, _ = without_side_swaps(person)
+    found, swaps = without_side_swaps(exchanged(person, 34, 93, FACE + ARMS + LEGS))
+    assert swaps.unsure <= 0.1 * len(person)
+    seen = (found.confidence[:, 5:17] > 0) & (plain.confidence[:, 5:17] > 0)
+    assert float(seen.float().mean()) > 0.8
