@@ -24,7 +24,7 @@ STEP_CAP = 0.15
 EXCHANGED_COST = 0.02
 #: What it costs more that a track begins or ends exchanged: short tracks hardly tell otherwise.
 END_COST = 0.2
-#: What it costs, whatever the state, that a joint is found in one of two neighbouring frames only.
+#: What it costs, whatever the state, that a joint is found in one of two neighbouring frames only; at most.
 LOST_COST = 0.5
 #: Steps are as large as at this rate; at lower ones a frame counts as so many more. Below the slowest rate people move
 #: too far from frame to frame for anything to be told.
@@ -127,11 +127,14 @@ def _steps(points: np.ndarray, seen: np.ndarray, steps: np.ndarray, height: floa
     """(n, J, 2 sides, 2) px, (n, J, 2), steps (n - 1,) frames at STEP_FPS -> (n - 1, 2) costs of keeping and
     changing the state."""
     cost = np.zeros((len(steps), 2))
+    # Joints that are missing at random are often found in one of two frames: that tells as much less of their sides.
+    often = np.clip((seen[1:] ^ seen[:-1]).mean() if len(steps) else 0.0, 1e-6, 0.5)
+    lost_cost = min(LOST_COST, float(np.log(1 / often - 1)) / SHARPNESS)
     for other in (0, 1):
         later, there = (points[1:, :, ::-1], seen[1:, :, ::-1]) if other else (points[1:], seen[1:])
         moved = np.linalg.norm(later - points[:-1], axis=-1) / (height * STEP_CAP * np.sqrt(steps)[:, None, None])
         lost = there ^ seen[:-1]
-        cost[:, other] = (np.minimum(moved**2, 1) * (there & seen[:-1]) + LOST_COST * lost).sum((1, 2))
+        cost[:, other] = (np.minimum(moved**2, 1) * (there & seen[:-1]) + lost_cost * lost).sum((1, 2))
     return cost
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -93,3 +94,17 @@ def test_an_exchange_of_half_a_track_is_found_though_either_half_may_be_right(mu
     assert swaps.unsure <= 0.1 * len(person)
     seen = (found.confidence[:, 5:17] > 0) & (plain.confidence[:, 5:17] > 0)
     assert float(seen.float().mean()) > 0.8
+
+
+def test_joints_that_are_missing_at_random_tell_no_exchange(ts1: list[PoseSequence]) -> None:
+    changed = unsure = 0.0
+    for seed, person in enumerate(ts1):
+        lost = torch.rand(len(person), 19, generator=torch.Generator().manual_seed(seed)) < 0.2
+        keypoints, confidence = person.keypoints_2d.clone(), person.confidence.clone()
+        keypoints[lost], confidence[lost] = 0.0, 0.0
+        found, swaps = without_side_swaps(dataclasses.replace(person, keypoints_2d=keypoints, confidence=confidence))
+        moved = ((found.keypoints_2d - keypoints).norm(dim=-1) > 1) & (found.confidence > 0)
+        changed += float(moved[:, 5:17].any(1).float().mean()) / len(ts1)
+        unsure += swaps.unsure / len(person) / len(ts1)
+    assert changed < 0.01
+    assert unsure < 0.1
