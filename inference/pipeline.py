@@ -24,7 +24,7 @@ from inference.cameras.camera import CameraEstimate, CameraSettings, KnownHeight
 from inference.cameras.motion import CameraMotion, of_people, of_video
 from inference.detectors import load_detector
 from inference.lifting import lift_upright
-from inference.resampling import TIME_LAPSE_FPS, same_rate
+from inference.resampling import TIME_LAPSE_FPS, same_rate, spread
 from inference.scene import Scene
 from inference.score_calibration import fit_scores
 from inference.tracking import GivenTracker, OfflineTracker, Tracker, sequences
@@ -103,6 +103,14 @@ class Pipeline:
             detections = self._detections(source, notes)
         fps = self._frame_rate(detections, notes)
         notes += detections.notes
+        whole, every = detections, detections.stride
+        if every > 1:
+            detections, fps = whole.compact(), fps / every
+            notes.append(
+                f"Frames: people are in one frame of {every} alone, so these count as a video of {fps:.4g} frames per "
+                "second; what lies between them is interpolated."
+            )
+            log.warning("%s: %s", detections.source, notes[-1])
         if detections.identity is not None and not isinstance(self.tracker, GivenTracker):
             notes.append("Identities: those in the file are not used; tracker=given uses them.")
         elif detections.identity is not None and (detections.identity < 0).any():
@@ -113,19 +121,14 @@ class Pipeline:
         with clock("tracking"):
             tracks = self.tracker(detections)
             seen = self._repaired(sequences(detections, tracks, None, fps, self.people), notes)
-        every = detections.stride
-        apart = f"people are in one frame of {every} alone; number these 0, 1, 2, ... and give fps={fps / every:.4g}"
         if not seen:
             raise DataError(
-                f"{detections.source}: no person was found in {detections.n_frames} frames; "
-                + (apart if every > 1 else "check the video and the detector's scores")
+                f"{detections.source}: no person was found in {detections.n_frames} frames; check the video and the "
+                "detector's scores"
             )
-        if every > 1:
-            notes.append(f"Frames: {apart}; as it is, what lies between them is inferred.")
-            log.warning("%s: %s", detections.source, notes[-1])
         with clock("camera"):
             size = self.camera.size(detections.image_size, detections.source)
-            motion = self._motion(source, detections, seen, notes)
+            motion = self._motion(source, whole, seen, fps * every, notes)
             camera = self.camera.resolve(size, seen, bool(motion.moves))
         log.info(camera.note)
         notes.append(camera.note)
@@ -150,23 +153,30 @@ class Pipeline:
             refined = (without_floor(self.refinement) if motion.moves else self.refinement)(lifted)
         with clock("result"):
             name = Path(detections.source).name
-            people = [dataclasses.replace(person, sequence=name) for person in refined.sequences]
+            first = int(whole.frame[0]) % every
+            people = [spread(dataclasses.replace(one, sequence=name), every, first) for one in refined.sequences]
             notes += refined.notes
             ground = next((one for one in refined.ground or () if one is not None), None)
             people, ground = _scaled(people, heights, notes, ground)
         scene = Scene(
-            people, fps, detections.n_frames, camera.camera, lifter.coordinates, name, notes,
+            people, fps * every, whole.n_frames, camera.camera, lifter.coordinates, name, notes,
             tilt_deg=self.camera.tilt_deg, roll_deg=self.camera.roll_deg, ground=ground, motion=motion,
         )  # fmt: skip
         clock.log(sum(map(len, people)), len(people))
         return Prediction(scene, camera, clock.seconds)
 
     def _motion(
-        self, source: str | Path | VideoDetections, found: VideoDetections, seen: list[PoseSequence], notes: list[str]
+        self,
+        source: str | Path | VideoDetections,
+        found: VideoDetections,
+        seen: list[PoseSequence],
+        fps: float,
+        notes: list[str],
     ) -> CameraMotion:
-        """Whether the camera moves: as the video tells, else the people."""
-        fps = seen[0].fps
-        told = of_people(seen, fps) if fps >= TIME_LAPSE_FPS else CameraMotion()
+        """Whether the camera moves: as the video of that rate tells, else the people."""
+        rate = seen[0].fps
+        told = of_people(seen, rate) if rate >= TIME_LAPSE_FPS else CameraMotion()
+        told = dataclasses.replace(told, px_per_frame=told.px_per_frame * rate / fps)
         is_video = not isinstance(source, VideoDetections) and not is_keypoints_input(source)
         path = source if is_video else None if self.video is None else self.video.source
         if path is None or isinstance(path, VideoDetections):

@@ -92,6 +92,31 @@ def poses_back(poses_3d: Tensor, from_fps: float, to_fps: float, to_frames: int)
     return poses_3d[before] * (1 - part) + poses_3d[before + 1] * part
 
 
+def spread(person: PoseSequence, every: int, first: int) -> PoseSequence:
+    """A person's frames as one in `every`, `first` the number of frame 0: what lies between is not observed, its poses
+    are interpolated, and std_mm grows with how far a joint goes meanwhile."""
+    if every == 1:
+        return person
+    length, fps = (len(person) - 1) * every + 1, person.fps * every
+    given = {field.name: getattr(person, field.name) for field in dataclasses.fields(person)}
+    arrays = {}
+    for key, value in given.items():
+        if isinstance(value, Tensor):
+            arrays[key] = value.new_zeros(length, *value.shape[1:])
+            arrays[key][::every] = value
+    for key in ("poses_3d", "lifted_3d", "std_mm"):
+        if (value := given[key]) is not None:
+            between = poses_back(value.reshape(len(person), len(person.joints_3d), -1), person.fps, fps, length)
+            arrays[key] = between.reshape(length, *value.shape[1:])
+    if person.std_mm is not None:
+        part = torch.arange(length) % every / every
+        step = torch.diff(person.require("poses_3d"), dim=0).norm(dim=-1).repeat_interleave(every, dim=0)
+        step = torch.cat([step, step.new_zeros(1, step.shape[1])])
+        arrays["std_mm"] = torch.hypot(arrays["std_mm"], (part * (1 - part))[:, None] * step)
+    arrays["frame"] = torch.arange(length) + int(person.frame[0]) * every + first
+    return dataclasses.replace(person, fps=fps, **arrays)
+
+
 def _times(length: int, fps: float, new_fps: float) -> np.ndarray:
     """When the frames of the new rate are, counted in frames of the old; the last is the last frame itself."""
     if length == 0:

@@ -83,5 +83,12 @@ class VideoDetections:
         frames = np.unique(self.frame)
         return max(1, int(np.gcd.reduce(np.diff(frames)))) if len(frames) > 3 else 1
 
+    def compact(self) -> VideoDetections:
+        """Of every `stride` frames the one in which people are, as a video of its own rate."""
+        step, first = self.stride, int(self.frame[0]) % self.stride if len(self) else 0
+        fps = None if self.fps is None else self.fps / step
+        n_frames = (self.n_frames - 1 - first) // step + 1
+        return replace(self, frame=(self.frame - first) // step, n_frames=n_frames, fps=fps)
+
     def __repr__(self) -> str:
         return f"VideoDetections({self.source}: {len(self)} detections in {self.n_frames} frames)"

@@ -224,12 +224,22 @@ def test_nobody_is_one_clear_line(lifter: Lifter) -> None:
         predict(detections(7, []), lifter=lifter, camera=CAMERA)
 
 
-def test_every_so_many_th_frame_says_how_to_number_them(lifter: Lifter) -> None:
-    scene = predict(detections(100, list(range(1, 100, 2))), lifter=lifter, camera=CAMERA)
-    says = "people are in one frame of 2 alone; number these 0, 1, 2, ... and give fps=15"
-    assert [note for note in scene.notes if says in note]
-    with pytest.raises(DataError, match=r"found in 200 frames; people are in one frame of 50 alone; .*fps=0\.6"):
-        predict(detections(200, list(range(0, 200, 50))), lifter=lifter, camera=CAMERA)
+def test_every_so_many_th_frame_counts_as_a_video_of_that_rate(lifter: Lifter) -> None:
+    rows = list(range(1, 100, 2))
+    (person,) = (scene := predict(detections(100, rows), lifter=lifter, camera=CAMERA)).people
+    assert [note for note in scene.notes if "people are in one frame of 2 alone" in note and " 15 frames" in note]
+    assert (scene.fps, scene.n_frames, person.fps) == (30, 100, 30)
+    assert person.frame.tolist() == list(range(1, 100))
+    assert (
+        person.detected.tolist() == person.observed.any(dim=1).tolist() == [frame % 2 == 1 for frame in range(1, 100)]
+    )
+    poses, std_mm = person.poses_3d, person.std_mm
+    assert torch.allclose(poses[1::2], (poses[:-1:2] + poses[2::2]) / 2, atol=0.01)
+    assert (std_mm[1::2] >= torch.minimum(std_mm[:-1:2], std_mm[2::2]) - 0.01).all()
+    # The same as if these frames had been given as a video of half the rate.
+    given = dataclasses.replace(detections(100, rows), frame=np.arange(50), n_frames=50, fps=15.0)
+    (alone,) = predict(given, lifter=lifter, camera=CAMERA).people
+    assert torch.allclose(poses[::2], alone.poses_3d, atol=0.01)
     assert detections(10, [0, 2, 3, 5, 6]).stride == detections(3, [0, 2]).stride == 1
 
 
