@@ -165,7 +165,8 @@ def warnings_of(person: PoseSequence, figures: PersonFigures) -> list[str]:
         found.append(
             f"the hips are up to {figures.hips_off_pct:.0f} % of the image's width from where they were detected"
         )
-    if figures.stature_m is not None and not SHORTEST_MM <= 1000 * figures.stature_m <= TALLEST_MM:
+    told = person.stature_mm is not None
+    if figures.stature_m is not None and not told and not SHORTEST_MM <= 1000 * figures.stature_m <= TALLEST_MM:
         found.append(
             f"a stature of {figures.stature_m:.2f} m; the focal length or the detections may be wrong, heights= fixes "
             "the scale"

@@ -57,6 +57,7 @@ def test_each_warning() -> None:
     poses = person.require("poses_3d")
     (said,) = warned(dataclasses.replace(person, poses_3d=0.5 * poses))  # half as far, half as tall
     assert "a stature of 0.8" in said
+    assert warned(dataclasses.replace(person, poses_3d=0.5 * poses, stature_mm=860.0)) == []  # heights= says so
     (said,) = warned(made(0, (3000, 4000), (1500, 0)))
     assert "out of the image, wholly or in part, in " in said and " of 60 frames" in said
 
