@@ -3,7 +3,7 @@
 A joint set is data and lives here alone. Joints are found by name, so an array of one set is brought into another
 with `remap_index`. Sources: docs/method.md §2 (MuPoTS-17, COCO-19, Common-14) and the formats' own documentation
 (OpenPose BODY_25, BODY_25B and its COCO model's 18, Human3.6M-17 as VideoPose3D orders it, MPII, CMU Panoptic-19,
-Halpe-26 of AlphaPose, MediaPipe Pose-33, 28 joints of MPI-INF-3DHP).
+Halpe-26 of AlphaPose, LSP, AI Challenger, CrowdPose, MediaPipe Pose-33, 28 joints of MPI-INF-3DHP).
 
 >>> MUPOTS_17.names[MUPOTS_17.root]
 'hip'
@@ -163,6 +163,24 @@ MPII_16 = JointSet(
     root=6,
 )
 
+LSP_14 = JointSet(
+    "LSP-14",
+    _names(
+        "right_ankle right_knee right_hip left_hip left_knee left_ankle right_wrist right_elbow right_shoulder "
+        "left_shoulder left_elbow left_wrist neck head_top"
+    ),
+)
+
+AIC_14 = JointSet(
+    "AIC-14",
+    _names(
+        "right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist right_hip right_knee right_ankle "
+        "left_hip left_knee left_ankle head_top neck"
+    ),
+)
+
+CROWDPOSE_14 = JointSet("CrowdPose-14", COCO_17.names[5:] + ("head_top", "neck"))
+
 PANOPTIC_19 = JointSet(
     "Panoptic-19",
     _names(
@@ -229,6 +247,12 @@ JOINT_SETS: dict[str, JointSet] = {
     )
 }
 
+#: 2D keypoints of so many joints: none of these orders is the usual one, so bodies must tell them apart.
+FOURTEEN: tuple[JointSet, ...] = (LSP_14, AIC_14, CROWDPOSE_14, COMMON_14)
+
+#: What 2D keypoints can be given in.
+KEYPOINT_SETS: dict[str, JointSet] = {**JOINT_SETS, **{joints.name: joints for joints in FOURTEEN}}
+
 #: What 3D poses can be given in; the short ones are never looked for among 2D keypoints.
 POSE_SETS: dict[str, JointSet] = {**JOINT_SETS, MUPOTS_14.name: MUPOTS_14, MUPOTS_15.name: MUPOTS_15}
 
@@ -238,9 +262,9 @@ MUPOTS_17_OF_MPI_28: tuple[int, ...] = (7, 5, 14, 15, 16, 9, 10, 11, 23, 24, 25,
 
 def joint_set(name: str) -> JointSet:
     """The joint set of that name; MismatchError listing the known ones otherwise."""
-    if name not in JOINT_SETS:
-        raise MismatchError(f"unknown joint set {name!r}; known: {', '.join(JOINT_SETS)}")
-    return JOINT_SETS[name]
+    if name not in KEYPOINT_SETS:
+        raise MismatchError(f"unknown joint set {name!r}; known: {', '.join(KEYPOINT_SETS)}")
+    return KEYPOINT_SETS[name]
 
 
 def same_joint_set(name: str, found: JointSet, expected: Sequence[JointSet] | JointSet) -> None:

@@ -26,11 +26,12 @@ _NEEDED = tuple(
 )
 
 
-def implausibility(keypoints: np.ndarray, confidence: np.ndarray, joints: JointSet) -> float | None:
+def implausibility(keypoints: np.ndarray, confidence: np.ndarray, joints: JointSet, middles: int = 2) -> float | None:
     """How little N people (N, K, 2), (N, K) look like bodies in this order, 0 for well; None where nothing tells.
 
     The mean of capped penalties, each a median over people: unequal left and right limbs, unequal halves of a limb, a
     joint that is not between its neighbours, a torso of no human length, a face far from the shoulders.
+    middles: joints in the middle of others tell if there are so many.
     """
     at = {name: joints.names.index(name) for name in (*_NEEDED, "nose") if name in joints.names}
     if any(name not in at for name in _NEEDED):
@@ -60,10 +61,10 @@ def implausibility(keypoints: np.ndarray, confidence: np.ndarray, joints: JointS
         ratio = np.linalg.norm(p["nose"] - neck, axis=1) / np.maximum(np.linalg.norm(p["nose"] - hip, axis=1), 1e-3)
         penalties.append(np.maximum(ratio - 0.5, 0))
     medians = [np.nanmedian(np.minimum(one, 2.0)) for one in penalties if np.isfinite(one).any()]
-    return float(np.mean(medians)) + _off_middles(keypoints, confidence, joints) if len(medians) >= 6 else None
+    return float(np.mean(medians)) + _off_middles(keypoints, confidence, joints, middles) if len(medians) >= 6 else None
 
 
-def _off_middles(keypoints: np.ndarray, confidence: np.ndarray, joints: JointSet) -> float:
+def _off_middles(keypoints: np.ndarray, confidence: np.ndarray, joints: JointSet, least: int) -> float:
     """How far joints that lie between others in any pose are from there: below 0 if they all are there, 0 without any.
 
     Limbs can look alike in two orders, in people who sit or crouch; this cannot.
@@ -78,15 +79,17 @@ def _off_middles(keypoints: np.ndarray, confidence: np.ndarray, joints: JointSet
             seen = (confidence[:, [i, a, b]] > 0).all(axis=1)
             far = np.linalg.norm(keypoints[:, i] - (keypoints[:, a] + keypoints[:, b]) / 2, axis=1)[seen]
             off += [np.median(far) / max(size, 1e-3)] if len(far) else []
-    return min(max(off) - _NEAR, 1.0) if len(off) > 1 else 0.0
+    return min(max(off) - _NEAR, 1.0) if len(off) >= least else 0.0
 
 
-def fitting(keypoints: np.ndarray, confidence: np.ndarray, candidates: Iterable[JointSet]) -> list[tuple[str, float]]:
+def fitting(
+    keypoints: np.ndarray, confidence: np.ndarray, candidates: Iterable[JointSet], middles: int = 2
+) -> list[tuple[str, float]]:
     """Names and penalties of the candidates with as many joints or fewer, the best first."""
     scored = []
     for joints in candidates:
         if len(joints) <= keypoints.shape[1]:
-            value = implausibility(keypoints, confidence, joints)
+            value = implausibility(keypoints, confidence, joints, middles)
             if value is not None:
                 scored.append((joints.name, value))
     return sorted(scored, key=lambda one: one[1])

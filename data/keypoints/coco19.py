@@ -16,7 +16,7 @@ from data.keypoints.anatomy import FITS, NO_BODY, fitting, implausibility
 from data.keypoints.detections import VideoDetections
 from pose.errors import DataError, MismatchError
 from pose.features import with_derived_joints
-from pose.joint_sets import COCO_17, COCO_19, JOINT_SETS, JointSet
+from pose.joint_sets import COCO_17, COCO_19, FOURTEEN, JOINT_SETS, JointSet
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ def to_detections(
     """
     size = image_size if image_size is not None else people.image_size
     people = _scaled_scores(_without_depths(_without_missing(people)), source, score_scale)
-    people = _checked_joints(_in_pixels(_x_before_y(people), size, source), source)
+    people = _lying(_checked_joints(_in_pixels(_x_before_y(people), size, source), source))
     n_frames = n_frames if n_frames is not None else people.n_frames
     frame, n_frames = _frames(people, source, n_frames, first_frame)
     keypoints, confidence = _coco_17(people, source)
@@ -193,24 +193,32 @@ def _scaled_scores(people: RawDetections, source: str, scale: float) -> RawDetec
     return replace(people, confidence=scores.clip(0.0, 1.0), notes=notes)
 
 
-def _x_before_y(people: RawDetections) -> RawDetections:
-    """Bare rows in which nearly everybody lies with the head to the left are MoveNet's y, x, if they are fractions."""
+def _head_left(people: RawDetections) -> bool:
+    """Whether these are bare rows in which nearly everybody lies with the head to the left."""
     ends = [[people.joints.names.index(f"{side}_{end}") for side in ("left", "right")] for end in ("shoulder", "ankle")
             if f"left_{end}" in people.joints.names]  # fmt: skip
     if not people.bare or len(ends) < 2:
-        return people
+        return False
     seen = (people.confidence[:, [*ends[0], *ends[1]]] > 0).all(axis=1)
     up = people.keypoints[seen][:, ends[0]].mean(axis=1) - people.keypoints[seen][:, ends[1]].mean(axis=1)
-    if not len(up) or (-up[:, 0] > np.abs(up[:, 1])).mean() < _LYING:
+    return len(up) > 0 and bool((-up[:, 0] > np.abs(up[:, 1])).mean() >= _LYING)
+
+
+def _x_before_y(people: RawDetections) -> RawDetections:
+    """Fractions in bare rows in which nearly everybody lies with the head to the left are MoveNet's y, x."""
+    if not _are_fractions(people) or not _head_left(people):
         return people
-    if not _are_fractions(people):
-        note = "Coordinates: people lie with the head to the left; if they don't, the file has y before x: swap them."
-        return replace(people, notes=(*people.notes, note))
     note = (
         "Coordinates: as x, y people would lie with the head to the left, so they were taken as y, x, MoveNet's order; "
         "pixels are left as they are."
     )
     return replace(people, keypoints=people.keypoints[..., ::-1], notes=(*people.notes, note))
+
+
+def _lying(people: RawDetections) -> RawDetections:
+    """Pixels are left as they are, and noted."""
+    note = "Coordinates: people lie with the head to the left; if they don't, the file has y before x: swap them."
+    return replace(people, notes=(*people.notes, note)) if _head_left(people) else people
 
 
 def _are_fractions(people: RawDetections) -> bool:
@@ -238,6 +246,8 @@ def _checked_joints(people: RawDetections, source: str) -> RawDetections:
 
     One other set of that many joints that fits is taken, and noted; with several, MismatchError names them.
     """
+    if people.assumed and people.joints in FOURTEEN:
+        return _of_fourteen(people, source)
     if len(people.keypoints) < MIN_BODIES or not (people.assumed or people.joints.name in JOINT_SETS):
         return people
     penalty, usual = implausibility(people.keypoints, people.confidence, people.joints), people.joints.name
@@ -264,6 +274,19 @@ def _checked_joints(people: RawDetections, source: str) -> RawDetections:
         return people
     note = f"Joints: hardly any of the people look like bodies in the order of {usual}; {_GIVE_SET}."
     return replace(people, notes=(*people.notes, note))
+
+
+def _of_fourteen(people: RawDetections, source: str) -> RawDetections:
+    """The people in the only order of fourteen joints that their bodies fit; MismatchError if they don't tell."""
+    enough = len(people.keypoints) >= MIN_BODIES
+    found = fitting(people.keypoints, people.confidence, FOURTEEN, middles=1) if enough else []
+    if not found or found[0][1] > NO_BODY or found[1][1] < found[0][1] + _CLEARLY_BETTER:
+        orders = ", ".join(joints.name for joints in FOURTEEN)
+        raise MismatchError(f"{source}: 14 joints can be {orders}, and the bodies do not tell; {_GIVE_SET}")
+    best = found[0][0]
+    note = f"Joints: of the orders of 14 joints the bodies fit {best}, which was taken; {_GIVE_SET}."
+    joints = next(one for one in FOURTEEN if one.name == best)
+    return replace(people, joints=joints, notes=(*people.notes, note))
 
 
 def _tells_people_apart(identity: np.ndarray | None, frame: np.ndarray) -> bool:

@@ -16,7 +16,18 @@ from data.keypoints.coco19 import RawDetections
 from fileio.json_yaml import load_json
 from fileio.text_lines import natural_order
 from pose.errors import DataError, MismatchError
-from pose.joint_sets import BODY_25, COCO_17, HALPE_26, MEDIAPIPE_33, MPII_16, OPENPOSE_18, PANOPTIC_19, JointSet
+from pose.joint_sets import (
+    BODY_25,
+    COCO_17,
+    FOURTEEN,
+    HALPE_26,
+    LSP_14,
+    MEDIAPIPE_33,
+    MPII_16,
+    OPENPOSE_18,
+    PANOPTIC_19,
+    JointSet,
+)
 from pose.joint_sets import joint_set as joint_set_by_name
 
 log = logging.getLogger(__name__)
@@ -40,6 +51,7 @@ Reader = Callable[[Any, Path, Hints], RawDetections]
 #: with Halpe-26; the further joints (feet, face, hands) are not used.
 _BY_COUNT: dict[int, JointSet] = {
     **{len(joints): joints for joints in (COCO_17, OPENPOSE_18, PANOPTIC_19, BODY_25, HALPE_26, MPII_16, MEDIAPIPE_33)},
+    14: LSP_14,  # or another of FOURTEEN, as the bodies tell
     133: COCO_17,
     136: HALPE_26,
 }
@@ -226,7 +238,9 @@ def _joint_set(count: int, path: Path | str, name: str | None) -> JointSet:
             )
         return joints
     if count not in _BY_COUNT:
-        known = ", ".join(f"{size} ({joints.name})" for size, joints in sorted(_BY_COUNT.items()))
+        fourteen = " or ".join(joints.name for joints in FOURTEEN)
+        names = {size: fourteen if size == 14 else joints.name for size, joints in sorted(_BY_COUNT.items())}
+        known = ", ".join(f"{size} ({name})" for size, name in names.items())
         raise MismatchError(
             f"{path}: no joint set of {count} joints is known; known: {known}; give input_options.joint_set="
         )

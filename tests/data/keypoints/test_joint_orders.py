@@ -17,6 +17,7 @@ from pose.joint_sets import (
     BODY_25B,
     COCO_17,
     COCO_19,
+    FOURTEEN,
     HALPE_26,
     HUMAN36M_17,
     JOINT_SETS,
@@ -103,6 +104,24 @@ def test_another_set_of_as_many_joints_is_taken_and_noted(joints: JointSet, usua
     given = read(in_order(bodies, joints), tmp_path, joint_set=joints.name)
     assert given.notes == ()
     np.testing.assert_array_equal(given.keypoints_2d, found.keypoints_2d)
+
+
+@pytest.mark.parametrize("joints", FOURTEEN, ids=lambda joints: joints.name)
+def test_fourteen_joints_are_told_apart_by_the_bodies(joints: JointSet, bodies, tmp_path: Path) -> None:
+    found = read(in_order(bodies, joints), tmp_path)
+    np.testing.assert_allclose(found.keypoints_2d[:, 5:17], bodies[:, 5:, :2], atol=1e-3)
+    assert f"of the orders of 14 joints the bodies fit {joints.name}, which was taken" in found.notes[0]
+    with pytest.raises(MismatchError, match=r"14 joints can be LSP-14, AIC-14, .*joint_set="):
+        read(in_order(bodies[:5], joints), tmp_path)
+    few = read(in_order(bodies[:5], joints), tmp_path, joint_set=joints.name)
+    np.testing.assert_allclose(few.keypoints_2d[:, 5:17], bodies[:5, 5:, :2], atol=1e-3)
+
+
+def test_people_lie_only_in_the_order_that_is_theirs(bodies, tmp_path: Path) -> None:
+    people = in_order(bodies, COCO_19)
+    people[:, [3, 9], 0] -= 900.0  # shoulders, if these were Panoptic-19
+    np.save(tmp_path / "k.npy", people)
+    assert not [note for note in read_detections(tmp_path / "k.npy").notes if note.startswith("Coordinates")]
 
 
 def test_a_given_set_is_taken_and_its_misfit_noted(bodies, tmp_path: Path) -> None:
