@@ -139,7 +139,11 @@ class _Body:
             self._put(shoulders[this], points[:, shoulders[other]] + sign * between, [shoulders[other], *hips], usual)
             self._put(shoulders[this], points[:, shoulders[other]], [shoulders[other]], usual)
         neck, down = points[:, shoulders].mean(1), np.array([0.0, 1.0])
+        knees, to_hips = [_AT["left_knee"], _AT["right_knee"]], 1 / (1 + LIMBS["knee"][1])
+        # Half-way between straight down, as of people who sit, and the line to the knees, as of people who bend.
+        bent = (neck + TORSO_PER_SHOULDERS * wide * down + neck + to_hips * (points[:, knees].mean(1) - neck)) / 2
         for sign, this in ((-0.5, 0), (0.5, 1)):
+            self._put(hips[this], bent + sign * HIPS_PER_SHOULDERS * across, [*shoulders, *knees], usual)
             below = neck + TORSO_PER_SHOULDERS * wide * down + sign * HIPS_PER_SHOULDERS * across
             self._put(hips[this], below, shoulders, usual)
         torso = np.linalg.norm(points[:, hips].mean(1) - neck, axis=1)

@@ -73,6 +73,16 @@ def test_a_hip_that_is_never_found_comes_from_the_other_one_and_the_shoulders(pe
     torch.testing.assert_close(filled.keypoints_2d[:, COCO_19.index("hip")], middle, atol=1e-3, rtol=0)
 
 
+def test_hips_that_are_never_found_follow_the_knees_of_who_bends(multiview: Path) -> None:
+    for camera, limit in ((1, 0.03), (2, 0.15), (3, 0.16), (4, 0.25)):
+        found = read_detections(multiview / f"cam{camera}_keypoints.json", fps=60, image_size=(1088, 1920))
+        person = sequences(found, OfflineTracker()(found), None, 60.0, 1)[0]
+        lost = np.zeros((len(person), 17), dtype=bool)
+        lost[:, 11:13] = True
+        off = np.median(errors(person, with_all_joints(without(person, lost)), lost))
+        assert off < limit
+
+
 def test_legs_that_are_never_found_hang_down(person: PoseSequence) -> None:
     lost = np.zeros((len(person), 17), dtype=bool)
     lost[:, 11:] = True
