@@ -13,7 +13,7 @@ from inference.scene import Scene, array_of, hip_offset_px
 from pose.cameras import Camera
 from pose.coordinates import Coordinates
 from pose.features import MIN_SCORE
-from pose.joint_sets import COCO_19, MUPOTS_17
+from pose.joint_sets import COCO_17, COCO_19, MUPOTS_17
 from pose.sequence import PoseSequence
 
 #: Below or above these a warning is given: percent of observed joints, percent of the image's width, mm.
@@ -28,6 +28,8 @@ SOME_FRAMES, NEARLY_ALL, REPEATED, CORNER = 10, 0.8, 0.1, 0.4
 #: Fields of view across the longer side, degrees, and how far the centre is from the image's middle, a fraction of it:
 #: those beyond are hardly of a camera that films people.
 NARROWEST_DEG, WIDEST_DEG, OFF_CENTRE = 10.0, 105.0, 0.25
+#: Joints that every detector looks for.
+_EVERYWHERE = tuple(name for name in COCO_17.names if name in MUPOTS_17.names)
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,10 @@ def warnings_of(person: PoseSequence, figures: PersonFigures) -> list[str]:
     found = []
     if figures.observed_pct < OBSERVED_PCT:
         found.append(f"only {figures.observed_pct:.0f} % of the joints were observed, the others are inferred")
+    observed = array_of(person, "observed")
+    never = [name.replace("_", " ") for name in _EVERYWHERE if not observed[:, MUPOTS_17.index(name)].any()]
+    if 0 < len(never) < len(_EVERYWHERE):
+        found.append(f"never observed: {', '.join(never)}; they are inferred from the other joints")
     if figures.hips_off_pct is not None and figures.hips_off_pct > HIPS_OFF_PCT:
         found.append(
             f"the hips are up to {figures.hips_off_pct:.0f} % of the image's width from where they were detected"

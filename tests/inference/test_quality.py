@@ -52,6 +52,13 @@ def test_each_warning() -> None:
     half = torch.arange(60)[:, None].expand(60, 17) % 3 == 0
     (said,) = warned(dataclasses.replace(person, observed=half))
     assert said.startswith("Warning: person 3: only 33 % of the joints were observed")
+    hips = [MUPOTS_17.index("left_hip"), MUPOTS_17.index("right_hip")]
+    lost = person.require("observed").clone()
+    lost[:, hips] = False
+    (said,) = warned(dataclasses.replace(person, observed=lost))
+    assert said == "Warning: person 3: never observed: left hip, right hip; they are inferred from the other joints."
+    lost[7, hips] = True
+    assert warned(dataclasses.replace(person, observed=lost)) == []
     (said,) = warned(dataclasses.replace(person, keypoints_2d=person.keypoints_2d + 120.0))
     assert "the hips are up to 9 % of the image's width" in said
     poses = person.require("poses_3d")
