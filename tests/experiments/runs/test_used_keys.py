@@ -41,7 +41,7 @@ def test_what_is_used_is_taken(task: str, words: list[str]) -> None:
         ("evaluate_predictions", ["checkpoint=a"], [], "checkpoint=a"),
         ("refine", ["trainer.max_epochs=3"], [], "trainer.max_epochs=3"),
         ("refine", ["predict.heights=[1700]"], [], "predict.heights"),
-        ("live", ["predict.people=2"], [], r"predict\.people=2: is not used by this experiment \(live\)"),
+        ("live", ["predict.people=2"], [], r"predict\.people=2: is not used by this experiment \(task: live\)"),
         ("predict", ["model.network.channels=3"], [], "model.network.channels=3"),
         ("evaluate", ["data=both", "checkpoint=a"], [], "data=both: nothing is trained beside checkpoint=a"),
         ("evaluate", ["checkpoint=a", "trainer.max_epochs=2"], [], "trainer.max_epochs=2"),
