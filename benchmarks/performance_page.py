@@ -24,7 +24,7 @@ SHOWN = {
     "predict/crowd": "`predict`, a crowd",
     "predict/tracking": "tracking alone, a larger crowd",
     "pictures/both videos": "overlay and animation of three people, 960 px",
-    "refine/published energy": "`refinement=energy_fast`, one thread",
+    "refine/published energy": "`refinement=energy_fast`",
     "evaluate/mupots_3d": "`evaluate` of a predictions file, MuPoTS-3D protocol",
     "read/mpi_inf_3dhp": "reading MPI-INF-3DHP",
     "read/muco_temp": "reading MuCo-Temp",
