@@ -24,10 +24,10 @@ class OcclusionPictures(pl.Callback):
     def __init__(self, folder: Path, logger: Any) -> None:
         self._folder, self._logger = folder, logger
 
-    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+    def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         if not trainer.is_global_zero or trainer.sanity_checking:
             return
-        module: Any = trainer.datamodule  # type: ignore[attr-defined]
+        module = trainer.datamodule  # set by `fit`, which pl.Trainer does not declare
         chosen, focus, how = occlusion_of(module.validation_sequences)
         (lifted,) = lift(pl_module.lifter, [chosen])
         epoch = trainer.current_epoch + 1

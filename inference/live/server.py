@@ -31,6 +31,7 @@ _HEADERS = {
 }
 PARTS = {
     "style": "render/page.css",
+    "samples": "render/page_samples.html",
     "model": "render/page_scene.js",
     "views": "render/page_views.js",
     "controls": "render/page_controls.js",

@@ -12,6 +12,7 @@ import re
 import stat
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,7 +40,7 @@ class StreamFrame(NamedTuple):
     content: Any
 
 
-class Source:
+class Source(ABC):
     """name: for messages. fps: None where it does not say it. image_size: (width, height). is_video: a file that
     pictures can be drawn over."""
 
@@ -48,13 +49,13 @@ class Source:
     image_size: tuple[int, int] | None
     is_video = False
 
+    @abstractmethod
     def frames(self, fps: float, paced: bool) -> Iterator[StreamFrame]:
         """The frames, counted at `fps`. paced: none before its time, for files, which could give them faster."""
-        raise NotImplementedError
 
+    @abstractmethod
     def detections(self, content: Any) -> VideoDetections:
         """The people of a frame, as frame 0."""
-        raise NotImplementedError
 
 
 def open_source(

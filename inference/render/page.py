@@ -42,6 +42,7 @@ MISSING = -32768
 PICTURES_PER_S, MAX_PICTURES, PICTURE_PX = 4, 300, 400  # of the video; px of the longer side
 PARTS = {
     "style": "page.css",
+    "samples": "page_samples.html",
     "model": "page_scene.js",
     "views": "page_views.js",
     "controls": "page_controls.js",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import joblib
 import numpy as np
@@ -126,11 +127,11 @@ def tram(path: Path) -> Path:
     """One person's dict of tensors, some of them views, in an npy."""
     pose, betas, place = (torch.from_numpy(part[0]).float() for part in parameters())
     turned = torch.from_numpy(Rotation.from_rotvec(pose.reshape(-1, 3)).as_matrix()).float().reshape(T, 24, 3, 3)
-    held = {
+    held: Any = {
         "pred_rotmat": torch.cat([turned, turned])[T:], "pred_shape": betas, "pred_trans": place[:, None],
         "frame": torch.arange(T) + 3, "pred_cam": torch.zeros(T, 3),
     }  # fmt: skip
-    np.save(path, held, allow_pickle=True)  # type: ignore[arg-type]
+    np.save(path, held, allow_pickle=True)
     return path
 
 

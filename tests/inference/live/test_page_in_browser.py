@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,29 +14,27 @@ from inference.live.session import Session
 from inference.live.stream import LivePose
 from inference.scene import Scene, array_of
 from pose.level import World
-from tests.inference.render.browser import Browser
-from tests.inference.render.test_page_in_browser import BROWSERS, PERSON_RGB, reddish
+from tests.inference.render.browser import Browser, an_installed_browser
+from tests.inference.render.test_page_in_browser import PERSON_RGB, reddish
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    program = next((found for name in BROWSERS if (found := shutil.which(name))), None)
-    if program is None:
-        pytest.skip(f"needs a browser: none of {', '.join(BROWSERS)} is installed (apt-get install chromium)")
-    browser = Browser(program, tmp_path_factory.mktemp("profile"))
-    browser("Network.emulateNetworkConditions", offline=False, latency=0, downloadThroughput=-1, uploadThroughput=-1)
-    yield browser
-    browser.close()
+    network = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+    with an_installed_browser(tmp_path_factory) as browser:
+        browser("Network.emulateNetworkConditions", **network)
+        yield browser
 
 
 def test_what_is_sent_is_shown(browser: Browser, scene: Scene) -> None:
     page = LivePage(0)
     try:
         poses = np.concatenate([array_of(person, "poses_3d") for person in scene.people])
-        stream = SimpleNamespace(
+        source: Any = SimpleNamespace(name="<b>camera</b>")
+        stream: Any = SimpleNamespace(
             fps=30.0, lag=15, camera=scene.camera, world=World.fit(poses), recent_poses=lambda: (poses, None)
         )
-        session = Session(SimpleNamespace(name="<b>camera</b>"), stream, page)  # type: ignore[arg-type]
+        session = Session(source, stream, page)
         session._times, session._lags, session.dropped = [0.0, 0.05], [0.52, 0.54], 3
         for frame in range(12, 20):
             session._show(page, frame, shown(scene, frame))

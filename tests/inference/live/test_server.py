@@ -9,6 +9,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -110,9 +111,10 @@ def test_so_many_listeners_and_no_more(page: LivePage) -> None:
 def test_a_port_that_is_taken(page: LivePage) -> None:
     with pytest.raises(ConfigError, match=r"live\.port=\d+: cannot be listened on"):
         LivePage(port_of(page))
-    for port in (99999, "abc", 1.5):
+    wrong: tuple[Any, ...] = (99999, "abc", 1.5)
+    for port in wrong:
         with pytest.raises(ConfigError, match=rf"live\.port={port}: must be a whole number"):
-            LivePage(port)  # type: ignore[arg-type]
+            LivePage(port)
 
 
 def test_a_browser_that_goes_away_says_nothing(page: LivePage, capfd) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,9 +19,9 @@ from pose.level import World
 from tests.inference.render.people import walking_scene
 
 
-def painted(sketch: Sketch, **style: object) -> np.ndarray:
+def painted(sketch: Sketch, **style: Any) -> np.ndarray:
     canvas = Canvas((100, 60))
-    sketch.paint(canvas, "black", **style)  # type: ignore[arg-type]
+    sketch.paint(canvas, "black", **style)
     return canvas.pixels[..., 0].copy()
 
 

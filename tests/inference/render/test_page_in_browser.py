@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import shutil
 import time
 from collections.abc import Iterator
 from io import BytesIO
@@ -17,20 +16,15 @@ from PIL import Image
 from fileio.video import VideoFrame
 from inference.render.page import PagePictures, write_page
 from inference.scene import Scene
-from tests.inference.render.browser import Browser
+from tests.inference.render.browser import Browser, an_installed_browser
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>{{data}}&amp;"
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    program = next((found for name in BROWSERS if (found := shutil.which(name))), None)
-    if program is None:
-        pytest.skip(f"needs a browser: none of {', '.join(BROWSERS)} is installed (apt-get install chromium)")
-    browser = Browser(program, tmp_path_factory.mktemp("profile"))
-    yield browser
-    browser.close()
+    with an_installed_browser(tmp_path_factory) as browser:
+        yield browser
 
 
 @pytest.fixture
